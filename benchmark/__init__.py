@@ -1,0 +1,1 @@
+"""The harness; it knows methods and data sets only through contracts.py."""

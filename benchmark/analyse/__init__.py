@@ -1,0 +1,1 @@
+"""Records to judgements: pure functions of frames."""

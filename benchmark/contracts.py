@@ -1,0 +1,261 @@
+"""What harness, methods and data sets promise each other; it knows no method and no data set by name.
+
+Methods (`m3la/`, `baselines/`) and data sets (`datasets/`) import this module and nothing else of
+`benchmark`. Symbols as in the paper: n instances, m modalities of d_1..d_m features, q labels.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+Modalities = Sequence[Array]
+"""m arrays of shape (n, d_k), in the data set's order of modalities."""
+
+Scoring = Literal["soft", "hard"]
+
+
+class DataError(ValueError):
+    """Input data that cannot be used; the message names the file, what was expected and what was found."""
+
+
+class Provenance(StrEnum):
+    """Where a data set's numbers come from; it follows every number into every table."""
+
+    REAL = "real"
+    REBUILT = "rebuilt"
+    """Real instances and labels, features re-extracted by this project."""
+    LOOK_ALIKE = "look-alike"
+    """Synthetic, with the published shape: enters no claim, rank or verdict."""
+
+
+PURPOSES: Mapping[str, int] = {
+    "split": 1,
+    "holdout": 2,
+    "initialisation": 3,
+    "shuffling": 4,
+    "dropout": 5,
+    "choices": 6,
+    "data": 7,
+}
+
+
+@dataclass(frozen=True)
+class Streams:
+    """Named streams of randomness, a function of (data set, seed, purpose) alone.
+
+    The method's name does not enter, so that a method and its ablations share every number they can.
+    """
+
+    dataset: str
+    seed: int
+
+    def sequence(self, purpose: str) -> np.random.SeedSequence:
+        """Return the seed sequence of one of `PURPOSES`."""
+        if purpose not in PURPOSES:
+            raise ValueError(f"unknown purpose {purpose!r} of randomness; choose one of {', '.join(PURPOSES)}")
+        return np.random.SeedSequence([PURPOSES[purpose], zlib.crc32(self.dataset.encode()), self.seed])
+
+    def generator(self, purpose: str) -> np.random.Generator:
+        """Return a fresh numpy generator for `purpose`."""
+        return np.random.default_rng(self.sequence(purpose))
+
+    def integer(self, purpose: str) -> int:
+        """Return a non-negative 63-bit seed for `purpose`, for libraries that take an integer."""
+        return int(self.sequence(purpose).generate_state(1, np.uint64)[0] >> np.uint64(1))
+
+    @classmethod
+    def of(cls, random_state: int | Streams) -> Streams:
+        """Turn a scikit-learn style `random_state` into streams."""
+        return random_state if isinstance(random_state, Streams) else cls("", int(random_state))
+
+
+@dataclass(frozen=True)
+class Factor:
+    """One choice that a paper leaves open, declared beside the `__init__` that takes it."""
+
+    name: str
+    """The estimator's parameter."""
+    default: Any
+    levels: tuple[Any, ...]
+    """Levels worth trying; the default is among them."""
+    source: str
+    """The sentence or equation that leaves it open, and why this default."""
+
+
+@dataclass(frozen=True)
+class Holdout:
+    """Training rows set aside for choices (early stopping, calibration, a regulariser); never test rows."""
+
+    modalities: tuple[Array, ...]
+    labels: Array
+
+
+@runtime_checkable
+class MultiModalClassifier(Protocol):
+    """A method: a scikit-learn `BaseEstimator` over several modalities and several labels.
+
+    Optional members, used where they exist:
+
+    - parameter `random_state` (int or `Streams`): the harness passes the job's streams;
+    - parameter `device` (torch device name): the harness passes the leased device; no other part of
+      the method may create a tensor elsewhere;
+    - parameter `epochs`: a profile may cap it;
+    - property `needs_holdout` (bool): the harness then passes `holdout` to `fit`, and
+      the fitted `holdout_scores_` (n_holdout, q) holds scores of its rows by a model not fitted on them;
+    - method `trace(modalities) -> dict[str, array]`: what the record keeps beside the scores.
+    """
+
+    FACTORS: ClassVar[tuple[Factor, ...]]
+
+    def fit(
+        self, modalities: Modalities, labels: Array, holdout: Holdout | None = None
+    ) -> MultiModalClassifier: ...
+
+    def predict_scores(self, modalities: Modalities) -> Array:
+        """Return soft scores in [0, 1] of shape (n, q)."""
+        ...
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Table I's row: N instances, q labels, d_1..d_m features."""
+
+    n: int
+    q: int
+    dims: tuple[int, ...]
+
+    @property
+    def m(self) -> int:
+        return len(self.dims)
+
+
+@dataclass(frozen=True)
+class MethodSpec:
+    """One row of the tables: an estimator with options, and how its scores are read.
+
+    A module of `baselines/` or `m3la/estimator.py` lists its specs in `METHODS`.
+    """
+
+    id: str
+    estimator: type
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """Constructor parameters that differ from the defaults."""
+    preset: str = "default"
+    """Named set of answers to the paper's silences: literal, repaired, paper-like, fair, ..."""
+    scoring: Scoring = "soft"
+    """`hard`: scores are replaced by 0/1 predictions before any metric sees them."""
+    threshold: str = "fixed"
+    """The method's own rule, one of `benchmark.evaluate.thresholds.RULES`."""
+    in_paper: bool = True
+    """False: a row of ours, printed below a rule and never bold."""
+    datasets: tuple[str, ...] | None = None
+    """Data sets it runs on when not asked for by name; None means all."""
+    seconds_hint: Callable[[Shape, Mapping[str, Any]], float] | None = None
+    """Rough seconds of one job on one core, before anything was measured."""
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A loaded data set. Arrays are read-only; modalities are float32, labels uint8 in {0, 1}."""
+
+    id: str
+    modalities: tuple[Array, ...]
+    labels: Array
+    modality_names: tuple[str, ...]
+    label_names: tuple[str, ...]
+    provenance: Provenance
+    data_hash: str
+    """SHA-256 over shapes, dtypes and bytes of modalities and labels."""
+    note: str = ""
+    """What a caption must say of it (for example that PCA saw all images)."""
+    citation: str = ""
+
+    @property
+    def shape(self) -> Shape:
+        return Shape(len(self.labels), self.labels.shape[1], tuple(x.shape[1] for x in self.modalities))
+
+
+@runtime_checkable
+class DatasetSpec(Protocol):
+    """A data set that can be loaded. A module of `datasets/` names its own in `DATASET`."""
+
+    id: str
+    """Lower case, in paths, on the command line and in CSV."""
+    title: str
+    """As the paper prints it."""
+    expected: Shape
+    """Table I."""
+    modality_names: tuple[str, ...]
+
+    def load(self, data_dir: Path) -> Dataset:
+        """Load the user's features below `data_dir/<id>`, else what the project itself can offer."""
+        ...
+
+    def provenance(self, data_dir: Path) -> Provenance:
+        """Say what `load` would give, without loading it."""
+        ...
+
+
+@dataclass(frozen=True)
+class Split:
+    """Row indices of one repetition; disjoint, together all rows (unless a profile caps them)."""
+
+    train: Array
+    test: Array
+
+
+@dataclass(frozen=True)
+class Job:
+    """One fit and one prediction: the unit that is planned, run, stored and resumed."""
+
+    dataset: str
+    method: str
+    seed: int
+
+
+@dataclass(frozen=True)
+class Record:
+    """What one job left behind: `record.json`, and `scores.npz` beside it (see `benchmark.execute.store`)."""
+
+    schema_version: int
+    dataset: str
+    method: str
+    seed: int
+    config_hash: str
+    """Short SHA-256 of `settings`: everything that can change a number, and nothing else."""
+    settings: Mapping[str, Any]
+    status: Literal["done", "failed", "timeout"]
+    profile: str
+    preset: str
+    scoring: Scoring
+    """How this row is read by default; the stored scores are always soft."""
+    threshold: str
+    """The method's own rule."""
+    transductive: bool
+    """Whether that rule looked at test scores."""
+    provenance: Provenance
+    data_hash: str
+    data_note: str = ""
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    """The ten metrics under the method's own scoring and rule."""
+    step_metrics: tuple[Mapping[str, float], ...] = ()
+    """The ten metrics after each decoding step, for methods whose trace has `step_scores`."""
+    score_digest: str = ""
+    """SHA-256 of the scores as little-endian float32 in C order."""
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    """Wall-clock seconds per phase (load, fit, predict, evaluate)."""
+    peak_mib: float = 0.0
+    environment: Mapping[str, Any] = field(default_factory=dict)
+    error: str = ""
+    """Traceback of a failed job."""
+    attempts: int = 1

@@ -1,0 +1,1 @@
+"""Scores to ten numbers: pure functions of arrays."""

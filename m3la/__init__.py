@@ -1,0 +1,1 @@
+"""M3LA: model, loss, training loop, estimator."""
