@@ -61,7 +61,8 @@ class Streams:
     def sequence(self, purpose: str) -> np.random.SeedSequence:
         """Return the seed sequence of one of `PURPOSES`."""
         if purpose not in PURPOSES:
-            raise ValueError(f"unknown purpose {purpose!r} of randomness; choose one of {', '.join(PURPOSES)}")
+            known = ", ".join(PURPOSES)
+            raise ValueError(f"unknown purpose {purpose!r} of randomness; choose one of {known}")
         return np.random.SeedSequence([PURPOSES[purpose], zlib.crc32(self.dataset.encode()), self.seed])
 
     def generator(self, purpose: str) -> np.random.Generator:
