@@ -1,0 +1,147 @@
+"""The ten metrics of Tables II and III from labels, scores and predictions; it knows no threshold rule.
+
+Conventions (the paper states none of them; reasons in brackets):
+
+- AUC: ties count half, as in scikit-learn. Macro-AUC skips labels, example-AUC skips rows, that have
+  one class only, for which a ROC curve does not exist [as the published measures of the authors' group
+  do]. If nothing is left the value is nan.
+- F1: a label (macro) or row (example) without any true or predicted label counts 0, as scikit-learn's
+  `zero_division=0`.
+- Ranking loss: the share of (relevant, irrelevant) pairs with score_relevant <= score_irrelevant, so that
+  a tie is a full error; a row without such pairs counts 0; mean over all rows.
+- Coverage: the rank of the worst-placed relevant label, counted from 1, with ties at their worst; a row
+  without labels counts 0. [Ranking loss and coverage: the printed rows of BR and CC can be explained by
+  this convention alone, see the audit of Table II.]
+
+All of them agree with scikit-learn where it is defined; AUCs and ranking loss are vectorised here because
+scikit-learn loops over labels or rows in Python.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from scipy.stats import rankdata
+from sklearn.metrics import accuracy_score, coverage_error, f1_score, hamming_loss
+
+from benchmark.contracts import Array
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One column of the tables."""
+
+    id: str
+    direction: Literal["up", "down"]
+    """`up`: larger is better."""
+
+
+METRICS: tuple[Metric, ...] = (
+    Metric("macro_auc", "up"),
+    Metric("micro_auc", "up"),
+    Metric("example_auc", "up"),
+    Metric("macro_f1", "up"),
+    Metric("micro_f1", "up"),
+    Metric("example_f1", "up"),
+    Metric("ranking_loss", "down"),
+    Metric("hamming_loss", "down"),
+    Metric("coverage", "down"),
+    Metric("subset_accuracy", "up"),
+)
+
+
+def compute_metrics(labels: Array, scores: Array, predictions: Array) -> dict[str, float]:
+    """Compute the ten metrics of one test set.
+
+    Parameters
+    ----------
+    labels : (n, q) array in {0, 1}, q >= 2
+    scores : (n, q) float array
+        Larger means more relevant. Only their order counts; 0/1 scores are allowed and tie heavily.
+    predictions : (n, q) array in {0, 1}
+
+    Returns
+    -------
+    dict of str to float
+        Keys as in `METRICS`, in that order; nan where a metric is undefined.
+
+    Raises
+    ------
+    ValueError
+        If shapes differ, q < 2, n = 0, a score is not finite, or labels or predictions are not 0/1.
+    """
+    _check(labels, scores, predictions)
+    truth = labels.astype(np.int8)
+    predicted = predictions.astype(np.int8)
+    values = {
+        "macro_auc": _mean_defined(_auc(truth, scores, axis=0)),
+        "micro_auc": float(_auc(truth.ravel(), scores.ravel(), axis=0)),
+        "example_auc": _mean_defined(_auc(truth, scores, axis=1)),
+        "macro_f1": f1_score(truth, predicted, average="macro", zero_division=0),
+        "micro_f1": f1_score(truth, predicted, average="micro", zero_division=0),
+        "example_f1": f1_score(truth, predicted, average="samples", zero_division=0),
+        "ranking_loss": ranking_loss(truth, scores),
+        "hamming_loss": hamming_loss(truth, predicted),
+        "coverage": coverage_error(truth, scores),
+        "subset_accuracy": accuracy_score(truth, predicted),
+    }
+    return {metric.id: float(values[metric.id]) for metric in METRICS}
+
+
+def ranking_loss(labels: Array, scores: Array) -> float:
+    """Mean share of (relevant, irrelevant) pairs in the wrong order, ties counted as wrong.
+
+    Parameters
+    ----------
+    labels : (n, q) array in {0, 1}
+    scores : (n, q) float array
+
+    Returns
+    -------
+    float
+        As scikit-learn's `label_ranking_loss`, without its loop over rows.
+    """
+    relevant = labels > 0
+    q = labels.shape[1]
+    # Labels whose score is >= that of label j: among all labels, and among the relevant ones.
+    at_or_above = q + 1 - rankdata(scores, method="min", axis=1)
+    among_relevant = q + 1 - rankdata(np.where(relevant, scores, -np.inf), method="min", axis=1)
+    wrong = np.where(relevant, at_or_above - among_relevant, 0).sum(axis=1)
+    pairs = relevant.sum(axis=1) * (~relevant).sum(axis=1)
+    return float(np.mean(wrong / np.maximum(pairs, 1)))
+
+
+def _auc(labels: Array, scores: Array, axis: int) -> Array:
+    """Area under the ROC curve along `axis` by the rank-sum identity; nan where there is one class."""
+    n_positive = labels.sum(axis=axis, dtype=np.int64)
+    n_negative = labels.shape[axis] - n_positive
+    rank_sum = (rankdata(scores, axis=axis) * labels).sum(axis=axis)
+    pairs = n_positive * n_negative
+    area = (rank_sum - n_positive * (n_positive + 1) / 2) / np.maximum(pairs, 1)
+    return np.where(pairs > 0, area, np.nan)
+
+
+def _mean_defined(values: Array) -> float:
+    """Mean of the values that are not nan, nan if there is none."""
+    defined = values[~np.isnan(values)]
+    return float(defined.mean()) if len(defined) else float("nan")
+
+
+def _check(labels: Array, scores: Array, predictions: Array) -> None:
+    if not labels.shape == scores.shape == predictions.shape or labels.ndim != 2:
+        raise ValueError(
+            f"labels {labels.shape}, scores {scores.shape} and predictions {predictions.shape} must share "
+            "one shape (n, q)"
+        )
+    n, q = labels.shape
+    if n == 0 or q < 2:
+        raise ValueError(f"metrics need at least one row and two labels, got shape {labels.shape}")
+    if not np.isfinite(scores).all():
+        raise ValueError(
+            f"{int((~np.isfinite(scores)).sum())} scores are not finite; the method has diverged"
+        )
+    for name, values in (("labels", labels), ("predictions", predictions)):
+        if not np.isin(values, (0, 1)).all():
+            raise ValueError(f"{name} must be 0 or 1, found {np.setdiff1d(values, (0, 1))[0]}")
