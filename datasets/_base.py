@@ -1,0 +1,247 @@
+"""Finds, reads and checks the user's own features; it must not know any data set by name."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import platformdirs
+
+from benchmark.contracts import Array, DataError, Dataset, Provenance, Shape
+
+APPLICATION = "m3la-reproducibility"
+CHECKSUMS = "SHA256SUMS"
+"""Optional file beside the user's features, as written by `sha256sum *.npy`; what it lists is verified."""
+
+
+def refusal(path: Path, expected: str, found: str, remedy: str) -> DataError:
+    """Word an error about input data the same way everywhere."""
+    return DataError(f"{path}: expected {expected}, found {found}; {remedy}")
+
+
+def cache_directory() -> Path:
+    """Return the folder for what the project makes itself: $M3LA_CACHE, else the user's cache folder."""
+    override = os.environ.get("M3LA_CACHE")
+    return Path(override).expanduser() if override else platformdirs.user_cache_path(APPLICATION)
+
+
+def data_directory(flag: str | Path | None = None) -> Path:
+    """Return the folder that holds `<data set>/<modality>.npy`.
+
+    Parameters
+    ----------
+    flag : str or Path, optional
+        The value of `--data`. Without it $M3LA_DATA is taken, else `data/` in `cache_directory()`.
+
+    Raises
+    ------
+    DataError
+        If `flag` or $M3LA_DATA names a folder that is not there: going on would quietly give
+        look-alikes to somebody who has the real features.
+    """
+    for given, name in ((flag, "--data"), (os.environ.get("M3LA_DATA"), "$M3LA_DATA")):
+        if given:
+            folder = Path(given).expanduser()
+            if not folder.is_dir():
+                raise refusal(folder, f"the folder that {name} names", "no such folder", f"correct {name}")
+            return folder
+    return cache_directory() / "data"
+
+
+def data_hash(modalities: Sequence[Array], labels: Array) -> str:
+    """Return the SHA-256 over shapes, dtypes and bytes (C order) of modalities and labels."""
+    digest = hashlib.sha256()
+    for array in (*modalities, labels):
+        digest.update(f"{array.dtype.str}{array.shape};".encode())
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()
+
+
+def file_sha256(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def read_array(path: Path, shape: tuple[int, int]) -> Array:
+    """Read a numeric `.npy` file of a known shape; nothing is unpickled, and dtype stays as stored.
+
+    Raises
+    ------
+    DataError
+        If the file is missing, is no plain `.npy` array (pickled objects, an archive, text), is
+        shorter or longer than its header says, or has another shape or a non-numeric dtype.
+    """
+    size = path.stat().st_size if path.is_file() else None
+    if size is None:
+        raise refusal(path, f"an array of shape {shape}", "no such file", "add it (see the README)")
+    try:
+        # Mapping reads the header alone, so that a wrong shape is refused before its data are read.
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (ValueError, EOFError, OSError) as error:
+        raise refusal(
+            path,
+            f"a complete .npy file with a numeric array of shape {shape}",
+            f"a truncated, pickled or foreign file of {size} bytes ({error})",
+            "write it again with numpy.save(path, array, allow_pickle=False)",
+        ) from error
+    if not isinstance(array, np.memmap):
+        raise refusal(path, "one array", "an .npz archive", "save each array with numpy.save")
+    if array.dtype.kind not in "biuf":
+        raise refusal(path, "real numbers", f"dtype {array.dtype}", "convert with astype('float32')")
+    if array.shape != shape:
+        raise refusal(path, f"shape {shape} (Table I)", f"shape {array.shape}", "check rows and columns")
+    if array.offset + array.nbytes != size:
+        extra = size - array.offset - array.nbytes
+        raise refusal(path, f"{size - extra} bytes", f"{size} bytes", "the file was altered; save it again")
+    return np.array(array)
+
+
+def read_features(path: Path, shape: tuple[int, int]) -> Array:
+    """Read one modality as read-only float32 `(N, d_k)`; a value that is not finite raises DataError."""
+    stored = read_array(path, shape)
+    with np.errstate(over="ignore"):  # a float64 too large for float32 becomes inf and is refused below
+        features = np.ascontiguousarray(stored, dtype="<f4")
+    bad = ~np.isfinite(features)
+    if bad.any():
+        row, column = (int(i) for i in np.argwhere(bad)[0])
+        raise refusal(
+            path,
+            "finite float32 values",
+            f"{int(bad.sum())} that are not, the first in row {row}, column {column}: {stored[row, column]}",
+            "impute or drop them before saving",
+        )
+    features.setflags(write=False)
+    return features
+
+
+def read_labels(path: Path, shape: tuple[int, int]) -> Array:
+    """Read the labels as read-only uint8 `(N, q)`; a value other than 0 and 1 raises DataError."""
+    stored = read_array(path, shape)
+    bad = (stored != 0) & (stored != 1)
+    if bad.any():
+        row, column = (int(i) for i in np.argwhere(bad)[0])
+        raise refusal(
+            path,
+            "labels 0 and 1 only",
+            f"{stored[row, column]} in row {row}, column {column} ({int(bad.sum())} such values)",
+            "map the labels to 0 (absent) and 1 (present)",
+        )
+    labels = np.ascontiguousarray(stored, dtype=np.uint8)
+    labels.setflags(write=False)
+    return labels
+
+
+def verify_checksums(folder: Path, names: Sequence[str]) -> None:
+    """Compare files with `SHA256SUMS` in the same folder, where there is one.
+
+    Raises
+    ------
+    DataError
+        If a listed file's bytes are others than when the list was written.
+    """
+    listing = folder / CHECKSUMS
+    if not listing.is_file():
+        return
+    sums: dict[str, str] = {}
+    for line in listing.read_text(encoding="utf-8").splitlines():
+        digest, _, name = line.strip().partition(" ")
+        sums[name.strip().lstrip("*")] = digest.lower()
+    for name in names:
+        if name in sums and (found := file_sha256(folder / name)) != sums[name]:
+            remedy = f"the file was altered; restore it or update {CHECKSUMS}"
+            raise refusal(folder / name, f"SHA-256 {sums[name]}", found, remedy)
+
+
+def has_user_features(folder: Path) -> bool:
+    """Say whether the user put anything there; then it must be complete and right, never ignored."""
+    return folder.is_dir() and any(folder.glob("*.npy"))
+
+
+def check_file_names(folder: Path, modality_names: Sequence[str]) -> list[str]:
+    """Return the file names to read; raise DataError unless the folder holds exactly these arrays."""
+    wanted = [f"{name}.npy" for name in (*modality_names, "labels")]
+    found = {path.name for path in folder.glob("*.npy")}
+    missing = [name for name in wanted if name not in found]
+    surplus = sorted(found - set(wanted))
+    if missing or surplus:
+        parts = (["no " + ", ".join(missing)] if missing else []) + surplus
+        what = f"{len(modality_names)} modalities and the labels: {', '.join(wanted)}"
+        raise refusal(folder, what, " and ".join(parts), "rename, add or move files to match")
+    return wanted
+
+
+def numbered_names(labels: Array) -> tuple[str, ...]:
+    """Name labels by column, where nobody gave names."""
+    return tuple(f"label{j}" for j in range(labels.shape[1]))
+
+
+@dataclass(frozen=True)
+class UserFirst(ABC):
+    """A data set that takes the user's own features where there are any, else what the project offers.
+
+    Subclasses state `own_provenance` and `load_own`; instances satisfy `benchmark.contracts.DatasetSpec`.
+    """
+
+    own_provenance: ClassVar[Provenance]
+
+    id: str
+    title: str
+    expected: Shape
+    modality_names: tuple[str, ...]
+    citation: str
+    label_names: tuple[str, ...] = ()
+
+    def provenance(self, data_dir: Path) -> Provenance:
+        """Say what `load` would give, without loading it."""
+        return Provenance.REAL if has_user_features(data_dir / self.id) else self.own_provenance
+
+    def load(self, data_dir: Path) -> Dataset:
+        """Load `data_dir/<id>/*.npy` if any is there, else the project's own.
+
+        Raises
+        ------
+        DataError
+            If the user's features are incomplete or differ from Table I; there is no fallback then.
+        """
+        folder = data_dir / self.id
+        return self.load_user(folder) if has_user_features(folder) else self.load_own()
+
+    def load_user(self, folder: Path) -> Dataset:
+        """Load and check the user's features; modalities float32 `(N, d_k)`, labels uint8 `(N, q)`."""
+        names = check_file_names(folder, self.modality_names)
+        verify_checksums(folder, names)
+        n = self.expected.n
+        arrays = {
+            name: read_features(folder / name, (n, d))
+            for name, d in zip(names[:-1], self.expected.dims, strict=True)
+        }
+        labels = read_labels(folder / names[-1], (n, self.expected.q))
+        return self.dataset(arrays, labels, Provenance.REAL, note="The user's own features.")
+
+    def dataset(
+        self, modalities: Mapping[str, Array], labels: Array, provenance: Provenance, note: str
+    ) -> Dataset:
+        """Bundle checked arrays, modalities in the data set's order."""
+        arrays = tuple(modalities.values())
+        return Dataset(
+            id=self.id,
+            modalities=arrays,
+            labels=labels,
+            modality_names=self.modality_names,
+            label_names=self.label_names or numbered_names(labels),
+            provenance=provenance,
+            data_hash=data_hash(arrays, labels),
+            note=note,
+            citation=self.citation,
+        )
+
+    @abstractmethod
+    def load_own(self) -> Dataset:
+        """Load what the project itself can offer."""
