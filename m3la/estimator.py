@@ -1,0 +1,331 @@
+"""M3LA as a scikit-learn style estimator, with its ablations and presets as options of the one class.
+
+Knows the harness only through `benchmark.contracts`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted
+from torch import Tensor
+
+from benchmark.contracts import Array, Factor, Holdout, MethodSpec, Modalities, Shape, Streams
+from m3la.factors import FACTORS
+from m3la.loss import LossOptions, m3la_loss
+from m3la.model import M3LANet, ModelOptions
+from m3la.scaling import fit_scalers, scale
+from m3la.training import History, TrainingSettings, train
+
+PREDICTION_ROWS = 1024
+"""Rows per forward pass when predicting; bounds memory."""
+
+
+class M3LA(BaseEstimator):
+    """M3LA (Zhu and Zhang), equations (1) to (12), (18) and (20).
+
+    The defaults are the preset `literal`. Parameters whose value the paper prints come first; every other
+    one is among `FACTORS`, with the text that leaves it open.
+
+    Parameters
+    ----------
+    hidden : h, dimension of a hidden state.
+    batch_size, epochs : of mini-batch training.
+    learning_rate, decay_rate : initial rate and its factor per epoch (or step, see `schedule`).
+    l2 : lambda_3 of equation (20).
+    patience : epochs without a better hold-out loss before stopping, where `selection="holdout"`.
+    random_state : integer, or the streams of a job.
+    device : torch device on which every tensor of the method lives.
+
+    Attributes
+    ----------
+    model_ : the fitted `M3LANet`.
+    history_ : `History` of training.
+    holdout_scores_ : (n_holdout, q), where a hold-out was passed.
+    """
+
+    FACTORS: ClassVar[tuple[Factor, ...]] = FACTORS
+
+    def __init__(
+        self,
+        hidden: int = 256,
+        batch_size: int = 64,
+        epochs: int = 300,
+        learning_rate: float = 0.01,
+        decay_rate: float = 0.99,
+        l2: float = 1e-4,
+        first_input: str = "s0",
+        order: str = "learned",
+        order_gradient: str = "straight_through",
+        allow_repeats: bool = False,
+        label_activation: str = "softmax",
+        feedback: str = "probabilities",
+        label_correlation: bool = True,
+        w_co_init: str = "zeros",
+        w_co_diagonal: str = "free",
+        label_head: str = "shared",
+        attention: str = "additive",
+        s0_source: str = "h_m",
+        s0_activation: str = "none",
+        encoder_order: str = "dataset",
+        cost: str = "f1",
+        cost_prediction: str = "0.5",
+        weight_normalisation: str = "none",
+        weight_floor: float = 0.0,
+        weight_refresh: int = 0,
+        reduction: str = "sum",
+        loss_steps: str = "all",
+        optimiser: str = "sgd",
+        schedule: str = "per_epoch",
+        decay_form: str = "coupled",
+        clip_norm: float | None = None,
+        dropout: float = 0.0,
+        initialisation: str = "uniform",
+        scaling: str = "zscore",
+        selection: str = "last",
+        patience: int = 30,
+        random_state: int | Streams = 0,
+        device: str = "cpu",
+    ) -> None:
+        self.hidden = hidden
+        self.batch_size = batch_size
+        self.epochs = epochs
+        self.learning_rate = learning_rate
+        self.decay_rate = decay_rate
+        self.l2 = l2
+        self.first_input = first_input
+        self.order = order
+        self.order_gradient = order_gradient
+        self.allow_repeats = allow_repeats
+        self.label_activation = label_activation
+        self.feedback = feedback
+        self.label_correlation = label_correlation
+        self.w_co_init = w_co_init
+        self.w_co_diagonal = w_co_diagonal
+        self.label_head = label_head
+        self.attention = attention
+        self.s0_source = s0_source
+        self.s0_activation = s0_activation
+        self.encoder_order = encoder_order
+        self.cost = cost
+        self.cost_prediction = cost_prediction
+        self.weight_normalisation = weight_normalisation
+        self.weight_floor = weight_floor
+        self.weight_refresh = weight_refresh
+        self.reduction = reduction
+        self.loss_steps = loss_steps
+        self.optimiser = optimiser
+        self.schedule = schedule
+        self.decay_form = decay_form
+        self.clip_norm = clip_norm
+        self.dropout = dropout
+        self.initialisation = initialisation
+        self.scaling = scaling
+        self.selection = selection
+        self.patience = patience
+        self.random_state = random_state
+        self.device = device
+
+    @property
+    def needs_holdout(self) -> bool:
+        """Whether `fit` wants training rows set aside."""
+        return self.selection == "holdout"
+
+    def fit(self, modalities: Modalities, labels: Array, holdout: Holdout | None = None) -> M3LA:
+        """Train on m arrays (n, d_k) and labels (n, q) in {0, 1}.
+
+        Raises
+        ------
+        ValueError
+            For an option that is none of its factor's levels, or a hold-out that is needed and missing.
+        DivergenceError
+            When the loss is no longer finite.
+        """
+        self._check(labels, holdout)
+        streams = Streams.of(self.random_state)
+        self.scalers_ = fit_scalers(modalities, self.scaling)
+        inputs, targets = self._tensors(modalities), self._tensor(labels)
+        self.n_labels_ = targets.shape[1]
+        self.model_ = self._build(tuple(x.shape[1] for x in inputs), streams)
+        loss_of_rows, refresh = self._objective(inputs, targets, streams)
+        held = None if holdout is None else (self._tensors(holdout.modalities), self._tensor(holdout.labels))
+        self.history_: History = train(
+            self.model_,
+            loss_of_rows,
+            len(targets),
+            self._settings(),
+            streams.generator("shuffling"),
+            monitor=None if held is None else lambda: self._final_cross_entropy(*held),
+            before_epoch=refresh,
+        )
+        if held is not None:
+            self.holdout_scores_ = self._steps(held[0])["step_scores"][:, -1]
+        return self
+
+    def predict_scores(self, modalities: Modalities) -> Array:
+        """Return the last step's scores p_m (n, q), equation (12)."""
+        return self.trace(modalities)["step_scores"][:, -1]
+
+    def trace(self, modalities: Modalities) -> dict[str, Array]:
+        """Return what the paper's claims are about.
+
+        `step_scores` (n, m, q), `orders` (n, m; -1 is a start token), `attention` (n, m, m),
+        `loss_history` (epochs,) and, where the model has it, `w_co` (q, q).
+        """
+        check_is_fitted(self, "model_")
+        kept = self._steps(self._tensors(modalities))
+        kept["loss_history"] = np.asarray(self.history_.loss, dtype=np.float64)
+        correlation = self.model_.label_correlation()
+        if correlation is not None:
+            kept["w_co"] = correlation.cpu().numpy()
+        return kept
+
+    def _check(self, labels: Array, holdout: Holdout | None) -> None:
+        for factor in self.FACTORS:
+            value = getattr(self, factor.name)
+            if isinstance(factor.default, str) and value not in factor.levels:
+                levels = ", ".join(map(repr, factor.levels))
+                raise ValueError(f"{factor.name}={value!r} is not offered; choose one of {levels}")
+        if self.label_activation == "softmax" and labels.shape[1] == 1:
+            raise ValueError(
+                "label_activation='softmax' gives a single label the score 1 always; "
+                "use label_activation='sigmoid' (preset repaired) on one label"
+            )
+        if self.needs_holdout and holdout is None:
+            raise ValueError("selection='holdout' needs a hold-out of training rows: pass holdout= to fit")
+
+    def _build(self, dims: tuple[int, ...], streams: Streams) -> M3LANet:
+        names = ModelOptions.__dataclass_fields__.keys() - {"encoder_order"}
+        permuted = None
+        if self.encoder_order == "random":
+            permuted = tuple(int(k) for k in streams.generator("choices").permutation(len(dims)))
+        options = ModelOptions(encoder_order=permuted, **{name: getattr(self, name) for name in names})
+        generator = torch.Generator().manual_seed(streams.integer("initialisation"))
+        return M3LANet(dims, self.n_labels_, self.hidden, options, generator).to(self.device)
+
+    def _objective(self, inputs: Sequence[Tensor], targets: Tensor, streams: Streams) -> tuple[Any, Any]:
+        """Return rows -> loss, and what renews the stale predictions of (18) where they are asked for."""
+        cardinality = float(targets.sum(1).mean()) if targets.device.type != "meta" else 1.0
+        options = LossOptions(
+            cost=self.cost,
+            cost_prediction=self.cost_prediction,
+            weight_normalisation=self.weight_normalisation,
+            weight_floor=self.weight_floor,
+            reduction=self.reduction,
+            steps=self.loss_steps,
+            reinforce=self.order == "learned" and self.order_gradient == "reinforce",
+        )
+        choices = torch.Generator().manual_seed(streams.integer("choices"))
+        dropout = torch.Generator().manual_seed(streams.integer("dropout")) if self.dropout else None
+        earlier: list[Tensor] = []
+
+        def refresh(epoch: int) -> None:
+            if self.weight_refresh and epoch % self.weight_refresh == 0:
+                shape = (len(targets), len(inputs), targets.shape[1])
+                scores = torch.zeros(shape) if epoch == 0 else self._step_scores(inputs)
+                earlier[:] = [scores.to(self.device)]
+
+        def loss_of_rows(rows: Tensor) -> Tensor:
+            steps = self.model_([x[rows] for x in inputs], self._noise(len(rows), choices), dropout)
+            return m3la_loss(
+                steps, targets[rows], cardinality, options, earlier[0][rows] if earlier else None
+            )
+
+        return loss_of_rows, refresh
+
+    def _noise(self, n: int, generator: torch.Generator, predicting: bool = False) -> Tensor | None:
+        """Uniform numbers in (0, 1) for random orders, and for stochastic choices while training."""
+        stochastic = self.order == "learned" and self.order_gradient in ("gumbel", "reinforce")
+        if self.order != "random" and (predicting or not stochastic):
+            return None
+        m = len(self.scalers_)
+        tiny = torch.finfo(torch.float32).eps
+        return torch.rand(n, m, m, generator=generator).clamp_(tiny, 1 - tiny).to(self.device)
+
+    def _settings(self) -> TrainingSettings:
+        return TrainingSettings(
+            epochs=self.epochs,
+            batch_size=self.batch_size,
+            optimiser=self.optimiser,
+            learning_rate=self.learning_rate,
+            decay_rate=self.decay_rate,
+            schedule=self.schedule,
+            weight_decay=2 * self.l2,  # the gradient of lambda_3 ||Phi||^2 is 2 lambda_3 Phi
+            decay_form=self.decay_form,
+            clip_norm=self.clip_norm,
+            patience=self.patience if self.needs_holdout else None,
+        )
+
+    @torch.no_grad()
+    def _final_cross_entropy(self, inputs: Sequence[Tensor], targets: Tensor) -> float:
+        """Mean cross entropy of the last step, per label: what early stopping watches."""
+        self.model_.eval()
+        total = 0.0
+        for rows, steps in self._forward(inputs):
+            y = targets[rows]
+            total -= float((y * steps.log_scores[-1] + (1 - y) * steps.log_complements[-1]).sum())
+        return total / targets.numel()
+
+    @torch.no_grad()
+    def _steps(self, inputs: Sequence[Tensor]) -> dict[str, Array]:
+        self.model_.eval()
+        parts = [(steps.scores(), steps.orders, steps.attention) for _, steps in self._forward(inputs)]
+        names = ("step_scores", "orders", "attention")
+        return {
+            name: torch.cat(p).cpu().numpy() for name, p in zip(names, zip(*parts, strict=True), strict=True)
+        }
+
+    @torch.no_grad()
+    def _step_scores(self, inputs: Sequence[Tensor]) -> Tensor:
+        return torch.cat([steps.scores() for _, steps in self._forward(inputs)])
+
+    def _forward(self, inputs: Sequence[Tensor]) -> Any:
+        """Yield (slice of rows, Steps) over all rows, without dropout."""
+        generator = torch.Generator().manual_seed(Streams.of(self.random_state).integer("choices"))
+        for start in range(0, len(inputs[0]), PREDICTION_ROWS):
+            rows = slice(start, start + PREDICTION_ROWS)
+            part = [x[rows] for x in inputs]
+            yield rows, self.model_(part, self._noise(len(part[0]), generator, predicting=True))
+
+    def _tensors(self, modalities: Modalities) -> list[Tensor]:
+        return [torch.from_numpy(x).to(self.device) for x in scale(self.scalers_, modalities)]
+
+    def _tensor(self, labels: Array) -> Tensor:
+        return torch.from_numpy(np.asarray(labels, dtype=np.float32)).to(self.device)
+
+
+def _seconds(shape: Shape, options: Mapping[str, Any]) -> float:
+    """Rough seconds of a fit: steps times the milliseconds of a step on one core of a 2-core machine."""
+    steps = options.get("epochs", 300) * -(-int(0.9 * shape.n) // 64)
+    return steps * (0.006 + 0.004 * shape.m + 3e-6 * sum(shape.dims))
+
+
+REPAIRED: Mapping[str, Any] = {}
+
+METHODS: tuple[MethodSpec, ...] = (
+    MethodSpec("M3LA", M3LA, {}, preset="literal", threshold="eq16a", seconds_hint=_seconds),
+    MethodSpec(
+        "M3LA-order",
+        M3LA,
+        {"order": "fixed"},
+        preset="literal",
+        threshold="eq16a",
+        datasets=("ml2000",),
+        seconds_hint=_seconds,
+        note="no modality prediction: modalities are read in the data set's order",
+    ),
+    MethodSpec(
+        "M3LA-Wco",
+        M3LA,
+        {"label_correlation": False},
+        preset="literal",
+        threshold="eq16a",
+        datasets=("ml2000",),
+        seconds_hint=_seconds,
+        note="no label-correlation matrix W_co",
+    ),
+)
