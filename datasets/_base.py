@@ -103,16 +103,15 @@ def read_array(path: Path, shape: tuple[int, int]) -> Array:
     return np.array(array)
 
 
-def read_features(path: Path, shape: tuple[int, int]) -> Array:
-    """Read one modality as read-only float32 `(N, d_k)`; a value that is not finite raises DataError."""
-    stored = read_array(path, shape)
+def as_features(stored: Array, origin: Path) -> Array:
+    """Return one modality as read-only float32 `(N, d_k)`; a value that is not finite raises DataError."""
     with np.errstate(over="ignore"):  # a float64 too large for float32 becomes inf and is refused below
         features = np.ascontiguousarray(stored, dtype="<f4")
     bad = ~np.isfinite(features)
     if bad.any():
         row, column = (int(i) for i in np.argwhere(bad)[0])
         raise refusal(
-            path,
+            origin,
             "finite float32 values",
             f"{int(bad.sum())} that are not, the first in row {row}, column {column}: {stored[row, column]}",
             "impute or drop them before saving",
@@ -121,14 +120,13 @@ def read_features(path: Path, shape: tuple[int, int]) -> Array:
     return features
 
 
-def read_labels(path: Path, shape: tuple[int, int]) -> Array:
-    """Read the labels as read-only uint8 `(N, q)`; a value other than 0 and 1 raises DataError."""
-    stored = read_array(path, shape)
+def as_labels(stored: Array, origin: Path) -> Array:
+    """Return labels as read-only uint8 `(N, q)`; a value other than 0 and 1 raises DataError."""
     bad = (stored != 0) & (stored != 1)
     if bad.any():
         row, column = (int(i) for i in np.argwhere(bad)[0])
         raise refusal(
-            path,
+            origin,
             "labels 0 and 1 only",
             f"{stored[row, column]} in row {row}, column {column} ({int(bad.sum())} such values)",
             "map the labels to 0 (absent) and 1 (present)",
@@ -219,10 +217,10 @@ class UserFirst(ABC):
         verify_checksums(folder, names)
         n = self.expected.n
         arrays = {
-            name: read_features(folder / name, (n, d))
+            name: as_features(read_array(folder / name, (n, d)), folder / name)
             for name, d in zip(names[:-1], self.expected.dims, strict=True)
         }
-        labels = read_labels(folder / names[-1], (n, self.expected.q))
+        labels = as_labels(read_array(folder / names[-1], (n, self.expected.q)), folder / names[-1])
         return self.dataset(arrays, labels, Provenance.REAL, note="The user's own features.")
 
     def dataset(
