@@ -1,0 +1,238 @@
+"""The network against a plain transcription of the equations, and its choice of modalities."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+from transcription import Transcription, copy_weights, literal_loss, paired_gradients
+
+from m3la.choice import ModalityChoice
+from m3la.gru import gru_gates
+from m3la.loss import LossOptions, m3la_loss
+from m3la.model import M3LANet, ModelOptions, label_log_scores
+
+DIMS, Q, H, B = (7, 5, 11), 4, 16, 9
+
+
+def batch(dtype: torch.dtype = torch.float32) -> tuple[list[Tensor], Tensor]:
+    generator = torch.Generator().manual_seed(3)
+    x = [torch.randn(B, d, generator=generator, dtype=dtype) for d in DIMS]
+    return x, (torch.rand(B, Q, generator=generator) < 0.4).to(dtype)
+
+
+def network(**options: object) -> M3LANet:
+    net = M3LANet(DIMS, Q, H, ModelOptions(**{"w_co_init": "small_normal", **options}))  # type: ignore[arg-type]
+    with torch.no_grad():  # wide enough that orders differ between rows and W_co matters
+        net.W_modal.mul_(8)
+        net.W_co.mul_(50)
+    return net
+
+
+@pytest.mark.parametrize("activation", ["softmax", "sigmoid"])
+def test_scores_orders_and_gradients_equal_the_transcription(activation: str) -> None:
+    torch.manual_seed(1)
+    net = network(label_activation=activation)
+    plain = Transcription(DIMS, Q, H, activation)
+    copy_weights(net, plain)
+    x, y = batch()
+    steps = net(x)
+    predictions, orders = plain(x)
+    assert torch.equal(steps.orders, orders)
+    assert len({tuple(o) for o in orders.tolist()}) > 1
+    torch.testing.assert_close(steps.scores(), torch.stack(predictions, 1), atol=1e-5, rtol=0)
+    loss, plain_loss = m3la_loss(steps, y, 1.6, LossOptions()), literal_loss(predictions, y)
+    torch.testing.assert_close(loss, plain_loss, atol=1e-5, rtol=1e-6)
+    loss.backward()
+    plain_loss.backward()
+    for ours, theirs in paired_gradients(net, plain):
+        torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=0)
+
+
+def test_two_hundred_steps_stay_with_the_transcription_in_double_precision() -> None:
+    torch.manual_seed(1)
+    net, plain = network().double(), Transcription(DIMS, Q, H).double()
+    copy_weights(net, plain)
+    x, y = batch(torch.float64)
+    settings = {"lr": 0.05, "weight_decay": 2e-4}
+    ours, theirs = (
+        torch.optim.SGD(net.parameters(), **settings),
+        torch.optim.SGD(plain.parameters(), **settings),
+    )
+    for _ in range(200):
+        for optimiser, loss in (
+            (ours, lambda: m3la_loss(net(x), y, 1.6, LossOptions())),
+            (theirs, lambda: literal_loss(plain(x)[0], y)),
+        ):
+            optimiser.zero_grad()
+            loss().backward()
+            optimiser.step()
+    torch.testing.assert_close(net(x).scores(), torch.stack(plain(x)[0], 1), atol=1e-9, rtol=0)
+
+
+def test_gru_gates_match_finite_differences() -> None:
+    shapes = ((2, 3, 12), (2, 3, 12), (2, 3, 4))
+    generator = torch.Generator().manual_seed(0)
+    inputs = [torch.randn(s, generator=generator, dtype=torch.float64, requires_grad=True) for s in shapes]
+    assert torch.autograd.gradcheck(gru_gates, inputs)
+
+
+def test_modality_head_gets_the_straight_through_gradient_on_two_modalities() -> None:
+    """dL/du_j = sum_k <dL/dx_t, x~^k W> pi_k (delta_kj - pi_j), computed by hand at the first step."""
+    torch.manual_seed(2)
+    choice = ModalityChoice(2)
+    u = torch.tensor([[0.3, -0.4], [1.0, 1.5]], dtype=torch.float64, requires_grad=True)
+    blocks = torch.randn(2, 2, 3, dtype=torch.float64)
+    upstream = torch.randn(2, 3, dtype=torch.float64)
+    picked = choice(0, u, torch.ones(2, 2, dtype=torch.bool), None)
+    x_t = torch.bmm(picked.weights.unsqueeze(1), blocks).squeeze(1)
+    (x_t * upstream).sum().backward()
+    assert u.grad is not None
+    for i in range(2):
+        e = np.exp(u[i].detach().numpy())
+        pi = e / e.sum()
+        credit = np.array([float(upstream[i] @ blocks[i, k]) for k in range(2)])
+        by_hand = [sum(credit[k] * pi[k] * ((k == j) - pi[j]) for k in range(2)) for j in range(2)]
+        np.testing.assert_allclose(u.grad[i].numpy(), by_hand, atol=1e-6)
+    assert np.abs(u.grad.numpy()).min() > 1e-3
+    torch.testing.assert_close(x_t, blocks[torch.arange(2), picked.index])
+
+
+@pytest.mark.parametrize(
+    ("gradient", "moves"),
+    [("straight_through", True), ("prob_ratio", True), ("prob_scale", True), ("none", False)],
+)
+def test_whether_the_modality_head_is_trained_depends_on_the_order_gradient(
+    gradient: str, moves: bool
+) -> None:
+    torch.manual_seed(1)
+    net = network(order_gradient=gradient)
+    x, y = batch()
+    m3la_loss(net(x), y, 1.6, LossOptions()).backward()
+    size = 0.0 if net.W_modal.grad is None else float(net.W_modal.grad.abs().max())
+    assert (size > 1e-6) == moves
+
+
+@pytest.mark.parametrize("gradient", ["none", "straight_through", "prob_ratio"])
+def test_order_gradients_share_their_forward_values(gradient: str) -> None:
+    torch.manual_seed(1)
+    reference = network(order_gradient="none")
+    net = network(order_gradient=gradient)
+    net.load_state_dict(reference.state_dict())
+    x, _ = batch()
+    assert torch.equal(net(x).scores(), reference(x).scores())
+
+
+def test_every_modality_is_read_once_unless_repeats_are_allowed() -> None:
+    torch.manual_seed(1)
+    x, _ = batch()
+    orders = network()(x).orders
+    assert torch.equal(orders.sort(1).values, torch.arange(3).expand(B, 3))
+    fixed = network(order="fixed")(x).orders
+    assert torch.equal(fixed, torch.arange(3).expand(B, 3))
+    noise = torch.rand(B, 3, 3, generator=torch.Generator().manual_seed(0))
+    random = network(order="random")(x, noise).orders
+    assert torch.equal(random.sort(1).values, torch.arange(3).expand(B, 3))
+    assert len(random.unique(dim=0)) > 1
+    assert torch.equal(network(first_input="first")(x).orders[:, 0], torch.zeros(B, dtype=torch.long))
+    start = network(first_input="zeros")(x).orders
+    assert torch.equal(start[:, 0], torch.full((B,), -1))
+    assert all(len(set(o)) == 3 for o in start.tolist())
+
+
+def test_equation_8_reads_the_block_that_equation_10_chose() -> None:
+    """Changing a modality that was read last leaves the earlier steps' decoder inputs alone."""
+    torch.manual_seed(1)
+    net = network(attention="mean", order="fixed", s0_source="mean")
+    with torch.no_grad():
+        net.W_att.zero_()
+        net.W_init.zero_()
+    x, _ = batch()
+    before = net(x).scores()
+    x[2] = x[2] + 1
+    after = net(x).scores()
+    torch.testing.assert_close(before[:, :2], after[:, :2], atol=0, rtol=0)
+    assert not torch.allclose(before[:, 2], after[:, 2])
+
+
+def test_without_w_co_no_step_sees_the_previous_prediction() -> None:
+    torch.manual_seed(1)
+    net = network()
+    plain = M3LANet(DIMS, Q, H, ModelOptions(label_correlation=False))
+    plain.load_state_dict({k: v for k, v in net.state_dict().items() if k != "W_co"})
+    x, _ = batch()
+    with_co, without = net(x).scores(), plain(x).scores()
+    torch.testing.assert_close(with_co[:, 0], without[:, 0], atol=0, rtol=0)
+    assert not torch.allclose(with_co[:, 1], without[:, 1])
+    with torch.no_grad():
+        net.W_co.zero_()
+    torch.testing.assert_close(net(x).scores(), without, atol=0, rtol=0)
+
+
+def test_saturated_softmax_keeps_a_finite_complement_and_gradient() -> None:
+    z = torch.tensor([[40.0, 0.0, -3.0]], requires_grad=True)
+    log_p, log_complement = label_log_scores(z, "softmax")
+    exact = torch.logsumexp(z[:, 1:].double(), 1) - torch.logsumexp(z.double(), 1)
+    assert float(log_complement[0, 0].detach()) == pytest.approx(float(exact.detach()), abs=1e-4)
+    log_complement.sum().backward()
+    assert z.grad is not None
+    assert torch.isfinite(z.grad).all()
+    assert torch.isfinite(log_p).all()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"feedback": "detach"},
+        {"feedback": "logits"},
+        {"feedback": "hard"},
+        {"w_co_diagonal": "zero"},
+        {"label_head": "per_step"},
+        {"attention": "general"},
+        {"attention": "dot"},
+        {"attention": "mean"},
+        {"s0_source": "final_states"},
+        {"s0_source": "mean"},
+        {"s0_activation": "tanh"},
+        {"encoder_order": (2, 0, 1)},
+        {"w_co_init": "xavier"},
+        {"w_co_init": "identity"},
+        {"initialisation": "orthogonal"},
+        {"label_activation": "sigmoid"},
+    ],
+)
+def test_an_option_changes_what_it_names_and_gradients_flow(options: dict[str, object]) -> None:
+    x, y = batch()
+    seen = []
+    for given in ({}, options):
+        torch.manual_seed(1)
+        net = network(**given)
+        steps = net(x)
+        m3la_loss(steps, y, 1.6, LossOptions()).backward()
+        assert all(p.grad is None or torch.isfinite(p.grad).all() for p in net.parameters())
+        assert net.b_dec.grad is not None
+        seen.append(torch.cat((steps.scores()[:, -1].detach().flatten(), net.b_dec.grad)))
+    assert not torch.allclose(seen[0], seen[1], atol=1e-6)
+
+
+def test_zero_diagonal_keeps_a_label_from_predicting_itself() -> None:
+    torch.manual_seed(1)
+    net = network(w_co_diagonal="zero")
+    x, y = batch()
+    m3la_loss(net(x), y, 1.6, LossOptions()).backward()
+    assert net.W_co.grad is not None
+    assert torch.equal(torch.diagonal(net.W_co.grad), torch.zeros(Q))
+
+
+def test_renaming_the_labels_renames_the_scores() -> None:
+    torch.manual_seed(1)
+    net = network()
+    permuted = M3LANet(DIMS, Q, H, net.options)
+    order = torch.tensor([2, 0, 3, 1])
+    state = net.state_dict()
+    state["W_label.0"], state["b_label.0"] = state["W_label.0"][order], state["b_label.0"][order]
+    state["W_co"] = state["W_co"][order][:, order]
+    permuted.load_state_dict(state)
+    x, _ = batch()
+    torch.testing.assert_close(permuted(x).scores(), net(x).scores()[:, :, order], atol=1e-6, rtol=0)
