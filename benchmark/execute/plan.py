@@ -1,0 +1,249 @@
+"""Which jobs a run consists of, which of them are done, and how long the rest may take; it runs none of them."""
+
+from __future__ import annotations
+
+import dataclasses
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from math import ceil
+from pathlib import Path
+from typing import Any, Literal
+
+from benchmark.config import Limits, RunConfig
+from benchmark.contracts import DatasetSpec, Job, MethodSpec, Provenance, Record, Shape
+from benchmark.evaluate.split import SPLIT_VERSION
+from benchmark.execute.fingerprint import canonical, code_digest, config_hash
+from benchmark.execute.jobs import JobRequest, Ticket, ticket_for
+from benchmark.execute.store import SCHEMA_VERSION, RecordStore
+from benchmark.execute.trial import PASSED_BY_HARNESS
+from benchmark.registry import Registry, Selection
+
+State = Literal["done", "missing", "failed"]
+AUTOMATIC_ATTEMPTS = 2
+"""A failed job is retried once by itself; after that only when asked for."""
+NOT_TIMED = ("code", "data_hash")
+"""Settings that need not agree for an earlier record to tell how long a job takes."""
+
+
+@dataclass(frozen=True)
+class DatasetFacts:
+    """What planning needs to know of a data set; found by loading it once."""
+
+    spec: DatasetSpec
+    shape: Shape
+    provenance: Provenance
+    data_hash: str
+    note: str
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One method on one data set under one profile: all that its seeds have in common."""
+
+    method: MethodSpec
+    facts: DatasetFacts
+    limits: Limits
+    options: Mapping[str, Any]
+    """For the constructor, after the profile's caps."""
+    settings: Mapping[str, Any]
+    config_hash: str
+    expected_seconds: float | None
+
+
+@dataclass(frozen=True)
+class PlannedJob:
+    """One job, its state in the store, and whether this run is to run it."""
+
+    job: Job
+    cell: Cell
+    state: State
+    record: Record | None
+    to_run: bool
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All jobs of a run in the order in which they start, and what the store holds beside them."""
+
+    profile: str
+    jobs: tuple[PlannedJob, ...]
+    stale: tuple[Record, ...]
+    """Records of this profile whose hash is no longer current."""
+    broken: tuple[str, ...]
+    """A message for each record folder that cannot be read."""
+
+    def to_run(self) -> tuple[PlannedJob, ...]:
+        """Return the jobs that this run has to run."""
+        return tuple(planned for planned in self.jobs if planned.to_run)
+
+    def records(self) -> tuple[Record, ...]:
+        """Return the current records of all jobs of the plan, done or failed."""
+        return tuple(planned.record for planned in self.jobs if planned.record is not None)
+
+
+def make_plan(config: RunConfig, registry: Registry, store: RecordStore) -> Plan:
+    """Compare what `config` asks for with what `store` holds.
+
+    Jobs are ordered real data first, then by seed, so that after the first seed every cell has a number.
+
+    Raises
+    ------
+    DataError
+        If a chosen data set cannot be used.
+    """
+    scan = store.scan()
+    by_key = {
+        (record.dataset, record.method, record.seed, record.config_hash): record for record in scan.records
+    }
+    cells = [
+        make_cell(registry.methods[method], facts, config, scan.records)
+        for facts in (dataset_facts(registry.datasets[name], config.data_dir) for name in config.datasets.ids)
+        for method in methods_for(facts.spec.id, config.methods, registry)
+    ]
+    cells.sort(key=lambda cell: cell.facts.provenance is Provenance.LOOK_ALIKE)
+    real = [cell for cell in cells if cell.facts.provenance is not Provenance.LOOK_ALIKE]
+    planned = [
+        _plan_job(cell, seed, by_key, config.retry_failed)
+        for group in (real, cells[len(real) :])
+        for seed in config.seeds
+        for cell in group
+    ]
+    current = {(cell.facts.spec.id, cell.method.id): cell.config_hash for cell in cells}
+    stale = tuple(
+        record
+        for record in scan.records
+        if record.profile == config.profile.name
+        and current.get((record.dataset, record.method), record.config_hash) != record.config_hash
+    )
+    return Plan(config.profile.name, tuple(planned), stale, scan.broken)
+
+
+def dataset_facts(spec: DatasetSpec, data_dir: Path) -> DatasetFacts:
+    """Load a data set to learn its shape, provenance and hash; the arrays are not kept."""
+    dataset = spec.load(data_dir)
+    return DatasetFacts(spec, dataset.shape, dataset.provenance, dataset.data_hash, dataset.note)
+
+
+def methods_for(dataset: str, chosen: Selection, registry: Registry) -> list[str]:
+    """Return the chosen methods that run on `dataset`: those meant for it, and those named outright."""
+    return [
+        name
+        for name in chosen.ids
+        if (limited_to := registry.methods[name].datasets) is None
+        or dataset in limited_to
+        or name in chosen.named
+    ]
+
+
+def make_cell(
+    method: MethodSpec, facts: DatasetFacts, config: RunConfig, records: Sequence[Record] = ()
+) -> Cell:
+    """Apply the profile to one method on one data set, and hash the outcome."""
+    limits = config.profile.limits_for(facts.spec.id)
+    n_test = ceil(facts.shape.n / 10)
+    options = dict(method.options)
+    params = method.estimator(**options).get_params(deep=False)
+    if (
+        limits.epochs is not None
+        and isinstance(params.get("epochs"), int)
+        and params["epochs"] > limits.epochs
+    ):
+        params["epochs"] = options["epochs"] = limits.epochs
+    settings = {
+        "dataset": facts.spec.id,
+        "estimator": canonical(method.estimator),
+        "options": canonical({key: params[key] for key in sorted(params) if key not in PASSED_BY_HARNESS}),
+        "max_train_rows": _biting(limits.max_train_rows, facts.shape.n - n_test),
+        "max_test_rows": _biting(limits.max_test_rows, n_test),
+        "split_version": SPLIT_VERSION,
+        "data_hash": facts.data_hash,
+        "provenance": str(facts.provenance),
+        "code": code_digest(method.estimator),
+    }
+    expected = _expected_seconds(method, facts.shape, options, settings, records)
+    return Cell(method, facts, limits, options, settings, config_hash(settings), expected)
+
+
+def _biting(cap: int | None, rows: int) -> int | None:
+    """Return a cap on rows only if it takes any away; otherwise it must not enter the hash."""
+    return cap if cap is not None and cap < rows else None
+
+
+def _expected_seconds(
+    method: MethodSpec,
+    shape: Shape,
+    options: Mapping[str, Any],
+    settings: Mapping[str, Any],
+    records: Iterable[Record],
+) -> float | None:
+    """Return the median time of earlier records with the same settings, else the method's own hint."""
+    wanted = {key: value for key, value in settings.items() if key not in NOT_TIMED}
+    measured = [
+        sum(record.seconds.values())
+        for record in records
+        if record.status == "done"
+        and record.method == method.id
+        and {key: value for key, value in record.settings.items() if key not in NOT_TIMED} == wanted
+    ]
+    if measured:
+        return statistics.median(measured)
+    if method.seconds_hint is None:
+        return None
+    n_test = ceil(shape.n / 10)
+    rows = (settings["max_train_rows"] or shape.n - n_test) + (settings["max_test_rows"] or n_test)
+    return float(method.seconds_hint(dataclasses.replace(shape, n=rows), options))
+
+
+def _plan_job(
+    cell: Cell, seed: int, records: Mapping[tuple[str, str, int, str], Record], retry_failed: bool
+) -> PlannedJob:
+    job = Job(cell.facts.spec.id, cell.method.id, seed)
+    record = records.get((job.dataset, job.method, seed, cell.config_hash))
+    if record is None:
+        return PlannedJob(job, cell, "missing", None, to_run=True)
+    if record.status == "done":
+        return PlannedJob(job, cell, "done", record, to_run=False)
+    return PlannedJob(job, cell, "failed", record, retry_failed or record.attempts < AUTOMATIC_ATTEMPTS)
+
+
+def make_ticket(planned: PlannedJob, config: RunConfig, store: RecordStore) -> Ticket:
+    """Pack one planned job for a worker."""
+    cell, spec = planned.cell, planned.cell.method
+    blank = Record(
+        schema_version=SCHEMA_VERSION,
+        dataset=planned.job.dataset,
+        method=planned.job.method,
+        seed=planned.job.seed,
+        config_hash=cell.config_hash,
+        settings=cell.settings,
+        status="failed",
+        profile=config.profile.name,
+        preset=spec.preset,
+        scoring=spec.scoring,
+        threshold=spec.threshold,
+        transductive=False,
+        provenance=cell.facts.provenance,
+        data_hash=cell.facts.data_hash,
+        data_note=cell.facts.note,
+        attempts=planned.record.attempts + 1 if planned.record else 1,
+    )
+    request = JobRequest(
+        blank=blank,
+        method=dataclasses.replace(spec, options=dict(cell.options), seconds_hint=None),
+        dataset=cell.facts.spec,
+        data_dir=config.data_dir,
+        max_train_rows=cell.limits.max_train_rows,
+        max_test_rows=cell.limits.max_test_rows,
+        store_root=store.root,
+    )
+    uses_device = "device" in spec.estimator(**cell.options).get_params(deep=False)
+    return ticket_for(request, cell.limits.time_limit_seconds, uses_device)
+
+
+def expected_total(planned: Iterable[PlannedJob], workers: int) -> tuple[float, int]:
+    """Return the seconds that jobs should take on `workers` cores, and how many jobs nobody can judge."""
+    times = [job.cell.expected_seconds for job in planned]
+    known = [seconds for seconds in times if seconds is not None]
+    total = max(sum(known) / max(workers, 1), max(known, default=0.0))
+    return total, len(times) - len(known)

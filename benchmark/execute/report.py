@@ -1,0 +1,99 @@
+"""Says in plain text what a plan holds: before a run, for `status`, and of failed jobs; it judges no number."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from tabulate import tabulate
+
+from benchmark.config import RunConfig
+from benchmark.execute.plan import Plan, PlannedJob, expected_total
+from benchmark.execute.progress import duration, last_line
+
+
+def describe_plan(plan: Plan, config: RunConfig) -> str:
+    """Return the jobs per data set and method, how many are done, and the time that the rest should take."""
+    to_run = plan.to_run()
+    rows = [
+        (
+            cell.facts.spec.id,
+            cell.facts.provenance,
+            cell.method.id,
+            len(jobs),
+            sum(job.state == "done" for job in jobs),
+            sum(job.to_run for job in jobs),
+            "?" if cell.expected_seconds is None else duration(cell.expected_seconds),
+        )
+        for cell, jobs in ((jobs[0].cell, jobs) for jobs in _by_cell(plan.jobs))
+    ]
+    headers = ("data set", "features", "method", "jobs", "done", "to run", "expected per job")
+    lines = [
+        f"profile {config.profile.name}: {config.profile.description}",
+        _table(rows, headers),
+        f"{len(plan.jobs)} jobs, {sum(job.state == 'done' for job in plan.jobs)} done, {len(to_run)} to run "
+        f"on {config.jobs} at a time, {_time(to_run, config.jobs)}",
+        *_warnings(plan),
+    ]
+    return "\n".join(lines)
+
+
+def describe_status(plan: Plan, config: RunConfig) -> str:
+    """Return done, missing, failed and stale jobs per data set and method."""
+    stale = Counter((record.dataset, record.method) for record in plan.stale)
+    rows = []
+    for jobs in _by_cell(plan.jobs):
+        states = Counter(job.state for job in jobs)
+        name = jobs[0].job.dataset, jobs[0].job.method
+        rows.append((*name, states["done"], states["missing"], states["failed"], stale[name]))
+    table = _table(rows, ("data set", "method", "done", "missing", "failed", "stale"))
+    return "\n".join(
+        [f"profile {config.profile.name}, seeds {_seeds(config.seeds)}", table, *_warnings(plan)]
+    )
+
+
+def describe_failures(plan: Plan) -> str:
+    """Return one line per failed job of a plan, or an empty string."""
+    lines = [
+        f"{job.job.dataset} {job.job.method} seed {job.job.seed}: {job.record.status} after "
+        f"{job.record.attempts} attempt(s): {last_line(job.record.error)}"
+        for job in plan.jobs
+        if job.state == "failed" and job.record is not None
+    ]
+    if not lines:
+        return ""
+    again = "run again to retry those that failed once, with --retry-failed for the others"
+    return "\n".join([f"{len(lines)} failed jobs (tracebacks in their record.json; {again}):", *lines])
+
+
+def _by_cell(jobs: Sequence[PlannedJob]) -> list[list[PlannedJob]]:
+    cells: dict[tuple[str, str], list[PlannedJob]] = {}
+    for job in jobs:
+        cells.setdefault((job.job.dataset, job.job.method), []).append(job)
+    return list(cells.values())
+
+
+def _time(to_run: Sequence[PlannedJob], workers: int) -> str:
+    seconds, unknown = expected_total(to_run, workers)
+    if not to_run:
+        return "nothing to wait for"
+    if unknown == len(to_run):
+        return "expected time unknown"
+    more = f", and {unknown} jobs of unknown length" if unknown else ""
+    return f"about {duration(seconds)}{more}"
+
+
+def _warnings(plan: Plan) -> list[str]:
+    lines = [f"unreadable: {message}" for message in plan.broken]
+    if plan.stale:
+        lines.append(f"{len(plan.stale)} stale records (made with other code, settings or data) are left out")
+    return lines
+
+
+def _seeds(seeds: Sequence[int]) -> str:
+    whole = list(range(seeds[0], seeds[-1] + 1)) == list(seeds) and len(seeds) > 1
+    return f"{seeds[0]} to {seeds[-1]}" if whole else ", ".join(map(str, seeds))
+
+
+def _table(rows: Sequence[Sequence[object]], headers: Sequence[str]) -> str:
+    return tabulate(rows, headers=headers, disable_numparse=True)

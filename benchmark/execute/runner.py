@@ -1,0 +1,81 @@
+"""Runs the jobs of a plan and reports their progress; what a job is, it leaves to `jobs`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import joblib
+
+from benchmark.config import RunConfig
+from benchmark.execute.backends import parallel
+from benchmark.execute.devices import DevicePool
+from benchmark.execute.jobs import JobResult, supervise
+from benchmark.execute.plan import Plan, make_ticket
+from benchmark.execute.progress import Progress
+from benchmark.execute.seeding import limit_threads_of_new_processes
+from benchmark.execute.store import RecordStore
+
+
+@dataclass(frozen=True)
+class Summary:
+    """How the jobs of one run ended."""
+
+    counts: Mapping[str, int] = field(default_factory=dict)
+    failures: tuple[JobResult, ...] = ()
+    interrupted: bool = False
+
+
+def run_plan(
+    plan: Plan, config: RunConfig, store: RecordStore, pool: DevicePool, progress: Progress
+) -> Summary:
+    """Run what is to be run; every job leaves a record, and Ctrl-C leaves finished records in place.
+
+    Returns
+    -------
+    Summary
+        `interrupted` is true after Ctrl-C; then all children are gone and the rest of the plan is missing.
+    """
+    planned = plan.to_run()
+    counts: Counter[str] = Counter()
+    failures: list[JobResult] = []
+    if not planned:
+        return Summary()
+    limit_threads_of_new_processes()
+    tickets = [make_ticket(job, config, store) for job in planned]
+    workers = min(config.jobs, len(tickets))
+    try:
+        with parallel(config.backend, workers) as run, progress:
+            for result in _closing(run(joblib.delayed(supervise)(ticket, pool) for ticket in tickets)):
+                counts[result.status] += 1
+                if result.status in ("failed", "timeout"):
+                    failures.append(result)
+                progress.finished(result)
+    except KeyboardInterrupt:
+        _stop_workers()
+        return Summary(dict(counts), tuple(failures), interrupted=True)
+    return Summary(dict(counts), tuple(failures))
+
+
+def _closing(results: Any) -> Iterator[JobResult]:
+    """Pass results on, and close the generator at once when the consumer stops early."""
+    with _closed(results):
+        yield from results
+
+
+@contextmanager
+def _closed(results: Any) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        results.close()
+
+
+def _stop_workers() -> None:
+    """Kill joblib's processes; their children end with them (see `isolation`)."""
+    from joblib.externals.loky import get_reusable_executor  # noqa: PLC0415 - only after an interrupt
+
+    get_reusable_executor().shutdown(wait=True, kill_workers=True)

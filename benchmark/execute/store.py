@@ -1,0 +1,214 @@
+"""Records on disk, one folder per job: written whole or not at all; it knows no method and no metric.
+
+A folder `<root>/<data set>/<method>/<seed>-<hash>/` holds `record.json` and, when scores exist, `scores.npz`.
+It is written under a hidden temporary name and renamed, so that a job is done or absent. Whoever writes a
+job's folder holds the job's lock, which the operating system releases if the holder dies.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import math
+import os
+import shutil
+import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from filelock import FileLock, Timeout
+
+from benchmark.contracts import Array, Job, Provenance, Record
+
+SCHEMA_VERSION = 1
+RECORD_FILE = "record.json"
+SCORES_FILE = "scores.npz"
+
+
+class RecordError(ValueError):
+    """A record folder that cannot be read; the message names it and says what to do."""
+
+
+@dataclass(frozen=True)
+class Scan:
+    """All that a store holds: readable records, and a message for each folder that is not readable."""
+
+    records: tuple[Record, ...]
+    broken: tuple[str, ...]
+
+
+def score_digest(scores: Array) -> str:
+    """Return the SHA-256 of scores (n, q) as little-endian float32 in C order."""
+    return hashlib.sha256(np.ascontiguousarray(scores, dtype="<f4").tobytes()).hexdigest()
+
+
+class RecordStore:
+    """The records below one folder, usually `results/runs`."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def folder(self, job: Job, config_hash: str) -> Path:
+        """Return where a job's record is, or would be."""
+        return self.root / job.dataset / job.method / f"{job.seed}-{config_hash}"
+
+    @contextmanager
+    def lock(self, job: Job, config_hash: str) -> Iterator[bool]:
+        """Hold the job's lock, or yield False at once if another process holds it."""
+        folder = self.root / ".locks"
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / f"{job.dataset}-{job.method}-{job.seed}-{config_hash}.lock")
+        try:
+            lock.acquire(blocking=False)
+        except Timeout:
+            yield False
+            return
+        try:
+            yield True
+        finally:
+            lock.release()
+
+    def write(self, record: Record, arrays: Mapping[str, Array] | None = None) -> Path:
+        """Store a record and its arrays under their final name, in one step; call it holding the lock.
+
+        An earlier record of the same job is replaced; an unreadable one is kept beside it as `*.broken-<k>`.
+        """
+        final = self.folder(Job(record.dataset, record.method, record.seed), record.config_hash)
+        partial = final.with_name(f".{final.name}.partial")
+        if partial.exists():  # left by a process that died while writing; the lock is ours now
+            shutil.rmtree(partial)
+        partial.mkdir(parents=True)
+        if arrays is not None:
+            with (partial / SCORES_FILE).open("wb") as file:
+                np.savez_compressed(file, allow_pickle=False, **arrays)
+                _flush(file)
+        with (partial / RECORD_FILE).open("w", encoding="utf-8") as file:
+            json.dump(_encode(record), file, indent=1, allow_nan=False)
+            _flush(file)
+        _make_way(final)
+        partial.rename(final)
+        return final
+
+    def find(self, job: Job, config_hash: str) -> Record | None:
+        """Return the job's record, or None where there is none or only an unreadable one."""
+        folder = self.folder(job, config_hash)
+        try:
+            return read_record(folder) if folder.exists() else None
+        except RecordError:
+            return None  # `scan` reports it; a broken record counts as not done
+
+    def arrays(self, record: Record) -> dict[str, Array]:
+        """Read a done record's arrays and check the scores against their digest.
+
+        Raises
+        ------
+        RecordError
+            If the file is missing, truncated or altered.
+        """
+        path = self.folder(Job(record.dataset, record.method, record.seed), record.config_hash) / SCORES_FILE
+        try:
+            with np.load(path, allow_pickle=False) as content:
+                arrays = {name: content[name] for name in content.files}
+        except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+            raise RecordError(f"{path} cannot be read ({error}); delete its folder and run again") from error
+        if score_digest(arrays["scores"]) != record.score_digest:
+            raise RecordError(
+                f"{path}: scores differ from the digest in {RECORD_FILE}; delete the folder, run again"
+            )
+        return arrays
+
+    def scan(self) -> Scan:
+        """Read every record below the root; unreadable ones become messages, never silence."""
+        records: list[Record] = []
+        broken: list[str] = []
+        for folder in sorted(self.root.glob("[!.]*/[!.]*/[!.]*")):
+            if not folder.is_dir() or ".broken-" in folder.name:
+                continue
+            try:
+                records.append(read_record(folder))
+            except RecordError as error:
+                broken.append(str(error))
+        return Scan(tuple(records), tuple(broken))
+
+
+def read_record(folder: Path) -> Record:
+    """Read and check one record folder.
+
+    Raises
+    ------
+    RecordError
+        If a file is missing or truncated, the schema is another one, or the content is another job's.
+    """
+    path = folder / RECORD_FILE
+    remedy = "it counts as not done; run again to replace it"
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise RecordError(f"{path} cannot be read ({error}); {remedy}") from error
+    version = content.get("schema_version") if isinstance(content, dict) else None
+    if version != SCHEMA_VERSION:
+        raise RecordError(
+            f"{path} has schema_version {version!r}, this program reads {SCHEMA_VERSION}; {remedy}"
+        )
+    try:
+        record = _decode(content)
+    except (TypeError, KeyError, ValueError) as error:
+        raise RecordError(f"{path} lacks or adds a field ({error}); {remedy}") from error
+    found = (record.dataset, record.method, f"{record.seed}-{record.config_hash}")
+    if found != folder.parts[-3:]:
+        raise RecordError(f"{path} is the record of {'/'.join(found)}, not of its folder; {remedy}")
+    if record.status == "done" and not zipfile.is_zipfile(folder / SCORES_FILE):
+        raise RecordError(f"{folder / SCORES_FILE} is missing or truncated; {remedy}")
+    return record
+
+
+def _encode(record: Record) -> dict[str, Any]:
+    content = dataclasses.asdict(record)
+    content["metrics"] = _nan_to_null(record.metrics)
+    content["step_metrics"] = [_nan_to_null(step) for step in record.step_metrics]
+    return content
+
+
+def _decode(content: dict[str, Any]) -> Record:
+    content = dict(content)
+    content["provenance"] = Provenance(content["provenance"])
+    content["metrics"] = _null_to_nan(content["metrics"])
+    content["step_metrics"] = tuple(_null_to_nan(step) for step in content["step_metrics"])
+    return Record(**content)
+
+
+def _nan_to_null(metrics: Mapping[str, float]) -> dict[str, float | None]:
+    return {name: None if math.isnan(value) else float(value) for name, value in metrics.items()}
+
+
+def _null_to_nan(metrics: Mapping[str, float | None]) -> dict[str, float]:
+    return {name: math.nan if value is None else value for name, value in metrics.items()}
+
+
+def _make_way(final: Path) -> None:
+    """Clear a job's final name: delete a readable earlier record, keep an unreadable one under another name."""
+    if not final.exists():
+        return
+    try:
+        read_record(final)
+    except RecordError:
+        k = 1
+        while (aside := final.with_name(f"{final.name}.broken-{k}")).exists():
+            k += 1
+        final.rename(aside)
+        return
+    old = final.with_name(f".{final.name}.old")
+    if old.exists():
+        shutil.rmtree(old)
+    final.rename(old)
+    shutil.rmtree(old)
+
+
+def _flush(file: Any) -> None:
+    file.flush()
+    os.fsync(file.fileno())

@@ -1,0 +1,160 @@
+"""Which methods and data sets exist, found by looking into their packages; it knows none of them by name."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import pkgutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from types import ModuleType
+from typing import Any
+
+from benchmark.contracts import DatasetSpec, MethodSpec
+
+METHOD_SOURCES = ("m3la.estimator", "baselines")
+DATASET_SOURCES = ("datasets",)
+
+
+class SelectionError(ValueError):
+    """A name, pattern or range that selects nothing; the message lists what there is."""
+
+
+class RegistryError(RuntimeError):
+    """A module that declares its methods or data set wrongly."""
+
+
+@dataclass(frozen=True)
+class Registry:
+    """Methods and data sets by id, in the order in which they were found."""
+
+    methods: Mapping[str, MethodSpec]
+    datasets: Mapping[str, DatasetSpec]
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Ids chosen on the command line; `named` are those that were written out, not matched by a pattern."""
+
+    ids: tuple[str, ...]
+    named: frozenset[str] = frozenset()
+
+
+def discover(
+    method_sources: Sequence[str] = METHOD_SOURCES, dataset_sources: Sequence[str] = DATASET_SOURCES
+) -> Registry:
+    """Import the public modules of the sources and collect their `METHODS` and `DATASET`.
+
+    Parameters
+    ----------
+    method_sources, dataset_sources
+        Dotted names of modules, or of packages whose public modules are looked through.
+
+    Raises
+    ------
+    RegistryError
+        If two modules declare the same id (in any case), or a declaration has the wrong type.
+    """
+    return Registry(
+        _collect(method_sources, "METHODS", MethodSpec), _collect(dataset_sources, "DATASET", DatasetSpec)
+    )
+
+
+def _collect(sources: Sequence[str], attribute: str, kind: type) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    owners: dict[str, str] = {}
+    for module in _modules(sources):
+        declared = getattr(module, attribute, ())
+        for spec in declared if isinstance(declared, (tuple, list)) else (declared,):
+            if not isinstance(spec, kind):
+                raise RegistryError(
+                    f"{module.__name__}.{attribute} holds {spec!r}; it must be a {kind.__name__} "
+                    f"(see benchmark/contracts.py)"
+                )
+            if (key := spec.id.lower()) in owners:
+                raise RegistryError(
+                    f"the id {spec.id!r} is declared by {owners[key]} and by {module.__name__}; rename one"
+                )
+            owners[key] = module.__name__
+            found[spec.id] = spec
+    return found
+
+
+def _modules(sources: Sequence[str]) -> Iterator[ModuleType]:
+    for source in sources:
+        root = importlib.import_module(source)
+        if not hasattr(root, "__path__"):
+            yield root
+            continue
+        for info in sorted(pkgutil.iter_modules(root.__path__), key=lambda info: info.name):
+            if not info.name.startswith("_") and not info.ispkg:
+                yield importlib.import_module(f"{source}.{info.name}")
+
+
+def suggestion(name: str, known: Sequence[str]) -> str:
+    """Return `; did you mean X?`, or an empty string where nothing is close."""
+    by_lower = {item.lower(): item for item in known}
+    close = difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=0.5)
+    return f"; did you mean {by_lower[close[0]]!r}?" if close else ""
+
+
+def select(text: str | None, known: Sequence[str], kind: str) -> Selection:
+    """Choose among `known` ids with a comma list of names and globs in any case.
+
+    Parameters
+    ----------
+    text
+        For example `m3la*,BR`; None, `all` and `*` choose everything.
+    known
+        All ids, in the order that the result keeps.
+    kind
+        What is chosen ("method", "data set"), for the error message.
+
+    Raises
+    ------
+    SelectionError
+        If a name or pattern matches nothing.
+    """
+    if text is None:
+        return Selection(tuple(known))
+    chosen: set[str] = set()
+    named: set[str] = set()
+    for pattern in filter(None, (part.strip() for part in text.split(","))):
+        lowered = "*" if pattern.lower() == "all" else pattern.lower()
+        matches = {name for name in known if fnmatchcase(name.lower(), lowered)}
+        if not matches:
+            raise SelectionError(
+                f"no {kind} matches {pattern!r}{suggestion(pattern, known)} (there are: {', '.join(known)})"
+            )
+        chosen |= matches
+        named |= {name for name in matches if name.lower() == lowered}
+    if not chosen:
+        raise SelectionError(f"no {kind} chosen by {text!r} (there are: {', '.join(known)})")
+    return Selection(tuple(name for name in known if name in chosen), frozenset(named))
+
+
+def parse_seeds(text: str) -> tuple[int, ...]:
+    """Read `10` (seeds 0 to 9), `0-4` (0 to 4 inclusive), `3,5` (exactly these) or `0-2,7`.
+
+    Raises
+    ------
+    SelectionError
+        If the text is none of these, or chooses no seed.
+    """
+    wrong = SelectionError(
+        f"seeds {text!r} not understood: write a number of seeds (10 means 0 to 9), a range (0-4) or a list (3,5)"
+    )
+    parts = [part.strip() for part in text.split(",")]
+    if len(parts) == 1 and parts[0].isdecimal():
+        seeds = list(range(int(parts[0])))
+    else:
+        seeds = []
+        for part in filter(None, parts):
+            first, dash, last = part.partition("-")
+            if not first.isdecimal() or (dash and not last.isdecimal()):
+                raise wrong
+            seeds.extend(range(int(first), int(last if dash else first) + 1))
+    if not seeds:
+        raise wrong
+    return tuple(sorted(set(seeds)))
