@@ -17,6 +17,12 @@ from sklearn.preprocessing import StandardScaler
 from benchmark.contracts import Array, Factor, Holdout, Modalities, Shape
 
 FAIR_C_GRID = (1e-3, 1e-2, 1e-1, 1.0, 10.0)
+LBFGS_TOLERANCE = 1e-5
+"""Ten times below scikit-learn's default, which stops so early at large C that it acts as another penalty.
+
+Measured on random data of ML2000's shape, largest difference of a test probability to a tolerance of 1e-7:
+C = 0.01, 0.003 at 1e-4 and 0.0003 at 1e-5; C = 1, 0.23 and 0.011; C = 10, 0.63 and 0.14.
+"""
 
 SHARED_FACTORS = (
     Factor(

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from baselines._common import (
     FAIR_C_GRID,
+    LBFGS_TOLERANCE,
     SHARED_FACTORS,
     ConstantGuard,
     ProblemTransformation,
@@ -37,7 +38,7 @@ class BinaryRelevance(ProblemTransformation):
         base_learner: str = "gaussian_nb",
         scaling: str = "standard",
         C_grid: tuple[float, ...] = FAIR_C_GRID,
-        tol: float = 1e-4,
+        tol: float = LBFGS_TOLERANCE,
         max_iter: int = 1000,
     ) -> None:
         self.base_learner = base_learner

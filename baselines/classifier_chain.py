@@ -9,6 +9,7 @@ import numpy as np
 
 from baselines._common import (
     FAIR_C_GRID,
+    LBFGS_TOLERANCE,
     SHARED_FACTORS,
     ConstantGuard,
     ProblemTransformation,
@@ -63,7 +64,7 @@ class ClassifierChain(ProblemTransformation):
         scaling: str = "standard",
         C_grid: tuple[float, ...] = FAIR_C_GRID,
         chain_order: str = "columns",
-        tol: float = 1e-4,
+        tol: float = LBFGS_TOLERANCE,
         max_iter: int = 1000,
         random_state: int | Streams = 0,
     ) -> None:

@@ -57,7 +57,7 @@ class TestAgainstScikitLearn:
         ("options", "learner"),
         [
             ({}, GaussianNB()),
-            ({"base_learner": "logistic_regression", "C_grid": (0.5,)}, LogisticRegression(C=0.5)),
+            ({"base_learner": "logistic_regression", "C_grid": (0.5,)}, LogisticRegression(C=0.5, tol=1e-5)),
         ],
     )
     def test_br_equals_one_vs_rest(self, options: dict, learner: object) -> None:
@@ -73,7 +73,7 @@ class TestAgainstScikitLearn:
         ("options", "learner"),
         [
             ({}, GaussianNB()),
-            ({"base_learner": "logistic_regression", "C_grid": (0.5,)}, LogisticRegression(C=0.5)),
+            ({"base_learner": "logistic_regression", "C_grid": (0.5,)}, LogisticRegression(C=0.5, tol=1e-5)),
         ],
     )
     def test_cc_equals_the_chain_of_the_same_order(self, options: dict, learner: object, order: str) -> None:
@@ -99,7 +99,7 @@ class TestAgainstScikitLearn:
         ours.fit(rows(modalities, FIT), labels[FIT], holdout_of(modalities, labels, KEPT))
 
         def pipeline(c: float) -> object:
-            return make_pipeline(StandardScaler(), wrap(LogisticRegression(C=c)))
+            return make_pipeline(StandardScaler(), wrap(LogisticRegression(C=c, tol=1e-5)))
 
         kept = {
             c: pipeline(c).fit(joined(modalities)[FIT], labels[FIT]).predict_proba(joined(modalities)[KEPT])
