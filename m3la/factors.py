@@ -138,7 +138,9 @@ FACTORS: tuple[Factor, ...] = (
         "the only one that has a learning rate and nothing else.",
     ),
     _factor(
-        "learning_rate", (0.01, 0.001), "Sec. IV-A: 'we set the learning rate as 0.01'; 0.001 suits Adam."
+        "learning_rate",
+        (0.01, 0.001, 0.0003),
+        "Sec. IV-A: 'we set the learning rate as 0.01'; 0.001 suits Adam.",
     ),
     _factor(
         "schedule",

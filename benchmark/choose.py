@@ -1,0 +1,166 @@
+"""Choose the options of M3LA-repaired on Emotions, Scene and Yeast; never on a data set of the paper.
+
+`python -m benchmark.choose --mulan DIR` trains every candidate on training rows and scores it on
+validation rows taken from them (test rows of these sets are never looked at), resumes where it stopped, and
+writes `trials.csv` (every number) and `choice.md` (the ranking). The winner is then written by hand into
+`m3la.estimator.REPAIRED`; a test compares the two.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import sys
+import time
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import joblib
+import pandas as pd
+
+from benchmark.contracts import Dataset, Streams
+from benchmark.evaluate.metrics import METRICS
+from benchmark.evaluate.reading import read_scores
+from benchmark.evaluate.split import split
+from benchmark.execute.seeding import make_deterministic
+from benchmark.execute.trial import build_estimator, run_trial
+from datasets._mulan import LAYOUTS, load_mulan
+from m3la.estimator import M3LA
+
+RULES = ("fixed", "eq13@holdout", "eq16a@holdout", "eq16b@holdout")
+HERE = Path(__file__).parent.parent / "results" / "repaired"
+
+
+def training_rows_only(dataset: Dataset) -> Dataset:
+    """Return the training rows of split 0 as a data set of their own, so that test rows stay unseen."""
+    rows = split(dataset.id, len(dataset.labels), 0).train
+    modalities = tuple(x[rows] for x in dataset.modalities)
+    return dataclasses.replace(dataset, modalities=modalities, labels=dataset.labels[rows])
+
+
+def read_candidates(path: Path) -> dict[str, dict[str, Any]]:
+    """Return name -> constructor options: the base, and the base with one or more changes."""
+    document = tomllib.loads(path.read_text())
+    base = document["base"]
+    named = {name: {**base, **changes} for name, changes in document["candidates"].items()}
+    # TOML has no null: 0 stands for "no clipping".
+    return {
+        name: {key: None if key == "clip_norm" and value == 0 else value for key, value in options.items()}
+        for name, options in {"base": base, **named}.items()
+    }
+
+
+def evaluate_candidate(
+    name: str, options: Mapping[str, Any], dataset: Dataset, seed: int
+) -> list[dict[str, Any]]:
+    """Train once and return one row per (threshold rule, metric), measured on validation rows."""
+    streams = Streams(dataset.id, seed)
+    make_deterministic(streams)
+    started = time.perf_counter()
+    method = build_estimator(M3LA, options, streams, "cpu")
+    arrays = run_trial(method, dataset, seed).arrays
+    seconds = round(time.perf_counter() - started, 1)
+    epochs = len(arrays["loss_history"])
+    key = {"candidate": name, "options": json.dumps(options, sort_keys=True)}
+    return [
+        {**key, "dataset": dataset.id, "seed": seed, "threshold": rule, "metric": metric, "value": value}
+        | {"epochs": epochs, "seconds": seconds}
+        for rule in RULES
+        for metric, value in read_scores(arrays, "soft", rule).metrics.items()
+    ]
+
+
+def rank(trials: pd.DataFrame, rule: str) -> pd.DataFrame:
+    """Return candidates by mean rank over (data set, seed, metric), 1 is best, under one threshold rule."""
+    values = trials[trials["threshold"] == rule].copy()
+    down = [metric.id for metric in METRICS if metric.direction == "down"]
+    values.loc[values["metric"].isin(down), "value"] *= -1
+    wide = values.pivot_table(index=["dataset", "seed", "metric"], columns="candidate", values="value")
+    wide = wide.dropna(axis=1)  # a candidate still running has no rank yet
+    ranks = wide.rank(axis=1, ascending=False)
+    by_dataset = ranks.groupby(level="dataset").mean().T
+    return by_dataset.assign(mean_rank=ranks.mean()).sort_values("mean_rank")
+
+
+def rank_rules(trials: pd.DataFrame, candidate: str) -> pd.Series:
+    """Return the threshold rules by mean rank over (data set, seed, thresholded metric) for one candidate."""
+    thresholded = ("macro_f1", "micro_f1", "example_f1", "hamming_loss", "subset_accuracy")
+    values = trials[(trials["candidate"] == candidate) & trials["metric"].isin(thresholded)].copy()
+    values.loc[values["metric"] == "hamming_loss", "value"] *= -1
+    wide = values.pivot_table(index=["dataset", "seed", "metric"], columns="threshold", values="value")
+    return wide.rank(axis=1, ascending=False).mean().sort_values()
+
+
+def describe(trials: pd.DataFrame, candidates: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return the ranking as Markdown."""
+    ranking = rank(trials, "fixed")
+    seeds = sorted(trials["seed"].unique())
+    lines = [
+        "# Options of M3LA-repaired",
+        "",
+        f"Mean rank over data set, seed (0 to {max(seeds)}) and the ten metrics on validation rows of "
+        "Emotions, Scene and Yeast, threshold 0.5; lower is better. Written by `python -m benchmark.choose`.",
+        "",
+        ranking.round(2).to_markdown(),
+        "",
+        f"Threshold rules for `{ranking.index[0]}`, mean rank over the thresholded metrics:",
+        "",
+        rank_rules(trials, ranking.index[0]).round(2).rename("mean_rank").to_markdown(),
+        "",
+        "Candidates:",
+        "",
+        *(
+            f"- `{name}`: `{json.dumps(dict(options), sort_keys=True)}`"
+            for name, options in candidates.items()
+        ),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _missing(
+    candidates: Mapping[str, Mapping[str, Any]], seeds: int, done: pd.DataFrame
+) -> Iterator[tuple[str, str, int]]:
+    finished = set(zip(done["options"], done["dataset"], done["seed"], strict=True)) if len(done) else set()
+    for seed in range(seeds):
+        for name, options in candidates.items():
+            for dataset in LAYOUTS:
+                if (json.dumps(options, sort_keys=True), dataset, seed) not in finished:
+                    yield name, dataset, seed
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run what is missing and write the tables."""
+    parser = argparse.ArgumentParser(prog="python -m benchmark.choose", description=__doc__.splitlines()[0])
+    parser.add_argument("--mulan", type=Path, required=True, help="folder with emotions/, scene/, yeast/")
+    parser.add_argument("--candidates", type=Path, default=HERE / "candidates.toml")
+    parser.add_argument("--out", type=Path, default=HERE)
+    parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--jobs", type=int, default=joblib.cpu_count())
+    arguments = parser.parse_args(argv)
+    candidates = read_candidates(arguments.candidates)
+    path = arguments.out / "trials.csv"
+    trials = pd.read_csv(path) if path.is_file() else pd.DataFrame()
+    data = {name: training_rows_only(load_mulan(name, arguments.mulan)) for name in LAYOUTS}
+    jobs = (
+        joblib.delayed(evaluate_candidate)(name, candidates[name], data[dataset], seed)
+        for name, dataset, seed in _missing(candidates, arguments.seeds, trials)
+    )
+    for rows in joblib.Parallel(n_jobs=arguments.jobs, return_as="generator_unordered")(jobs):
+        trials = pd.concat((trials, pd.DataFrame(rows)), ignore_index=True)
+        trials.to_csv(path, index=False, float_format="%.6g")
+        last = rows[0]
+        sys.stdout.write(
+            f"{last['candidate']} {last['dataset']} seed {last['seed']}: "
+            f"{last['epochs']} epochs, {last['seconds']:.0f} s\n"
+        )
+        sys.stdout.flush()
+    (arguments.out / "choice.md").write_text(describe(trials, candidates))
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
