@@ -34,7 +34,7 @@ def build_parser() -> argparse.ArgumentParser:
     """Return the parser of all commands."""
     parser = _Parser(
         prog="run_all.py",
-        description="Run M3LA and its baselines over data sets and seeds, and write the paper's tables from the records.",
+        description="Run M3LA and its baselines over data sets and seeds, and write the paper's tables.",
         allow_abbrev=False,
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
@@ -127,17 +127,18 @@ def main(argv: Sequence[str] | None = None, registry: Registry | None = None) ->
 
 
 def _unknown_flag(flag: str, command: str) -> str:
-    from benchmark.registry import suggestion  # noqa: PLC0415 - only after a wrong flag
+    from benchmark.registry import suggestion
 
     flags = ["--datasets", "--methods", "--seeds", "--profile", "--data", "--results"]
     if command == "run":
         flags += ["--jobs", "--device", "--backend", "--retry-failed", "--dry-run"]
-    return f"unknown argument {flag!r}{suggestion(flag.partition('=')[0], flags)} (see run_all.py {command} --help)"
+    hint = suggestion(flag.partition("=")[0], flags)
+    return f"unknown argument {flag!r}{hint} (see run_all.py {command} --help)"
 
 
 def _config(args: argparse.Namespace, registry: Registry) -> RunConfig:
-    from benchmark import config  # noqa: PLC0415
-    from datasets._base import data_directory  # noqa: PLC0415
+    from benchmark import config
+    from datasets._base import data_directory
 
     running = {
         name: getattr(args, name) for name in ("jobs", "device", "backend", "retry_failed") if name in args
@@ -157,20 +158,20 @@ def _config(args: argparse.Namespace, registry: Registry) -> RunConfig:
 def _registry(given: Registry | None) -> Registry:
     if given is not None:
         return given
-    from benchmark.registry import discover  # noqa: PLC0415 - imports every method
+    from benchmark.registry import discover
 
     return discover()
 
 
 def _run(args: argparse.Namespace, registry: Registry | None) -> int:
-    from rich.console import Console  # noqa: PLC0415
+    from rich.console import Console
 
-    from benchmark.execute.devices import available_pool  # noqa: PLC0415
-    from benchmark.execute.plan import make_plan  # noqa: PLC0415
-    from benchmark.execute.progress import Progress  # noqa: PLC0415
-    from benchmark.execute.report import describe_failures, describe_plan  # noqa: PLC0415
-    from benchmark.execute.runner import run_plan  # noqa: PLC0415
-    from benchmark.execute.store import RecordStore  # noqa: PLC0415
+    from benchmark.execute.devices import available_pool
+    from benchmark.execute.plan import make_plan
+    from benchmark.execute.progress import Progress
+    from benchmark.execute.report import describe_failures, describe_plan
+    from benchmark.execute.runner import run_plan
+    from benchmark.execute.store import RecordStore
 
     found = _registry(registry)
     config = _config(args, found)
@@ -194,9 +195,9 @@ def _run(args: argparse.Namespace, registry: Registry | None) -> int:
 
 
 def _status(args: argparse.Namespace, registry: Registry | None) -> int:
-    from benchmark.execute.plan import make_plan  # noqa: PLC0415
-    from benchmark.execute.report import describe_failures, describe_status  # noqa: PLC0415
-    from benchmark.execute.store import RecordStore  # noqa: PLC0415
+    from benchmark.execute.plan import make_plan
+    from benchmark.execute.report import describe_failures, describe_status
+    from benchmark.execute.store import RecordStore
 
     found = _registry(registry)
     config = _config(args, found)
@@ -209,7 +210,7 @@ def _status(args: argparse.Namespace, registry: Registry | None) -> int:
 
 
 def _tables(args: argparse.Namespace, registry: Registry | None) -> int:
-    from benchmark.execute.store import RecordStore  # noqa: PLC0415
+    from benchmark.execute.store import RecordStore
 
     found = _registry(registry)
     config = _config(args, found)
@@ -218,8 +219,8 @@ def _tables(args: argparse.Namespace, registry: Registry | None) -> int:
 
 
 def _write_tables(config: RunConfig, registry: Registry, store: RecordStore) -> None:
-    from benchmark.execute.collect import per_seed_frame  # noqa: PLC0415
-    from benchmark.execute.plan import make_plan  # noqa: PLC0415
+    from benchmark.execute.collect import per_seed_frame
+    from benchmark.execute.plan import make_plan
 
     plan = make_plan(config, registry, store)
     frame = per_seed_frame(plan, store)

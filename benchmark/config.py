@@ -79,7 +79,7 @@ class RunConfig:
         if self.backend not in BACKENDS:
             raise ConfigError(
                 f"--backend {self.backend!r} cannot be used{suggestion(self.backend, BACKENDS)} (there are: "
-                f"{', '.join(BACKENDS)}; threads share the random state of one process, so `threading` is refused)"
+                f"{', '.join(BACKENDS)}; threads share one process's random state, so `threading` is refused)"
             )
 
 

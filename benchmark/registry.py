@@ -61,7 +61,7 @@ def discover(
     )
 
 
-def _collect(sources: Sequence[str], attribute: str, kind: type) -> dict[str, Any]:
+def _collect(sources: Sequence[str], attribute: str, kind: Any) -> dict[str, Any]:
     found: dict[str, Any] = {}
     owners: dict[str, str] = {}
     for module in _modules(sources):
@@ -143,7 +143,7 @@ def parse_seeds(text: str) -> tuple[int, ...]:
         If the text is none of these, or chooses no seed.
     """
     wrong = SelectionError(
-        f"seeds {text!r} not understood: write a number of seeds (10 means 0 to 9), a range (0-4) or a list (3,5)"
+        f"seeds {text!r} not understood: write how many (10 means 0 to 9), a range (0-4) or a list (3,5)"
     )
     parts = [part.strip() for part in text.split(",")]
     if len(parts) == 1 and parts[0].isdecimal():

@@ -40,8 +40,8 @@ def parallel(backend: str, jobs: int) -> Iterator[joblib.Parallel]:
 def _dask_cluster(jobs: int) -> Iterator[None]:
     """Connect to the scheduler of dask's configuration if there is one, else start a local cluster."""
     try:
-        import dask  # noqa: PLC0415 - an optional extra
-        from distributed import Client, LocalCluster  # noqa: PLC0415
+        import dask
+        from distributed import Client, LocalCluster
     except ImportError as error:
         raise BackendError('--backend dask needs the extra: pip install -e ".[dask]"') from error
 

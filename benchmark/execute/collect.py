@@ -1,4 +1,4 @@
-"""Reads current records into the frames that `analyse` and `present` work on; it judges and prints nothing."""
+"""Reads current records into the frames that `analyse` and `present` work on; it judges nothing."""
 
 from __future__ import annotations
 

@@ -94,7 +94,7 @@ def available_pool(text: str, lock_dir: Path | None = None) -> DevicePool:
     """Return the pool that `--device` asks for; its locks are shared by all runs of this user."""
     cuda_count = 0
     if text.lower() != "cpu":
-        import torch  # noqa: PLC0415 - costs a second, not needed for the CPU
+        import torch
 
         cuda_count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     return DevicePool(parse_devices(text, cuda_count), lock_dir or default_lock_dir())

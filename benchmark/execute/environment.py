@@ -1,4 +1,4 @@
-"""What a number may depend on beside code and data: versions, processor features, threads; no names or paths."""
+"""What a number may depend on beside code and data: versions, processor, threads; no names, no paths."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def describe_environment() -> dict[str, Any]:
 
     It holds neither host name nor user name nor path, since it is published with the numbers.
     """
-    import torch  # noqa: PLC0415 - costs a second, and only jobs ask
-    from threadpoolctl import threadpool_info  # noqa: PLC0415
+    import torch
+    from threadpoolctl import threadpool_info
 
     kept = ("internal_api", "version", "architecture", "num_threads")
     pools = [{key: pool[key] for key in kept if pool.get(key) is not None} for pool in threadpool_info()]

@@ -12,7 +12,7 @@ import hashlib
 import importlib.util
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -59,18 +59,27 @@ def canonical(value: Any) -> Any:
     if hasattr(value, "get_params"):
         return {"class": canonical(type(value)), "params": canonical(value.get_params(deep=False))}
     raise FingerprintError(
-        f"the setting {value!r} of type {type(value).__name__} has no stable text; use plain values or estimators"
+        f"the setting {value!r} of type {type(value).__name__} has no stable text; "
+        f"use plain values or estimators"
     )
 
 
-def code_digest(estimator: type) -> str:
-    """Return the SHA-256 of all project code that `estimator` and the harness's trial can reach."""
-    reached = reachable_definitions(
-        [(estimator.__module__, estimator.__qualname__.partition(".")[0])]
-        + [(module, WHOLE) for module in HARNESS_ROOTS]
-    )
+def code_digest(root: tuple[str, str]) -> str:
+    """Return the SHA-256 of all project code that a method and the harness's trial can reach.
+
+    Parameters
+    ----------
+    root
+        Module and name of the estimator's class; see `code_root`.
+    """
+    reached = reachable_definitions([root, *((module, WHOLE) for module in HARNESS_ROOTS)])
     lines = sorted(f"{module}:{source}" for module, source in reached)
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def code_root(estimator: type) -> tuple[str, str]:
+    """Return the module and the top-level name that define an estimator."""
+    return estimator.__module__, estimator.__qualname__.partition(".")[0]
 
 
 def reachable_definitions(roots: Sequence[tuple[str, str]]) -> set[tuple[str, str]]:
@@ -146,21 +155,27 @@ class _Module:
         return ".".join([*base, *([node.module] if node.module else [])])
 
 
-@lru_cache(maxsize=None)
-def _parse(module: str) -> _Module | None:
-    """Return the parsed module, or None if there is no such module (a name inside one, for example)."""
+@cache
+def _source_file(module: str) -> Path | None:
+    """Return a module's source, or None if there is no such module (a name inside one, for example)."""
     try:
         found = importlib.util.find_spec(module)
     except ModuleNotFoundError:
         return None
     if found is None or found.origin is None or not found.origin.endswith(".py"):
         return None
-    return _Module(module, Path(found.origin))
+    return Path(found.origin)
 
 
-def forget_parsed_modules() -> None:
-    """Read sources again on the next call; for a process in which they may have been edited."""
-    _parse.cache_clear()
+def _parse(module: str) -> _Module | None:
+    path = _source_file(module)
+    # With the time of its last edit, so that a long-lived process notices one.
+    return None if path is None else _parse_version(module, path, path.stat().st_mtime_ns)
+
+
+@cache
+def _parse_version(module: str, path: Path, _edited: int) -> _Module:
+    return _Module(module, path)
 
 
 def _bound_names(statement: _Node) -> list[tuple[str, _Node]] | None:

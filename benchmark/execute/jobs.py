@@ -17,9 +17,18 @@ from typing import Any, Literal
 
 from benchmark.contracts import Array, DatasetSpec, Job, MethodSpec, Record, Streams
 from benchmark.execute.devices import DevicePool
+from benchmark.execute.fingerprint import code_digest, code_root
 from benchmark.execute.isolation import Outcome, run_isolated
 from benchmark.execute.seeding import limit_threads_of_new_processes, make_deterministic
 from benchmark.execute.store import RecordStore, score_digest
+
+PRELOAD = (
+    "torch",
+    "benchmark.evaluate.reading",
+    "benchmark.execute.trial",
+    "benchmark.execute.environment",
+)
+"""Imported once per worker, so that each job starts in milliseconds."""
 
 JobStatus = Literal["done", "failed", "timeout", "elsewhere"]
 
@@ -48,6 +57,7 @@ class Ticket:
     store_root: Path
     time_limit: float | None
     uses_device: bool
+    code_root: tuple[str, str]
     preload: tuple[str, ...]
 
 
@@ -74,8 +84,8 @@ def ticket_for(request: JobRequest, time_limit: float | None, uses_device: bool)
         payload = pickle.dumps(request)
     except (pickle.PicklingError, AttributeError, TypeError) as error:
         raise TypeError(
-            f"{blank.method} on {blank.dataset} cannot be sent to another process ({error}); its MethodSpec and "
-            f"DatasetSpec may hold only what pickle can handle: module-level classes and plain values"
+            f"{blank.method} on {blank.dataset} cannot be sent to another process ({error}); its MethodSpec "
+            f"and DatasetSpec may hold only what pickle can handle: module-level classes and plain values"
         ) from error
     return Ticket(
         job=Job(blank.dataset, blank.method, blank.seed),
@@ -84,13 +94,8 @@ def ticket_for(request: JobRequest, time_limit: float | None, uses_device: bool)
         store_root=request.store_root,
         time_limit=time_limit,
         uses_device=uses_device,
-        preload=(
-            "torch",
-            "benchmark.evaluate.reading",
-            "benchmark.execute.trial",
-            "benchmark.execute.environment",
-        )
-        + tuple(dict.fromkeys((request.method.estimator.__module__, type(request.dataset).__module__))),
+        code_root=code_root(request.method.estimator),
+        preload=(*PRELOAD, request.method.estimator.__module__, type(request.dataset).__module__),
     )
 
 
@@ -108,6 +113,9 @@ def supervise(ticket: Ticket, pool: DevicePool) -> JobResult:
 def _supervise(ticket: Ticket, pool: DevicePool) -> JobResult:
     limit_threads_of_new_processes()
     store = RecordStore(ticket.store_root)
+    if code_digest(ticket.code_root) != ticket.blank.settings["code"]:
+        message = "not run: the project's code was edited after this run was planned; start the run again"
+        return JobResult(ticket.job, "failed", error=message)
     with store.lock(ticket.job, ticket.blank.config_hash) as mine:
         if not mine:
             return JobResult(ticket.job, "elsewhere")
@@ -155,9 +163,9 @@ def run_job(payload: bytes, device: str) -> JobResult:
 
 
 def _run(request: JobRequest, device: str) -> tuple[Record, Mapping[str, Array]]:
-    from benchmark.evaluate.reading import read_scores, read_steps  # noqa: PLC0415 - only the child needs it
-    from benchmark.execute.environment import describe_environment  # noqa: PLC0415
-    from benchmark.execute.trial import build_estimator, run_trial  # noqa: PLC0415
+    from benchmark.evaluate.reading import read_scores, read_steps
+    from benchmark.execute.environment import describe_environment
+    from benchmark.execute.trial import build_estimator, run_trial
 
     blank, spec = request.blank, request.method
     streams = Streams(blank.dataset, blank.seed)
@@ -193,7 +201,7 @@ def _run(request: JobRequest, device: str) -> tuple[Record, Mapping[str, Array]]
 
 def peak_mib() -> float:
     """Return the largest resident memory of this process so far, in MiB."""
-    import resource  # noqa: PLC0415 - absent on Windows, where nothing else here fails
+    import resource
 
     peak: Any = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / 2**20 if sys.platform == "darwin" else peak / 2**10

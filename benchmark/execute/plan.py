@@ -1,4 +1,4 @@
-"""Which jobs a run consists of, which of them are done, and how long the rest may take; it runs none of them."""
+"""Which jobs a run consists of, which are done, and how long the rest may take; it runs none of them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any, Literal
 from benchmark.config import Limits, RunConfig
 from benchmark.contracts import DatasetSpec, Job, MethodSpec, Provenance, Record, Shape
 from benchmark.evaluate.split import SPLIT_VERSION
-from benchmark.execute.fingerprint import canonical, code_digest, config_hash
+from benchmark.execute.fingerprint import canonical, code_digest, code_root, config_hash
 from benchmark.execute.jobs import JobRequest, Ticket, ticket_for
 from benchmark.execute.store import SCHEMA_VERSION, RecordStore
 from benchmark.execute.trial import PASSED_BY_HARNESS
@@ -159,7 +159,7 @@ def make_cell(
         "split_version": SPLIT_VERSION,
         "data_hash": facts.data_hash,
         "provenance": str(facts.provenance),
-        "code": code_digest(method.estimator),
+        "code": code_digest(code_root(method.estimator)),
     }
     expected = _expected_seconds(method, facts.shape, options, settings, records)
     return Cell(method, facts, limits, options, settings, config_hash(settings), expected)

@@ -1,4 +1,4 @@
-"""Says in plain text what a plan holds: before a run, for `status`, and of failed jobs; it judges no number."""
+"""Says in plain text what a plan holds, before a run and for `status`; it judges no number."""
 
 from __future__ import annotations
 

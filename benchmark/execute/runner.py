@@ -76,6 +76,6 @@ def _closed(results: Any) -> Iterator[None]:
 
 def _stop_workers() -> None:
     """Kill joblib's processes; their children end with them (see `isolation`)."""
-    from joblib.externals.loky import get_reusable_executor  # noqa: PLC0415 - only after an interrupt
+    from joblib.externals.loky import get_reusable_executor
 
     get_reusable_executor().shutdown(wait=True, kill_workers=True)

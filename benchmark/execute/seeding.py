@@ -33,14 +33,14 @@ def make_deterministic(streams: Streams) -> None:
     Called first in every job: with another number of threads the same seed gives other bits. Methods draw
     from their own streams; the global states are seeded only for libraries that know nothing else.
     """
-    import torch  # noqa: PLC0415 - costs a second, and planning needs no torch
-    from threadpoolctl import threadpool_limits  # noqa: PLC0415
+    import torch
+    from threadpoolctl import threadpool_limits
 
     torch.set_num_threads(1)
     threadpool_limits(1)
     torch.use_deterministic_algorithms(True)
     # Filling fresh buffers only guards against reading them unwritten, and costs a pass over each.
-    torch.utils.deterministic.fill_uninitialized_memory = False
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     state = streams.integer("choices")
     random.seed(state)
     np.random.seed(state % 2**32)  # noqa: NPY002 - for libraries that use the global state

@@ -191,7 +191,7 @@ def _null_to_nan(metrics: Mapping[str, float | None]) -> dict[str, float]:
 
 
 def _make_way(final: Path) -> None:
-    """Clear a job's final name: delete a readable earlier record, keep an unreadable one under another name."""
+    """Clear a job's final name: delete a readable earlier record, keep an unreadable one beside it."""
     if not final.exists():
         return
     try:
