@@ -1,0 +1,149 @@
+"""M3LA as an estimator: it learns, repeats itself, keeps what the claims need, and stays on its device."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from sklearn.base import clone
+
+from benchmark.contracts import Array, Holdout, Streams
+from m3la.estimator import METHODS, M3LA
+
+SMALL = {"hidden": 16, "epochs": 8, "batch_size": 16, "learning_rate": 0.1}
+
+
+def data(n: int = 80, q: int = 3) -> tuple[list[Array], Array]:
+    """Labels that are halfspaces of single modalities."""
+    rng = np.random.default_rng(5)
+    x = [rng.standard_normal((n, d)).astype(np.float32) for d in (4, 3)]
+    return x, np.stack([x[j % 2][:, j % 3] > 0 for j in range(q)], axis=1).astype(np.uint8)
+
+
+def test_training_loss_falls_and_scores_separate_the_labels() -> None:
+    x, y = data(200)
+    method = M3LA(**SMALL, label_activation="sigmoid").set_params(epochs=40).fit(x, y)
+    assert method.history_.loss[-1] < 0.5 * method.history_.loss[0]
+    scores = method.predict_scores(x)
+    assert scores.shape == y.shape
+    assert all(scores[y[:, j] == 1, j].mean() > scores[y[:, j] == 0, j].mean() + 0.3 for j in range(3))
+
+
+def test_the_same_streams_give_the_same_bits_and_other_seeds_do_not() -> None:
+    x, y = data()
+    first, again, other = (
+        M3LA(**SMALL, random_state=Streams("toy", seed)).fit(x, y).predict_scores(x) for seed in (0, 0, 1)
+    )
+    assert np.array_equal(first, again)
+    assert not np.allclose(first, other)
+
+
+def test_ablations_share_their_initial_weights_with_the_full_model() -> None:
+    x, y = data()
+    full, fixed, without = (
+        M3LA(**SMALL, **options).set_params(epochs=0).fit(x, y).model_.state_dict()
+        for options in ({}, {"order": "fixed"}, {"label_correlation": False})
+    )
+    assert all(torch.equal(full[name], fixed[name]) for name in full)
+    assert all(torch.equal(full[name], without[name]) for name in without)
+    assert set(full) - set(without) == {"W_co"}
+
+
+def test_trace_keeps_orders_attention_step_scores_and_w_co() -> None:
+    x, y = data()
+    method = M3LA(**SMALL).fit(x, y)
+    trace = method.trace(x)
+    assert trace["step_scores"].shape == (80, 2, 3)
+    assert np.array_equal(trace["step_scores"][:, -1], method.predict_scores(x))
+    assert np.array_equal(np.sort(trace["orders"], axis=1), np.tile([0, 1], (80, 1)))
+    np.testing.assert_allclose(trace["attention"].sum(2), 1, atol=1e-6)
+    assert trace["w_co"].shape == (3, 3)
+    assert trace["loss_history"].shape == (8,)
+    assert "w_co" not in M3LA(**SMALL, label_correlation=False).fit(x, y).trace(x)
+
+
+def test_prediction_does_not_depend_on_how_rows_are_grouped(monkeypatch: pytest.MonkeyPatch) -> None:
+    x, y = data()
+    method = M3LA(**SMALL).fit(x, y)
+    whole = method.predict_scores(x)
+    monkeypatch.setattr("m3la.estimator.PREDICTION_ROWS", 7)
+    np.testing.assert_allclose(method.predict_scores(x), whole, atol=1e-6)
+
+
+def test_holdout_selection_keeps_the_epoch_with_the_lowest_holdout_loss() -> None:
+    x, y = data(120)
+    held = Holdout(tuple(m[80:] for m in x), y[80:])
+    rows = [m[:80] for m in x]
+    method = M3LA(**SMALL, label_activation="sigmoid", selection="holdout", patience=3)
+    assert method.needs_holdout
+    method.set_params(epochs=60, learning_rate=1.0).fit(rows, y[:80], held)
+    assert method.history_.best_epoch == int(np.argmin(method.history_.monitored))
+    p = method.holdout_scores_.astype(np.float64)
+    by_hand = -np.mean(held.labels * np.log(p) + (1 - held.labels) * np.log1p(-p))
+    assert min(method.history_.monitored) == pytest.approx(by_hand, abs=1e-5)
+    assert not M3LA().needs_holdout
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"order": "random"},
+        {"order_gradient": "gumbel"},
+        {"order_gradient": "reinforce"},
+        {"weight_refresh": 2},
+        {"dropout": 0.5},
+        {"loss_steps": "last"},
+        {"reduction": "mean"},
+        {"encoder_order": "random"},
+        {"cost": "none"},
+        {"cost_prediction": "soft"},
+        {"decay_form": "coupled_no_bias", "l2": 0.1},
+    ],
+)
+def test_an_option_of_training_changes_the_result_and_repeats_itself(options: dict[str, object]) -> None:
+    x, y = data()
+    default = M3LA(**SMALL).fit(x, y).predict_scores(x)
+    first, again = (M3LA(**SMALL, **options).fit(x, y).predict_scores(x) for _ in range(2))
+    assert np.array_equal(first, again)
+    assert not np.allclose(first, default, atol=1e-6)
+
+
+def test_a_step_creates_no_tensor_off_the_methods_device() -> None:
+    """On `meta` any mixing of devices raises; the step runs forward, loss, backward and update."""
+    from m3la.training import make_optimiser, training_step
+
+    x, y = data()
+    for options in ({}, {"order": "random"}, {"dropout": 0.5}, {"weight_normalisation": "mean_one"}):
+        method = M3LA(**SMALL, **options, device="meta")
+        method.scalers_ = M3LA(**SMALL).set_params(epochs=0).fit(x, y).scalers_
+        method.n_labels_ = y.shape[1]
+        streams = Streams("toy", 0)
+        inputs, targets = method._tensors(x), method._tensor(y)
+        method.model_ = method._build((4, 3), streams)
+        loss_of_rows, _ = method._objective(inputs, targets, streams)
+        optimiser = make_optimiser(method.model_, method._settings(), torch.device("meta"))
+        loss = training_step(method.model_, optimiser, loss_of_rows, torch.arange(8, device="meta"), 1.0)
+        assert loss.device.type == "meta"
+        assert {p.grad.device.type for p in method.model_.parameters() if p.grad is not None} == {"meta"}
+
+
+def test_unknown_levels_single_labels_and_missing_holdouts_are_refused() -> None:
+    x, y = data()
+    with pytest.raises(ValueError, match=r"attention='cosine'.*'additive'"):
+        M3LA(**SMALL, attention="cosine").fit(x, y)
+    with pytest.raises(ValueError, match=r"label_activation='sigmoid'"):
+        M3LA(**SMALL).fit(x, y[:, :1])
+    with pytest.raises(ValueError, match="pass holdout="):
+        M3LA(**SMALL, selection="holdout").fit(x, y)
+
+
+def test_rows_of_the_tables_are_options_of_the_same_estimator() -> None:
+    specs = {spec.id: spec for spec in METHODS}
+    assert {spec.estimator for spec in METHODS} == {M3LA}
+    assert dict(specs["M3LA"].options) == {}
+    assert dict(specs["M3LA-order"].options) == {"order": "fixed"}
+    assert dict(specs["M3LA-Wco"].options) == {"label_correlation": False}
+    printed = M3LA().get_params()
+    settings = {"hidden": 256, "batch_size": 64, "epochs": 300, "learning_rate": 0.01, "decay_rate": 0.99}
+    assert settings.items() <= printed.items()
+    assert clone(M3LA(**SMALL)).get_params() == M3LA(**SMALL).get_params()
