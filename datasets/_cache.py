@@ -66,7 +66,7 @@ def find_fault(folder: Path) -> str | None:
             if file_sha256(folder / name) != expected:
                 return f"{name} is truncated or altered (SHA-256 differs from {MANIFEST})"
     except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
-        return f"{MANIFEST} or a file it lists is unreadable ({error!r})"
+        return f"{MANIFEST} is damaged or a file is missing ({error})"
     return None
 
 

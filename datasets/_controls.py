@@ -1,4 +1,4 @@
-"""Small synthetic sets, for tests, in which the truth is known by construction; it must not know any method."""
+"""Small synthetic sets for tests, their truth known by construction; it must not know any method."""
 
 from __future__ import annotations
 

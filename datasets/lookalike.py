@@ -4,8 +4,9 @@ The generator, with n, m, q, d_k of Table I, the label cardinality, and the cons
 
 1. Labels. Label frequencies follow a Zipf law (`ZIPF`), label order shuffled. One label per row, or
    1 + (multinomial extras) labels per row, so that the cardinality is exact. Which ones: those of
-   highest utility = log frequency + correlated Gaussian (`GROUPS` latent themes) + Gumbel noise.
-   No label has fewer than `MIN_POSITIVES` rows.
+   highest utility = log frequency + `THEME` x the row's liking of the label's theme (standard normal;
+   each label has one of `THEMES` themes) + Gumbel noise. So labels of a theme go together. No label
+   has fewer than `MIN_POSITIVES` rows.
 2. Usefulness by label. Each label's separability `SEPARATION`, the distance in units of the latent
    noise that its presence shifts a row by, all modalities together, is divided among the modalities
    by a Dirichlet(`CONCENTRATION`) draw: most labels show mainly in one or two modalities.
@@ -34,7 +35,8 @@ from ._base import UserFirst, cache_directory
 from ._cache import cached_arrays
 
 ZIPF = 0.8
-GROUPS = 5
+THEMES = 6
+THEME = 2.0
 MIN_POSITIVES = 20
 SEPARATION = 3.0
 CONCENTRATION = 0.5
@@ -104,8 +106,8 @@ def correlated_labels(n: int, counts: Array, random: np.random.Generator) -> Arr
     q = len(counts)
     extras = random.multinomial(int(counts.sum()) - n, np.full(n, 1 / n))
     sizes = np.minimum(1 + extras, q)
-    themes = random.normal(size=(n, GROUPS)) @ random.normal(size=(GROUPS, q))
-    utility = np.log(counts / counts.sum()) + themes / np.sqrt(GROUPS) + random.gumbel(size=(n, q))
+    liking = THEME * random.normal(size=(n, THEMES))[:, random.permutation(q) % THEMES]
+    utility = np.log(counts / counts.sum()) + liking + random.gumbel(size=(n, q))
     ranks = np.argsort(np.argsort(-utility, axis=1), axis=1)
     labels = (ranks < sizes[:, None]).astype(np.uint8)
     raise_rare_labels(labels, utility)
