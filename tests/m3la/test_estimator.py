@@ -8,7 +8,7 @@ import torch
 from sklearn.base import clone
 
 from benchmark.contracts import Array, Holdout, Streams
-from m3la.estimator import METHODS, M3LA
+from m3la.estimator import M3LA, METHODS
 
 SMALL = {"hidden": 16, "epochs": 8, "batch_size": 16, "learning_rate": 0.1}
 
