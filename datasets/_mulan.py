@@ -100,7 +100,7 @@ def read_arff(path: Path, label_names: tuple[str, ...]) -> tuple[Array, Array]:
     """Return the features (n, d) and labels (n, q) of one ARFF file, split by the labels' names."""
     try:
         rows, meta = arff.loadarff(path)
-    except (OSError, ValueError, arff.ArffError, NotImplementedError) as error:
+    except (OSError, ValueError, IndexError, arff.ArffError, NotImplementedError) as error:  # all are scipy's
         raise refusal(path, "a complete ARFF file", str(error), "download the file again") from error
     missing = set(label_names) - set(meta.names())
     if missing:
