@@ -1,0 +1,154 @@
+"""What the README, the CI script and the constraints say is true of the code."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import tomllib
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.version import Version
+
+from benchmark import config
+from benchmark.cli import build_parser
+from benchmark.config import load_profile
+from benchmark.registry import discover
+from datasets.recipes.ml2000 import _parser as recipe_parser
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"```bash\n(.*?)```", README, flags=re.DOTALL)
+LINES = [line for block in BLOCKS for line in block.splitlines() if line.strip()]
+COMMANDS = [command.strip() for line in LINES for command in line.split("&&")]
+SET_UPS = [line for line in LINES if line.startswith("python3 -m venv")]
+RUNS = [shlex.split(c, comments=True)[2:] for c in COMMANDS if c.startswith("python run_all.py")]
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+
+
+def table_rows(header: str) -> list[list[str]]:
+    """Cells of the README's table whose header line begins so."""
+    body = README.split(f"| {header} |", 1)[1].split("\n\n", 1)[0].splitlines()[2:]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in body]
+
+
+def ids(cell: str) -> list[str]:
+    return re.findall(r"`([^`]+)`", cell)
+
+
+def constraints() -> dict[str, str]:
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    pairs = (line.split("==") for line in lines if line and not line.startswith("#"))
+    return {name.lower().replace("_", "-"): version for name, version in pairs}
+
+
+class TestCommands:
+    def test_there_is_a_line_to_run_and_a_line_to_test(self) -> None:
+        run, test = SET_UPS
+        assert "pip install -e . -c constraints.txt" in run
+        assert run.endswith("python run_all.py --profile quick --seeds 3")
+        assert "pip install -e '.[test]' -c constraints.txt" in test
+        assert test.endswith("&& pytest")
+
+    @pytest.mark.parametrize("arguments", [run for run in RUNS if run != ["--help"]], ids=" ".join)
+    def test_run_all_understands(self, arguments: list[str]) -> None:
+        # `run` is the default command.
+        given = arguments if arguments and not arguments[0].startswith("-") else ["run", *arguments]
+        parsed = build_parser().parse_args(given)
+        chosen = config.build(
+            discover(),
+            profile=parsed.profile,
+            methods=parsed.methods,
+            datasets=parsed.datasets,
+            seeds=parsed.seeds,
+            data_dir=Path(),
+            results_dir=Path(),
+        )
+        assert chosen.methods.ids
+        assert chosen.datasets.ids
+
+    def test_the_recipe_understands(self) -> None:
+        (command,) = [c for c in COMMANDS if c.startswith("python -m datasets.recipes.ml2000")]
+        options = recipe_parser().parse_args(shlex.split(command)[3:])
+        assert options.fit_on == "train:0"
+
+    def test_help_is_answered(self) -> None:
+        assert ["--help"] in RUNS
+        with pytest.raises(SystemExit) as stop:
+            build_parser().parse_args(["--help"])
+        assert stop.value.code == 0
+
+    def test_ci_runs_the_line_to_test(self) -> None:
+        script = ROOT / ".ci" / "run"
+        assert os.access(script, os.X_OK)
+        text = script.read_text(encoding="utf-8")
+        pattern = re.search(r'grep -m 1 "([^"]+)" README\.md', text)
+        assert pattern is not None
+        found = [line for line in README.splitlines() if re.search(pattern[1], line)]
+        assert found == [SET_UPS[1]]
+        # The last thing it does, so that its output ends with the summary of the tests.
+        assert text.rstrip().endswith('eval "$test_command"')
+
+
+class TestStatements:
+    def test_the_rows_are_the_registered_methods(self) -> None:
+        named = [name for row in table_rows("row | what it is") for name in ids(row[0])]
+        assert sorted(named) == sorted(discover().methods)
+
+    def test_rows_that_are_not_in_the_paper_say_so(self) -> None:
+        for first, text in table_rows("row | what it is"):
+            for name in ids(first):
+                assert discover().methods[name].in_paper != text.startswith("not in the paper"), name
+
+    def test_the_files_of_your_own_features_are_those_that_are_read(self) -> None:
+        rows = {
+            ids(folder)[0]: (ids(files)[0].split(), shapes) for folder, files, shapes in table_rows("folder")
+        }
+        specs = discover().datasets
+        assert sorted(rows) == sorted(specs)
+        for name, (files, shapes) in rows.items():
+            expected = specs[name].expected
+            assert tuple(files) == specs[name].modality_names
+            dims = ", ".join(map(str, expected.dims))
+            assert shapes == f"{expected.n} × {dims}; labels {expected.n} × {expected.q}"
+
+    def test_the_profiles_are_described_as_they_are(self) -> None:
+        described = {ids(row[0])[0]: row[1] for row in table_rows("profile | what it is")}
+        assert sorted(described) == sorted(config.profile_names())
+        for name in ("tiny", "quick"):
+            limits = load_profile(name).limits
+            assert f"{limits.epochs} epochs, {limits.max_train_rows} training rows" in described[name]
+
+    def test_linked_files_exist(self) -> None:
+        targets = re.findall(r"\]\(([^)#]+)\)", README)
+        assert targets
+        for target in targets:
+            assert target.startswith("https://") or (ROOT / target).is_file(), target
+
+
+class TestConstraints:
+    def test_each_dependency_has_an_exact_version_within_its_bounds(self) -> None:
+        extras = PYPROJECT["project"]["optional-dependencies"]
+        listed = [
+            *PYPROJECT["project"]["dependencies"],
+            *(item for extra in extras.values() for item in extra),
+        ]
+        exact = constraints()
+        for text in listed:
+            requirement = Requirement(text)
+            if requirement.name == PYPROJECT["project"]["name"]:
+                continue
+            version = exact[requirement.name.lower().replace("_", "-")]
+            assert requirement.specifier.contains(version), f"{text} against {version}"
+
+    def test_no_version_is_bound_to_one_build(self) -> None:
+        # `torch==2.13.0+cpu` could be installed from one place only.
+        assert not [f"{name}=={version}" for name, version in constraints().items() if Version(version).local]
+
+    def test_the_citation_has_the_version_of_the_package(self) -> None:
+        version = PYPROJECT["project"]["version"]
+        assert f"\nversion: {version}\n" in (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+        assert metadata.version(PYPROJECT["project"]["name"]) == version
