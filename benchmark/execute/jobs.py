@@ -165,11 +165,13 @@ def run_job(payload: bytes, device: str) -> JobResult:
 def _run(request: JobRequest, device: str) -> tuple[Record, Mapping[str, Array]]:
     from benchmark.evaluate.reading import read_scores, read_steps
     from benchmark.execute.environment import describe_environment
+    from benchmark.execute.memory import keep_freed_memory
     from benchmark.execute.trial import build_estimator, run_trial
 
     blank, spec = request.blank, request.method
     streams = Streams(blank.dataset, blank.seed)
     make_deterministic(streams)
+    keep_freed_memory()
     clock = time.perf_counter()
     dataset = request.dataset.load(request.data_dir)
     loaded = time.perf_counter() - clock

@@ -1,0 +1,29 @@
+"""Lets a process keep memory that it frees, so that training does not pay for fresh pages on every step."""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+"""Parameters of glibc's `mallopt`."""
+
+
+def keep_freed_memory() -> bool:
+    """Tell glibc to serve large blocks from its heap and not to return them; no effect on any number.
+
+    A training step frees and requests the same gradients of tens of MiB again and again. By default each
+    request is a fresh mapping, whose pages the system has to clear one by one.
+
+    Returns
+    -------
+    bool
+        Whether the C library took the setting; False where it is not glibc.
+    """
+    if sys.platform != "linux":
+        return False
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is None:
+        return False
+    largest = 2**31 - 1
+    return bool(mallopt(M_MMAP_THRESHOLD, 2**30) and mallopt(M_TRIM_THRESHOLD, largest))
