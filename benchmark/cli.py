@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
     from benchmark.config import RunConfig
-    from benchmark.execute.store import RecordStore
+    from benchmark.execute.plan import Catalogue
     from benchmark.registry import Registry
 
 OK, FINDING, CANNOT, INTERRUPTED = 0, 1, 2, 130
@@ -35,12 +35,16 @@ def build_parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="run_all.py",
         description="Run M3LA and its baselines over data sets and seeds, and write the paper's tables.",
+        epilog="Flags without a command belong to run: see run_all.py run --help. "
+        "Exit codes: 0 fine, 1 a finding or failed jobs, 2 cannot run or judge, 130 interrupted.",
         allow_abbrev=False,
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
     for name, text in _COMMANDS.items():
         sub = commands.add_parser(name, help=text, description=text, allow_abbrev=False)
+        sub.set_defaults(parser=sub)
         if name == "factors":
+            sub.add_argument("--methods", metavar="NAMES", help=_NAMES_HELP)
             continue
         _add_selection(sub)
         if name == "run":
@@ -52,27 +56,22 @@ _COMMANDS = {
     "run": "run what is missing, then write the tables (the default command)",
     "status": "show done, missing, failed and stale jobs per data set and method",
     "tables": "write the tables again from the records",
+    "reference": "write the current records' numbers to results/reference/<profile>/<data set>/",
+    "factors": "list the choices that the papers leave open, with levels, default and source",
 }
+
+
+_NAMES_HELP = "names and globs, comma-separated, any case; default: all"
 
 
 def _add_selection(parser: argparse.ArgumentParser) -> None:
     choice = parser.add_argument_group("what")
-    choice.add_argument(
-        "--datasets", metavar="NAMES", help="names and globs, comma-separated, any case; default: all"
-    )
-    choice.add_argument(
-        "--methods", metavar="NAMES", help="names and globs, comma-separated, any case; default: all"
-    )
-    choice.add_argument(
-        "--seeds", help="10 means seeds 0 to 9; 0-4 a range; 3,5 a list; default: the profile's"
-    )
-    choice.add_argument(
-        "--profile", default="paper", help="paper (the printed protocol), quick or tiny; default: paper"
-    )
+    choice.add_argument("--datasets", metavar="NAMES", help=_NAMES_HELP)
+    choice.add_argument("--methods", metavar="NAMES", help=_NAMES_HELP)
+    choice.add_argument("--seeds", help="10 means 0 to 9; 0-4 a range; 3,5 a list; default: the profile's")
+    choice.add_argument("--profile", default="paper", help="paper (as printed; the default), quick or tiny")
     where = parser.add_argument_group("where")
-    where.add_argument(
-        "--data", metavar="DIR", help="folder of your own features; default: $M3LA_DATA, else a cache"
-    )
+    where.add_argument("--data", metavar="DIR", help="your own features; default: $M3LA_DATA, else a cache")
     where.add_argument(
         "--results", metavar="DIR", type=Path, default=ROOT / "results", help="default: results/"
     )
@@ -105,18 +104,20 @@ def main(argv: Sequence[str] | None = None, registry: Registry | None = None) ->
         0 fine, 1 a finding or failed jobs, 2 cannot run or judge, 130 interrupted.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
-    parser = build_parser()
     if not arguments or (arguments[0].startswith("-") and arguments[0] not in ("-h", "--help")):
         arguments.insert(0, "run")
+    parser = build_parser()
     try:
+        if arguments[0] not in (*_COMMANDS, "-h", "--help"):
+            parser.error(_unknown("command", arguments[0], tuple(_COMMANDS)))
         args, unknown = parser.parse_known_args(arguments)
         if unknown:
-            parser.error(_unknown_flag(unknown[0], arguments[0]))
+            flags = [option for action in args.parser._actions for option in action.option_strings]
+            args.parser.error(_unknown("argument", unknown[0].partition("=")[0], flags))
     except SystemExit as stop:
         return int(stop.code or 0)
-    handlers: dict[str, Command] = {"run": _run, "status": _status, "tables": _tables}
     try:
-        return handlers[args.command](args, registry)
+        return _HANDLERS[args.command](args, registry)
     except (
         ValueError
     ) as error:  # ConfigError, SelectionError, DeviceError, DataError: the user can act on these
@@ -126,14 +127,10 @@ def main(argv: Sequence[str] | None = None, registry: Registry | None = None) ->
         return INTERRUPTED
 
 
-def _unknown_flag(flag: str, command: str) -> str:
+def _unknown(kind: str, word: str, known: Sequence[str]) -> str:
     from benchmark.registry import suggestion
 
-    flags = ["--datasets", "--methods", "--seeds", "--profile", "--data", "--results"]
-    if command == "run":
-        flags += ["--jobs", "--device", "--backend", "--retry-failed", "--dry-run"]
-    hint = suggestion(flag.partition("=")[0], flags)
-    return f"unknown argument {flag!r}{hint} (see run_all.py {command} --help)"
+    return f"unknown {kind} {word!r}{suggestion(word, known)} (there are: {', '.join(known)})"
 
 
 def _config(args: argparse.Namespace, registry: Registry) -> RunConfig:
@@ -167,7 +164,7 @@ def _run(args: argparse.Namespace, registry: Registry | None) -> int:
     from rich.console import Console
 
     from benchmark.execute.devices import available_pool
-    from benchmark.execute.plan import make_plan
+    from benchmark.execute.plan import Catalogue, make_plan
     from benchmark.execute.progress import Progress
     from benchmark.execute.report import describe_failures, describe_plan
     from benchmark.execute.runner import run_plan
@@ -175,33 +172,31 @@ def _run(args: argparse.Namespace, registry: Registry | None) -> int:
 
     found = _registry(registry)
     config = _config(args, found)
-    store = RecordStore(config.results_dir / "runs")
+    store, catalogue = RecordStore(config.results_dir / "runs"), Catalogue(config.data_dir)
     pool = available_pool(config.device)
-    plan = make_plan(config, found, store)
+    plan = make_plan(config, found, store, catalogue)
     print(describe_plan(plan, config), flush=True)
     if args.dry_run:
         return OK
-    workers = min(config.jobs, max(len(plan.to_run()), 1))
-    progress = Progress(plan.to_run(), workers, Console())
-    summary = run_plan(plan, config, store, pool, progress)
+    summary = run_plan(plan, config, store, pool, Progress(plan.to_run(), config.jobs, Console()))
     if summary.interrupted:
         print("interrupted; finished jobs are kept, and the same command goes on from there", file=sys.stderr)
         return INTERRUPTED
-    _write_tables(config, found, store)
-    if text := describe_failures(make_plan(config, found, store)):
+    code = _write_tables(config, found, catalogue, everything=True)
+    if text := describe_failures(make_plan(config, found, store, catalogue), summary.failures):
         print(text, file=sys.stderr)
         return FINDING
-    return OK
+    return code
 
 
 def _status(args: argparse.Namespace, registry: Registry | None) -> int:
-    from benchmark.execute.plan import make_plan
+    from benchmark.execute.plan import Catalogue, make_plan
     from benchmark.execute.report import describe_failures, describe_status
     from benchmark.execute.store import RecordStore
 
     found = _registry(registry)
     config = _config(args, found)
-    plan = make_plan(config, found, RecordStore(config.results_dir / "runs"))
+    plan = make_plan(config, found, RecordStore(config.results_dir / "runs"), Catalogue(config.data_dir))
     print(describe_status(plan, config))
     if text := describe_failures(plan):
         print(text)
@@ -210,20 +205,79 @@ def _status(args: argparse.Namespace, registry: Registry | None) -> int:
 
 
 def _tables(args: argparse.Namespace, registry: Registry | None) -> int:
+    from benchmark.execute.plan import Catalogue
+
+    found = _registry(registry)
+    config = _config(args, found)
+    return _write_tables(config, found, Catalogue(config.data_dir), everything=False)
+
+
+def _write_tables(config: RunConfig, registry: Registry, catalogue: Catalogue, *, everything: bool) -> int:
+    """Write and print the tables of all recorded cells, or of those that the flags choose."""
+    from benchmark.execute.collect import bundle_of
+    from benchmark.execute.plan import make_plan, recorded_pairs
+    from benchmark.execute.store import RecordStore
+    from benchmark.present.write import terminal, write_all
+
+    store = RecordStore(config.results_dir / "runs")
+    pairs = [
+        (dataset, method)
+        for dataset, method in recorded_pairs(registry, store)
+        if everything or (dataset in config.datasets.ids and method in config.methods.ids)
+    ]
+    plan = make_plan(config, registry, store, catalogue, pairs)
+    bundle, unreadable = bundle_of(plan, store, registry, config.data_dir)
+    out_dir = config.results_dir / "tables"
+    written = write_all(bundle, out_dir)
+    print(terminal(bundle))
+    print(f"wrote {len(written)} files to {out_dir}")
+    for message in unreadable:
+        print(f"left out: {message}", file=sys.stderr)
+    return FINDING if unreadable else OK
+
+
+def _reference(args: argparse.Namespace, registry: Registry | None) -> int:
+    from benchmark.execute.collect import bundle_of, write_reference
+    from benchmark.execute.plan import Catalogue, chosen_pairs, make_plan
     from benchmark.execute.store import RecordStore
 
     found = _registry(registry)
     config = _config(args, found)
-    _write_tables(config, found, RecordStore(config.results_dir / "runs"))
+    store, catalogue = RecordStore(config.results_dir / "runs"), Catalogue(config.data_dir)
+    code = OK
+    for dataset in config.datasets.ids:
+        pairs = [pair for pair in chosen_pairs(config, found) if pair[0] == dataset]
+        plan = make_plan(config, found, store, catalogue, pairs)
+        bundle, unreadable = bundle_of(plan, store, found, config.data_dir)
+        not_done = sum(job.state != "done" for job in plan.jobs) + len(unreadable)
+        if not_done == len(plan.jobs):
+            print(
+                f"{dataset}: no finished job at profile {config.profile.name}; nothing written",
+                file=sys.stderr,
+            )
+            code = FINDING
+            continue
+        folder = config.results_dir / "reference" / config.profile.name / dataset
+        write_reference(bundle, plan.records(), folder)
+        print(f"{dataset}: {len(plan.jobs) - not_done} of {len(plan.jobs)} jobs written to {folder}")
+        code = FINDING if not_done else code
+    return code
+
+
+def _factors(args: argparse.Namespace, registry: Registry | None) -> int:
+    from benchmark.factors import collect_factors, describe_factors
+    from benchmark.registry import select
+
+    methods = _registry(registry).methods
+    chosen = select(args.methods, tuple(methods), "method")
+    print(describe_factors(collect_factors(methods[name] for name in chosen.ids)))
     return OK
 
 
-def _write_tables(config: RunConfig, registry: Registry, store: RecordStore) -> None:
-    from benchmark.execute.collect import per_seed_frame
-    from benchmark.execute.plan import make_plan
-
-    plan = make_plan(config, registry, store)
-    frame = per_seed_frame(plan, store)
-    if len(frame):
-        means = frame.pivot_table(index=["dataset", "metric"], columns="method", values="value", sort=False)
-        print(means.round(3).to_markdown())
+_HANDLERS: dict[str, Command] = {
+    "run": _run,
+    "status": _status,
+    "tables": _tables,
+    "reference": _reference,
+    "factors": _factors,
+}

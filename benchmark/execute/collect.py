@@ -1,29 +1,32 @@
-"""Reads current records into the frames that `analyse` and `present` work on; it judges nothing."""
+"""Hands current records to `analyse` as one bundle, and writes them out as a reference; it judges nothing."""
 
 from __future__ import annotations
 
-import math
+import dataclasses
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from benchmark.analyse.bundle import DatasetRow, Entry, ResultBundle, build_bundle
 from benchmark.contracts import Record
-from benchmark.evaluate.metrics import METRICS
-from benchmark.evaluate.reading import read_scores
 from benchmark.execute.plan import Plan
-from benchmark.execute.store import RecordStore
+from benchmark.execute.store import RecordError, RecordStore
+from benchmark.present.write import write_all
+from benchmark.registry import Registry
 
-PER_SEED_COLUMNS = (
+REFERENCE_COLUMNS = (
     "dataset",
     "method",
     "seed",
     "metric",
     "value",
-    "provenance",
-    "profile",
     "preset",
-    "threshold",
     "scoring",
+    "threshold",
     "status",
     "config_hash",
     "data_hash",
@@ -31,47 +34,94 @@ PER_SEED_COLUMNS = (
 )
 
 
-def per_seed_frame(plan: Plan, store: RecordStore, rule: str | None = None) -> pd.DataFrame:
-    """Redo the ten metrics of each current record from its stored scores, one row per metric.
+@dataclass
+class Entries:
+    """Current records of a plan with their arrays, read one at a time; what cannot be read is told apart."""
 
-    Parameters
-    ----------
-    plan
-        Its current records are read; stale ones never enter.
-    store
-        Where the scores are.
-    rule
-        A threshold rule for every method; None for each method's own.
+    plan: Plan
+    store: RecordStore
+    unreadable: list[str] = field(default_factory=list)
+
+    def __iter__(self) -> Iterator[Entry]:
+        for record in self.plan.records():
+            try:
+                arrays = self.store.arrays(record) if record.status == "done" else {}
+            except RecordError as error:
+                self.unreadable.append(str(error))
+                continue
+            # Profiles that limit nothing for a cell share its record; it then counts for each of them.
+            yield dataclasses.replace(record, profile=self.plan.profile.name), arrays
+
+
+def bundle_of(
+    plan: Plan, store: RecordStore, registry: Registry, data_dir: Path
+) -> tuple[ResultBundle, tuple[str, ...]]:
+    """Read every current record of a plan again under both threshold rules.
 
     Returns
     -------
-    DataFrame
-        Columns `PER_SEED_COLUMNS`; a failed job contributes NaN, with its status.
+    bundle, unreadable
+        What tables are made of, and a message for each record whose scores could not be read.
     """
-    rows: list[dict[str, Any]] = []
-    for record in plan.records():
-        threshold = rule or record.threshold
+    entries = Entries(plan, store)
+    bundle = build_bundle(
+        entries,
+        methods=tuple(registry.methods.values()),
+        datasets=[DatasetRow.of(spec, spec.provenance(data_dir)) for spec in registry.datasets.values()],
+        profile=plan.profile.name,
+        profile_note=plan.profile.description,
+    )
+    return bundle, tuple(entries.unreadable)
+
+
+def write_reference(bundle: ResultBundle, records: Sequence[Record], folder: Path) -> list[Path]:
+    """Write the accepted numbers of one data set: per seed, aggregated, as tables, and where they were made.
+
+    Parameters
+    ----------
+    bundle
+        Of records of one data set.
+    records
+        The same records.
+    folder
+        `results/reference/<profile>/<data set>`; created if absent.
+
+    Returns
+    -------
+    list of Path
+        `per_seed.csv` (columns `REFERENCE_COLUMNS`), `resources.csv`, `environment.json` and what
+        `write_all` writes.
+    """
+    written = write_all(bundle, folder)
+    per_seed = bundle.per_seed[list(REFERENCE_COLUMNS)]
+    per_seed.to_csv(folder / "per_seed.csv", index=False, lineterminator="\n")
+    resources_frame(records).to_csv(folder / "resources.csv", index=False, lineterminator="\n")
+    environments = json.dumps(distinct_environments(records), indent=1, sort_keys=True) + "\n"
+    (folder / "environment.json").write_text(environments, encoding="utf-8")
+    return sorted({*written, folder / "per_seed.csv", folder / "resources.csv", folder / "environment.json"})
+
+
+def resources_frame(records: Iterable[Record]) -> pd.DataFrame:
+    """Return seconds per phase and peak memory, one row per job."""
+    rows: list[dict[str, Any]] = [
+        {
+            "dataset": record.dataset,
+            "method": record.method,
+            "seed": record.seed,
+            "status": record.status,
+            **{f"seconds_{phase}": round(value, 3) for phase, value in record.seconds.items()},
+            "peak_mib": round(record.peak_mib),
+        }
+        for record in records
+    ]
+    return pd.DataFrame(rows)
+
+
+def distinct_environments(records: Iterable[Record]) -> list[dict[str, Any]]:
+    """Return each environment that finished jobs ran in, with their number; usually there is one."""
+    counts: dict[str, int] = {}
+    for record in records:
         if record.status == "done":
-            metrics = read_scores(store.arrays(record), record.scoring, threshold).metrics
-        else:
-            metrics = {metric.id: math.nan for metric in METRICS}
-        common = _common(record, plan, threshold)
-        rows.extend({**common, "metric": name, "value": value} for name, value in metrics.items())
-    return pd.DataFrame(rows, columns=list(PER_SEED_COLUMNS))
-
-
-def _common(record: Record, plan: Plan, threshold: str) -> dict[str, Any]:
-    return {
-        "dataset": record.dataset,
-        "method": record.method,
-        "seed": record.seed,
-        "provenance": str(record.provenance),
-        "profile": plan.profile,
-        "preset": record.preset,
-        "threshold": threshold,
-        "scoring": record.scoring,
-        "status": record.status,
-        "config_hash": record.config_hash,
-        "data_hash": record.data_hash,
-        "score_digest": record.score_digest,
-    }
+            key = json.dumps(dict(record.environment), sort_keys=True)
+            counts[key] = counts.get(key, 0) + 1
+    return [{**json.loads(key), "jobs": count} for key, count in counts.items()]

@@ -10,14 +10,14 @@ from math import ceil
 from pathlib import Path
 from typing import Any, Literal
 
-from benchmark.config import Limits, RunConfig
+from benchmark.config import Limits, Profile, RunConfig
 from benchmark.contracts import DatasetSpec, Job, MethodSpec, Provenance, Record, Shape
 from benchmark.evaluate.split import SPLIT_VERSION
 from benchmark.execute.fingerprint import canonical, code_digest, code_root, config_hash
 from benchmark.execute.jobs import JobRequest, Ticket, ticket_for
 from benchmark.execute.store import SCHEMA_VERSION, RecordStore
 from benchmark.execute.trial import PASSED_BY_HARNESS
-from benchmark.registry import Registry, Selection
+from benchmark.registry import Registry
 
 State = Literal["done", "missing", "failed"]
 AUTOMATIC_ATTEMPTS = 2
@@ -66,7 +66,7 @@ class PlannedJob:
 class Plan:
     """All jobs of a run in the order in which they start, and what the store holds beside them."""
 
-    profile: str
+    profile: Profile
     jobs: tuple[PlannedJob, ...]
     stale: tuple[Record, ...]
     """Records of this profile whose hash is no longer current."""
@@ -82,30 +82,47 @@ class Plan:
         return tuple(planned.record for planned in self.jobs if planned.record is not None)
 
 
-def make_plan(config: RunConfig, registry: Registry, store: RecordStore) -> Plan:
+Pairs = Sequence[tuple[str, str]]
+"""Data set and method, by id."""
+
+
+def make_plan(
+    config: RunConfig,
+    registry: Registry,
+    store: RecordStore,
+    catalogue: Catalogue,
+    pairs: Pairs | None = None,
+) -> Plan:
     """Compare what `config` asks for with what `store` holds.
 
-    Jobs are ordered real data first, then by seed, so that after the first seed every cell has a number.
+    Jobs are ordered real data first, then by seed, so that a whole table of the real data exists after
+    the first seed.
+
+    Parameters
+    ----------
+    config, registry, store
+        What is wanted, what there is, and what was done.
+    catalogue
+        Loads each data set once.
+    pairs
+        Data sets and methods to plan for instead of those that `config` chooses.
 
     Raises
     ------
     DataError
-        If a chosen data set cannot be used.
+        If a data set cannot be used.
     """
     scan = store.scan()
-    by_key = {
-        (record.dataset, record.method, record.seed, record.config_hash): record for record in scan.records
-    }
+    by_key = {_key(record): record for record in scan.records}
     cells = [
-        make_cell(registry.methods[method], facts, config, scan.records)
-        for facts in (dataset_facts(registry.datasets[name], config.data_dir) for name in config.datasets.ids)
-        for method in methods_for(facts.spec.id, config.methods, registry)
+        make_cell(registry.methods[method], catalogue.facts(registry.datasets[dataset]), config, scan.records)
+        for dataset, method in (chosen_pairs(config, registry) if pairs is None else pairs)
     ]
-    cells.sort(key=lambda cell: cell.facts.provenance is Provenance.LOOK_ALIKE)
     real = [cell for cell in cells if cell.facts.provenance is not Provenance.LOOK_ALIKE]
+    synthetic = [cell for cell in cells if cell.facts.provenance is Provenance.LOOK_ALIKE]
     planned = [
         _plan_job(cell, seed, by_key, config.retry_failed)
-        for group in (real, cells[len(real) :])
+        for group in (real, synthetic)
         for seed in config.seeds
         for cell in group
     ]
@@ -116,23 +133,50 @@ def make_plan(config: RunConfig, registry: Registry, store: RecordStore) -> Plan
         if record.profile == config.profile.name
         and current.get((record.dataset, record.method), record.config_hash) != record.config_hash
     )
-    return Plan(config.profile.name, tuple(planned), stale, scan.broken)
+    return Plan(config.profile, tuple(planned), stale, scan.broken)
 
 
-def dataset_facts(spec: DatasetSpec, data_dir: Path) -> DatasetFacts:
-    """Load a data set to learn its shape, provenance and hash; the arrays are not kept."""
-    dataset = spec.load(data_dir)
-    return DatasetFacts(spec, dataset.shape, dataset.provenance, dataset.data_hash, dataset.note)
+def _key(record: Record) -> tuple[str, str, int, str]:
+    return record.dataset, record.method, record.seed, record.config_hash
 
 
-def methods_for(dataset: str, chosen: Selection, registry: Registry) -> list[str]:
-    """Return the chosen methods that run on `dataset`: those meant for it, and those named outright."""
+class Catalogue:
+    """What planning knows of data sets; each is loaded once, and its arrays are not kept."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self.data_dir = data_dir
+        self._known: dict[str, DatasetFacts] = {}
+
+    def facts(self, spec: DatasetSpec) -> DatasetFacts:
+        """Return shape, provenance and hash of a data set."""
+        if spec.id not in self._known:
+            dataset = spec.load(self.data_dir)
+            self._known[spec.id] = DatasetFacts(
+                spec, dataset.shape, dataset.provenance, dataset.data_hash, dataset.note
+            )
+        return self._known[spec.id]
+
+
+def chosen_pairs(config: RunConfig, registry: Registry) -> Pairs:
+    """Return what to run: methods on the data sets meant for them, and methods named outright on all."""
     return [
-        name
-        for name in chosen.ids
+        (dataset, name)
+        for dataset in config.datasets.ids
+        for name in config.methods.ids
         if (limited_to := registry.methods[name].datasets) is None
         or dataset in limited_to
-        or name in chosen.named
+        or name in config.methods.named
+    ]
+
+
+def recorded_pairs(registry: Registry, store: RecordStore) -> Pairs:
+    """Return the pairs of which the store holds any record, in the registry's order."""
+    recorded = {(record.dataset, record.method) for record in store.scan().records}
+    return [
+        (dataset, method)
+        for dataset in registry.datasets
+        for method in registry.methods
+        if (dataset, method) in recorded
     ]
 
 

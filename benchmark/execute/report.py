@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from tabulate import tabulate
 
 from benchmark.config import RunConfig
+from benchmark.execute.jobs import JobResult
 from benchmark.execute.plan import Plan, PlannedJob, expected_total
 from benchmark.execute.progress import duration, last_line
 
@@ -52,9 +53,15 @@ def describe_status(plan: Plan, config: RunConfig) -> str:
     )
 
 
-def describe_failures(plan: Plan) -> str:
-    """Return one line per failed job of a plan, or an empty string."""
+def describe_failures(plan: Plan, just_now: Sequence[JobResult] = ()) -> str:
+    """Return one line per failed job of a plan, and per job that failed just now without a record."""
+    recorded = {job.job for job in plan.jobs if job.state == "failed"}
     lines = [
+        f"{result.job.dataset} {result.job.method} seed {result.job.seed}: {last_line(result.error)}"
+        for result in just_now
+        if result.job not in recorded
+    ]
+    lines += [
         f"{job.job.dataset} {job.job.method} seed {job.job.seed}: {job.record.status} after "
         f"{job.record.attempts} attempt(s): {last_line(job.record.error)}"
         for job in plan.jobs

@@ -76,6 +76,6 @@ def _closed(results: Any) -> Iterator[None]:
 
 def _stop_workers() -> None:
     """Kill joblib's processes; their children end with them (see `isolation`)."""
-    from joblib.externals.loky import get_reusable_executor
+    from joblib.externals.loky import get_reusable_executor  # type: ignore[import-untyped]
 
     get_reusable_executor().shutdown(wait=True, kill_workers=True)
