@@ -74,8 +74,8 @@ def build_bundle(
     Parameters
     ----------
     entries : iterable of (Record, arrays)
-        Current records of one profile, one per (data set, method, seed); consumed once, so that arrays
-        may be loaded lazily. Arrays of records that are not `done` are not looked at.
+        Records current under the profile, one per (data set, method, seed); consumed once, so that
+        arrays may be loaded lazily. Arrays of records that are not `done` are not looked at.
     methods : sequence of MethodSpec
         The whole registry: a paper's method that is not in it is printed as not implemented. A method's
         scoring and rule are taken from here, not from the record, since neither enters a record's hash;
@@ -83,22 +83,14 @@ def build_bundle(
     datasets : sequence of DatasetRow
         Rows of Table I, of all registered data sets; an empty `note` is filled from the records.
     profile, profile_note : str
-        Name of the profile, and its sentence for captions.
-
-    Raises
-    ------
-    ValueError
-        If a record belongs to another profile.
+        Name of the profile, and its sentence for captions. Every row gets this name: a record that
+        another profile left behind is current where that profile's limits changed nothing.
     """
     specs = {spec.id: spec for spec in methods}
     frames: dict[str, list[dict[str, Any]]] = {"as_printed": [], "equal": [], "steps": []}
     notes: dict[str, str] = {}
-    for record, arrays in entries:
-        if record.profile != profile:
-            raise ValueError(
-                f"record {record.dataset}/{record.method}/{record.seed} has profile {record.profile!r}; "
-                f"tables of profile {profile!r} are made from its own records alone"
-            )
+    for stored, arrays in entries:
+        record = replace(stored, profile=profile)
         spec = specs.get(record.method)
         scoring, rule = (spec.scoring, spec.threshold) if spec else (record.scoring, record.threshold)
         frames["as_printed"] += _metric_rows(record, arrays, scoring, rule)

@@ -62,21 +62,23 @@ def scoring_sentence(shown: pd.DataFrame) -> str:
 BOLD_SENTENCE = "Bold: best of the paper's methods that finished every seed."
 
 
-def provenance_notes(bundle: ResultBundle, shown: pd.DataFrame) -> tuple[str, ...]:
+def provenance_sentences(bundle: ResultBundle, shown: pd.DataFrame) -> tuple[str, ...]:
     """Explain the marks on data sets, and repeat what the data sets say of themselves."""
-    lines = []
+    sentences = []
     for provenance, titles in _datasets_by_provenance(shown).items():
         if mark := PROVENANCE_MARKS[provenance]:
-            lines.append(f"{mark} {', '.join(titles)}: {PROVENANCE_TEXTS[provenance]}.")
+            sentences.append(f"{mark} {', '.join(titles)}: {PROVENANCE_TEXTS[provenance]}.")
     present = set(shown["dataset"])
-    lines += [f"{row.title}: {row.note}" for row in bundle.datasets if row.note and row.id in present]
-    return tuple(lines)
+    for row in bundle.datasets:
+        if row.note and row.id in present:
+            sentences.append(f"{row.title}: {row.note.rstrip('. ')}.")
+    return tuple(sentences)
 
 
 def method_notes(bundle: ResultBundle, methods: Sequence[str]) -> tuple[str, ...]:
     """Repeat what the methods say of themselves."""
     notes = {spec.id: spec.note for spec in bundle.methods}
-    return tuple(f"{method_title(m)}: {notes[m]}." for m in methods if notes.get(m))
+    return tuple(f"{method_title(m)}: {notes[m].rstrip('. ')}." for m in methods if notes.get(m))
 
 
 def marked_title(dataset: str, shown: pd.DataFrame) -> str:

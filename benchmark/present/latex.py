@@ -49,8 +49,8 @@ def render(table: Table) -> str:
     """Return a complete document with one table environment."""
     caption = table.caption.removeprefix(f"Table {table.number}").lstrip(":, ")
     lines = [
-        r"\begin{table}",
-        r"\centering\scriptsize\setlength{\tabcolsep}{3pt}",
+        r"\begin{table}[t]",
+        r"\centering\scriptsize\setlength{\tabcolsep}{3pt}\setlength{\belowcaptionskip}{6pt}",
         rf"\renewcommand{{\thetable}}{{{table.number}}}",
         rf"\caption{{{escape(caption)}}}",
     ]

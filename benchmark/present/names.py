@@ -39,8 +39,8 @@ PROVENANCE_MARKS = {Provenance.REAL: "", Provenance.REBUILT: "†", Provenance.L
 PROVENANCE_TEXTS = {
     Provenance.REAL: "real data",
     Provenance.REBUILT: "real instances and labels, features re-extracted by this project",
-    Provenance.LOOK_ALIKE: "synthetic look-alike of the published shape, not the real data: its numbers are "
-    "printed grey (italic in Markdown), take no bold and support no claim",
+    Provenance.LOOK_ALIKE: "look-alike, not the real data: numbers are printed grey (italic in Markdown), "
+    "take no bold and support no claim",
 }
 
 TABLE2_DATASETS = ("fcvid", "msra", "ml2000", "taobao")

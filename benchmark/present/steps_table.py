@@ -40,11 +40,9 @@ def steps_table(bundle: ResultBundle) -> Table:
         captions.seeds_sentence(expected, datasets),
         captions.profile_sentence(bundle),
         captions.threshold_sentence(per_seed),
+        *captions.provenance_sentences(bundle, per_seed),
     )
-    notes = (
-        f"{MISSING}: the method has no such quantity, or it is undefined (all values equal).",
-        *captions.provenance_notes(bundle, per_seed),
-    )
+    notes = (f"{MISSING}: the method has no such quantity, or it is undefined (all values equal).",)
     return Table("S", caption, (*blocks, _decoding(summary, titles, counts)), notes)
 
 

@@ -30,12 +30,13 @@ def table1(bundle: ResultBundle) -> Table:
     shown = pd.DataFrame(
         [(row.id, str(row.provenance)) for row in bundle.datasets], columns=["dataset", "provenance"]
     )
-    caption = (
+    caption = captions.join(
         "Table I: Details of datasets. N, L, M represent the number of instances, labels and modalities, "
-        "D the dimension of each modality. 'features' says where the numbers come from."
+        "D the dimension of each modality. 'features' says where the numbers come from.",
+        *captions.provenance_sentences(bundle, shown),
     )
     block = Block("DataSets Name", (), ("N", "L", "M", "D", "features"), tuple(rows))
-    return Table("I", caption, (block,), captions.provenance_notes(bundle, shown))
+    return Table("I", caption, (block,))
 
 
 def table2(bundle: ResultBundle, per_seed: pd.DataFrame, reading: str) -> Table:
@@ -144,6 +145,7 @@ def _protocol(
         captions.threshold_sentence(shown),
         captions.scoring_sentence(shown),
         captions.BOLD_SENTENCE,
+        *captions.provenance_sentences(bundle, shown),
     )
 
 
@@ -153,6 +155,5 @@ def _notes(
     with_rows = set(shown["method"])
     return (
         *missing.lines(),
-        *captions.provenance_notes(bundle, shown),
         *captions.method_notes(bundle, [method for method in methods if method in with_rows]),
     )
