@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from example_results import DATASETS, METHODS, example_bundle
+from example_results import DATASETS, JOBS, METHODS, example_bundle
 
 from benchmark.analyse.bundle import DatasetRow, ResultBundle
 from benchmark.analyse.paper import read_printed
@@ -52,7 +52,6 @@ def test_the_papers_numbers_give_the_papers_table(number):
     printed = read_printed(path, dataset=None if number == 2 else "ml2000")
     bundle = bundle_of_printed(printed)
     table = (table2 if number == 2 else table3)(bundle, bundle.as_printed, "as printed")
-    bold = {}
     for block in table.blocks:
         methods = TABLE2_METHODS if number == 2 else TABLE3_METHODS
         assert [row.title.replace("$W_{co}$", "Wco") for row in block.rows] == list(methods)
@@ -132,7 +131,7 @@ def test_equal_printed_values_share_the_bold_and_a_lone_one_takes_none():
 
 
 def test_missing_cells_say_why():
-    bundle = example_bundle([job for job in example_jobs() if job[:2] != ("ml2000", "BR")])
+    bundle = example_bundle([job for job in JOBS if job[:2] != ("ml2000", "BR")])
     table = table2(bundle, bundle.as_printed, "as printed")
     notes = dict(note.split(" ", 1) for note in table.notes if note.startswith("("))
     cells = cells_of(table)
@@ -146,22 +145,15 @@ def test_missing_cells_say_why():
 
 
 def test_methods_for_other_data_sets_and_failures_say_so():
-    methods = tuple(spec for spec in METHODS if spec.id != "BR") + (
-        MethodSpec("BR", object, datasets=("msra",)),
-    )
-    bundle = example_bundle([job for job in example_jobs() if job[:2] != ("ml2000", "BR")])
+    others = (spec for spec in METHODS if spec.id != "BR")
+    methods = (*others, MethodSpec("BR", object, datasets=("msra",)))
+    bundle = example_bundle([job for job in JOBS if job[:2] != ("ml2000", "BR")])
     frame = bundle.as_printed.copy()
     frame.loc[frame["method"] == "M3LA", ["value", "status"]] = [np.nan, "failed"]
     bundle = ResultBundle(frame, frame, bundle.steps, DATASETS, methods, "quick")
     notes = " ".join(table2(bundle, frame, "as printed").notes)
     assert "runs on this data set only when named" in notes
     assert "all seeds failed" in notes
-
-
-def example_jobs():
-    from example_results import JOBS
-
-    return JOBS
 
 
 def test_captions_state_seeds_profile_thresholds_and_provenance():
