@@ -84,14 +84,15 @@ def build(
 
 def manifest(images_digest: str, fit_on: str, count: int) -> dict[str, Any]:
     """Return all of the manifest but the digests of the files written."""
-    seen = f"all {count} images" if fit_on == "all" else f"the training rows of the split {fit_on}"
+    seed = fit_on.removeprefix("train:")
+    seen = f"all {count} images" if fit_on == "all" else f"the training images of the split of seed {seed}"
     return {
         "recipe_version": RECIPE_VERSION,
         "source": SOURCE,
         "copy": REFERENCE_COPY if images_digest == REFERENCE_DIGEST else "not the reference copy",
         "citation": CITATION,
         "terms": TERMS,
-        "unsupervised_fit": f"PCA, k-means and Gaussian mixture were fitted on {seen}, without labels",
+        "unsupervised_fit": seen,
         "fit_on": fit_on,
         "label_names": list(LABEL_NAMES),
         "dims": pipeline.DIMS,
