@@ -21,11 +21,13 @@ from datasets.recipes.ml2000 import _parser as recipe_parser
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```bash\n(.*?)```", README, flags=re.DOTALL)
 LINES = [line for block in BLOCKS for line in block.splitlines() if line.strip()]
 COMMANDS = [command.strip() for line in LINES for command in line.split("&&")]
 SET_UPS = [line for line in LINES if line.startswith("python3 -m venv")]
 RUNS = [shlex.split(c, comments=True)[2:] for c in COMMANDS if c.startswith("python run_all.py")]
+RUNS += [shlex.split(command)[2:] for command in re.findall(r"`(python run_all\.py [^`]+)`", CONTRIBUTING)]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
 
@@ -60,10 +62,10 @@ class TestCommands:
         parsed = build_parser().parse_args(given)
         chosen = config.build(
             discover(),
-            profile=parsed.profile,
+            profile=getattr(parsed, "profile", "paper"),
             methods=parsed.methods,
-            datasets=parsed.datasets,
-            seeds=parsed.seeds,
+            datasets=getattr(parsed, "datasets", None),
+            seeds=getattr(parsed, "seeds", None),
             data_dir=Path(),
             results_dir=Path(),
         )
