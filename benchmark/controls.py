@@ -113,7 +113,8 @@ def main(argv: list[str] | None = None) -> int:
     rows.to_csv(given.out / "controls.csv", index=False, float_format="%.6g")
     settings = (
         f"Synthetic controls, {given.rows} rows (a tenth of them for testing), hidden size {given.hidden}, "
-        f"at most {given.epochs} epochs, {given.seeds} seeds, threshold 0.5, mean ± sample standard deviation. "
+        f"at most {given.epochs} epochs, {given.seeds} seeds, threshold 0.5, mean ± sample standard "
+        "deviation. "
         "Written by `python -m benchmark.controls`."
     )
     (given.out / "controls.md").write_text(describe(rows, settings))
