@@ -22,7 +22,7 @@ PROJECT_PACKAGES = ("benchmark", "baselines", "m3la", "datasets")
 HARNESS_ROOTS = ("benchmark.execute.trial", "benchmark.execute.seeding", "benchmark.evaluate.split")
 """Harness modules between data and scores; thresholds and metrics are redone from stored scores."""
 
-WHOLE = "*"
+WHOLE, ON_IMPORT = "*", ""
 _Node = ast.stmt
 
 
@@ -85,6 +85,8 @@ def code_root(estimator: type) -> tuple[str, str]:
 def reachable_definitions(roots: Sequence[tuple[str, str]]) -> set[tuple[str, str]]:
     """Follow imports and names from `roots`, pairs of (module, name or `*`), through the project's own code.
 
+    A module that is imported at all contributes what it does on import, beside definitions.
+
     Returns
     -------
     set of (module, source)
@@ -100,7 +102,7 @@ def reachable_definitions(roots: Sequence[tuple[str, str]]) -> set[tuple[str, st
             continue
         for statement in tree.statements(name):
             found.add((module, ast.unparse(statement)))
-            for target in tree.references(statement, project):
+            for target in (*tree.references(statement, project), *tree.imported(project)):
                 if target not in seen:
                     seen.add(target)
                     pending.append(target)
@@ -130,6 +132,12 @@ class _Module:
         if name == WHOLE:
             return [*self.always, *(node for nodes in self.bindings.values() for node in nodes)]
         return [*self.always, *self.bindings.get(name, ())]
+
+    def imported(self, project: set[str]) -> Iterator[tuple[str, str]]:
+        """Yield the project modules that this one imports, for what they do on import."""
+        for node in (node for nodes in self.bindings.values() for node in nodes):
+            if isinstance(node, (ast.Import, ast.ImportFrom)):
+                yield from ((module, ON_IMPORT) for module, _ in self.references(node, project))
 
     def references(self, statement: _Node, project: set[str]) -> Iterator[tuple[str, str]]:
         """Yield what `statement` leads to: names of this module, and project modules that it imports."""

@@ -1,0 +1,133 @@
+"""Records: written whole or not at all, read with care, nothing lost."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import math
+import struct
+from multiprocessing import get_context
+
+import numpy as np
+import pytest
+
+from benchmark.contracts import Job, Provenance, Record
+from benchmark.execute.store import RecordError, RecordStore, read_record, score_digest
+
+JOB = Job("toy", "Prior", 3)
+SCORES = np.array([[0.25, 0.5], [1.0, 0.0]], np.float32)
+
+
+def record(**changes):
+    base = Record(
+        schema_version=1,
+        dataset="toy",
+        method="Prior",
+        seed=3,
+        config_hash="abc",
+        settings={"options": {"epochs": 5}},
+        status="done",
+        profile="tiny",
+        preset="default",
+        scoring="soft",
+        threshold="fixed",
+        transductive=False,
+        provenance=Provenance.LOOK_ALIKE,
+        data_hash="d",
+        metrics={"macro_auc": 0.5, "macro_f1": math.nan},
+        score_digest=score_digest(SCORES),
+        seconds={"fit": 1.5},
+    )
+    return dataclasses.replace(base, **changes)
+
+
+@pytest.fixture
+def store(tmp_path):
+    return RecordStore(tmp_path / "runs")
+
+
+def test_a_record_comes_back_as_it_was_written(store):
+    folder = store.write(record(), {"scores": SCORES, "labels": np.eye(2, dtype=np.uint8)})
+    assert folder == store.root / "toy" / "Prior" / "3-abc"
+    found = store.find(JOB, "abc")
+    assert math.isnan(found.metrics["macro_f1"])
+    assert dataclasses.replace(found, metrics={}) == record(metrics={})
+    np.testing.assert_array_equal(store.arrays(found)["scores"], SCORES)
+
+
+def test_the_digest_is_that_of_little_endian_float32_in_row_order():
+    by_hand = hashlib.sha256(struct.pack("<4f", 0.25, 0.5, 1.0, 0.0)).hexdigest()
+    assert score_digest(SCORES) == by_hand
+    assert score_digest(np.asfortranarray(SCORES.astype(">f8"))) == by_hand
+
+
+def test_a_process_killed_while_writing_leaves_nothing_that_counts(store):
+    process = get_context("fork").Process(target=_die_while_writing, args=(store,))
+    process.start()
+    process.join()
+    assert store.find(JOB, "abc") is None
+    assert store.scan().records == ()
+    assert store.scan().broken == ()
+    store.write(record(), {"scores": SCORES})
+    assert store.find(JOB, "abc").status == "done"
+
+
+def _die_while_writing(store):
+    import os
+
+    os.fsync = lambda _: os._exit(9)
+    store.write(record(), {"scores": SCORES})
+
+
+@pytest.mark.parametrize("file", ["record.json", "scores.npz"])
+def test_a_truncated_record_counts_as_not_done_and_is_kept_when_replaced(store, file):
+    folder = store.write(record(), {"scores": SCORES})
+    whole = (folder / file).read_bytes()
+    (folder / file).write_bytes(whole[: len(whole) // 2])
+    assert store.find(JOB, "abc") is None
+    scan = store.scan()
+    assert scan.records == ()
+    assert file in scan.broken[0]
+    assert "run again" in scan.broken[0]
+    store.write(record(), {"scores": SCORES})
+    assert store.find(JOB, "abc").status == "done"
+    assert (folder.with_name("3-abc.broken-1") / file).read_bytes() == whole[: len(whole) // 2]
+    assert store.scan().broken == ()
+
+
+def test_altered_scores_are_refused(store):
+    folder = store.write(record(), {"scores": SCORES})
+    np.savez(folder / "scores.npz", scores=SCORES + 0.1)
+    with pytest.raises(RecordError, match="differ from the digest"):
+        store.arrays(record())
+
+
+def test_a_record_of_another_schema_is_named_with_both_versions(store):
+    folder = store.write(record(), {"scores": SCORES})
+    content = json.loads((folder / "record.json").read_text())
+    (folder / "record.json").write_text(json.dumps(content | {"schema_version": 7}))
+    with pytest.raises(RecordError, match="schema_version 7, this program reads 1"):
+        read_record(folder)
+
+
+def test_a_record_in_another_jobs_folder_is_refused(store):
+    folder = store.write(record(), {"scores": SCORES})
+    moved = folder.rename(folder.with_name("4-abc"))
+    with pytest.raises(RecordError, match="toy/Prior/3-abc"):
+        read_record(moved)
+
+
+def test_a_second_holder_does_not_get_the_lock(store):
+    with store.lock(JOB, "abc") as first, RecordStore(store.root).lock(JOB, "abc") as second:
+        assert first
+        assert not second
+    with store.lock(JOB, "abc") as again:
+        assert again
+
+
+def test_a_failed_record_is_replaced_by_a_later_one(store):
+    store.write(record(status="failed", error="Traceback"))
+    store.write(record(attempts=2), {"scores": SCORES})
+    assert store.find(JOB, "abc").attempts == 2
+    assert [folder.name for folder in (store.root / "toy" / "Prior").iterdir()] == ["3-abc"]

@@ -1,0 +1,139 @@
+"""A benchmark of toy methods and toy data for tests; at the top level, so that child processes can import it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator
+
+from benchmark.contracts import Dataset, MethodSpec, Provenance, Shape, Streams
+from benchmark.registry import Registry
+
+
+class Prior(BaseEstimator):
+    """Scores every row with the label frequencies, blurred by the job's randomness; can misbehave on demand."""
+
+    FACTORS = ()
+
+    def __init__(self, blur=0.1, epochs=5, seconds=0.0, trouble="", troubled_seeds=(0,), random_state=0):
+        self.blur = blur
+        self.epochs = epochs
+        self.seconds = seconds
+        self.trouble = trouble
+        self.troubled_seeds = troubled_seeds
+        self.random_state = random_state
+
+    def fit(self, modalities, labels, holdout=None):
+        self.streams_ = Streams.of(self.random_state)
+        if self.trouble and self.streams_.seed in self.troubled_seeds:
+            TROUBLES[self.trouble]()
+        time.sleep(self.seconds)
+        self.frequencies_ = labels.mean(axis=0)
+        return self
+
+    def predict_scores(self, modalities):
+        noise = self.streams_.generator("choices").random((len(modalities[0]), len(self.frequencies_)))
+        return (1 - self.blur) * self.frequencies_ + self.blur * noise
+
+
+class Careful(Prior):
+    """Asks for a hold-out and scores its rows."""
+
+    needs_holdout = True
+
+    def fit(self, modalities, labels, holdout=None):
+        super().fit(modalities, labels)
+        self.holdout_scores_ = self.predict_scores(holdout.modalities)
+        return self
+
+
+class OnDevice(Prior):
+    """Notes in a file when it used which device."""
+
+    def __init__(self, log="", device="cpu", seconds=0.0, random_state=0):
+        super().__init__(seconds=seconds, random_state=random_state)
+        self.log = log
+        self.device = device
+
+    def get_params(self, deep=True):
+        return {name: getattr(self, name) for name in ("log", "device", "seconds", "random_state")}
+
+    def fit(self, modalities, labels, holdout=None):
+        started = time.monotonic()
+        super().fit(modalities, labels)
+        with Path(self.log).open("a") as log:
+            log.write(f"{self.device} {started} {time.monotonic()}\n")
+        return self
+
+
+def _raise():
+    raise ValueError("this seed is in trouble")
+
+
+def _kill():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _crash():
+    os.kill(os.getpid(), signal.SIGSEGV)
+
+
+TROUBLES = {"raise": _raise, "kill": _kill, "crash": _crash, "hang": lambda: time.sleep(3600)}
+
+
+@dataclass(frozen=True)
+class ToyData:
+    """Random features and labels, of which the version stands for the data's content."""
+
+    id: str = "toy"
+    title: str = "TOY"
+    expected: Shape = Shape(40, 3, (4, 2))
+    modality_names: tuple[str, ...] = ("left", "right")
+    kind: Provenance = Provenance.LOOK_ALIKE
+    version: int = 0
+
+    def provenance(self, data_dir: Path) -> Provenance:
+        return self.kind
+
+    def load(self, data_dir: Path) -> Dataset:
+        generator = np.random.default_rng(self.version)
+        n, q = self.expected.n, self.expected.q
+        return Dataset(
+            id=self.id,
+            modalities=tuple(generator.random((n, d)).astype(np.float32) for d in self.expected.dims),
+            labels=(generator.random((n, q)) < 0.4).astype(np.uint8),
+            modality_names=self.modality_names,
+            label_names=tuple(f"label{j}" for j in range(q)),
+            provenance=self.kind,
+            data_hash=f"{self.id}-{self.version}-{self.kind}",
+        )
+
+
+def method(id: str = "Prior", estimator: type = Prior, **options: Any) -> MethodSpec:
+    """Return a table row made with a toy estimator."""
+    return MethodSpec(id=id, estimator=estimator, options=options, in_paper=False)
+
+
+def registry(*methods: MethodSpec, datasets: tuple[Any, ...] = (ToyData(),)) -> Registry:
+    """Return a registry of toy methods (by default the well-behaved `Prior`) and toy data."""
+    chosen: tuple[MethodSpec, ...] = methods or (method(),)
+    by_id: Mapping[str, MethodSpec] = {spec.id: spec for spec in chosen}
+    return Registry(by_id, {spec.id: spec for spec in datasets})
+
+
+def main_of_a_slow_run() -> int:
+    """Run a command line over slow jobs; tests start this module as a program to interrupt it."""
+    from benchmark.cli import main
+
+    return main(registry=registry(method("Prior"), method("Slow", seconds=1.0)))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main_of_a_slow_run())
