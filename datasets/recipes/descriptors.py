@@ -68,7 +68,7 @@ def _root_sift(lab: Array, places: Array, sides: Array) -> Array:
         kept, histograms = sift.compute(channel, keypoints)
         if len(kept) != len(keypoints):
             raise RuntimeError(
-                f"OpenCV {cv2.__version__} dropped {len(keypoints) - len(kept)} SIFT grid points"
+                f"OpenCV {cv2.getVersionString()} dropped {len(keypoints) - len(kept)} SIFT grid points"
             )
         # RootSIFT (Arandjelovic and Zisserman, CVPR 2012). A flat patch has no gradients and stays zero.
         total = np.maximum(histograms.sum(axis=1, keepdims=True), 1.0)

@@ -11,12 +11,15 @@ import io
 import math
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import cv2
 import joblib
 import numpy as np
+import PIL
+import skimage
+import sklearn
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -45,7 +48,13 @@ TERMS = (
     "academic use only, with the citation; for other use ask Prof. Zhi-Hua Zhou, LAMDA, Nanjing University. "
     "These terms, and not this project's licence, apply to features and labels alike."
 )
-LIBRARIES = ("numpy", "opencv-python-headless", "pillow", "scikit-image", "scikit-learn", "scipy")
+LIBRARIES = {
+    "numpy": np.__version__,
+    "opencv": cv2.getVersionString(),
+    "pillow": PIL.__version__,
+    "scikit-image": skimage.__version__,
+    "scikit-learn": sklearn.__version__,
+}
 
 
 def fit_rows(choice: str, n: int) -> Array | None:
@@ -104,7 +113,7 @@ def manifest(images_digest: str, fit_on: str, count: int) -> dict[str, Any]:
             "sampled_descriptors_per_image": pipeline.SAMPLED_ROWS,
         },
         "images_sha256": images_digest,
-        "versions": {name: version(name) for name in LIBRARIES},
+        "versions": LIBRARIES,
     }
 
 
