@@ -1,1 +1,14 @@
-"""Makes `tests/` importable, so that all tests and their child processes can import `tiny_benchmark`."""
+"""Makes `tests/` importable for all tests and their child processes, and starts their fork server warm."""
+
+import pytest
+
+from benchmark.execute.isolation import run_isolated
+from benchmark.execute.jobs import PRELOAD
+from benchmark.execute.seeding import limit_threads_of_new_processes
+
+
+@pytest.fixture(scope="session")
+def warm_fork_server():
+    """Start this process's fork server with what jobs import; without it, every child imports it anew."""
+    limit_threads_of_new_processes()
+    assert run_isolated(int, (), preload=(*PRELOAD, "tiny_benchmark")).reason == "finished"

@@ -1,4 +1,6 @@
-"""A benchmark of toy methods and toy data for tests; at the top level, so that child processes can import it."""
+"""A benchmark of toy methods and toy data for tests, in a module of its own for child processes."""
+
+# ruff: noqa: ARG002 - toys take what the contracts pass
 
 from __future__ import annotations
 
@@ -18,7 +20,7 @@ from benchmark.registry import Registry
 
 
 class Prior(BaseEstimator):
-    """Scores every row with the label frequencies, blurred by the job's randomness; can misbehave on demand."""
+    """Scores rows with the label frequencies, blurred by the job's randomness; misbehaves on demand."""
 
     FACTORS = ()
 
@@ -88,13 +90,16 @@ def _crash():
 TROUBLES = {"raise": _raise, "kill": _kill, "crash": _crash, "hang": lambda: time.sleep(3600)}
 
 
+SHAPE = Shape(40, 3, (4, 2))
+
+
 @dataclass(frozen=True)
 class ToyData:
     """Random features and labels, of which the version stands for the data's content."""
 
     id: str = "toy"
     title: str = "TOY"
-    expected: Shape = Shape(40, 3, (4, 2))
+    expected: Shape = SHAPE
     modality_names: tuple[str, ...] = ("left", "right")
     kind: Provenance = Provenance.LOOK_ALIKE
     version: int = 0
