@@ -11,15 +11,13 @@ import io
 import math
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import cv2
 import joblib
 import numpy as np
-import PIL
-import skimage
-import sklearn
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -49,11 +47,8 @@ TERMS = (
     "These terms, and not this project's licence, apply to features and labels alike."
 )
 LIBRARIES = {
-    "numpy": np.__version__,
-    "opencv": cv2.getVersionString(),
-    "pillow": PIL.__version__,
-    "scikit-image": skimage.__version__,
-    "scikit-learn": sklearn.__version__,
+    "opencv": cv2.getVersionString(),  # several packages carry it
+    **{name: version(name) for name in ("numpy", "pillow", "scikit-image", "scikit-learn")},
 }
 
 
