@@ -110,6 +110,9 @@ def _die_with_parent() -> None:
 
 
 def _context(preload: Sequence[str]) -> Any:
+    if multiprocessing.get_start_method(allow_none=True) == "loky":
+        # joblib's workers would pass this name on, and a fresh child does not know it.
+        multiprocessing.set_start_method(None, force=True)
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")

@@ -22,14 +22,7 @@ from benchmark.execute.isolation import Outcome, run_isolated
 from benchmark.execute.seeding import limit_threads_of_new_processes, make_deterministic
 from benchmark.execute.store import RecordStore, score_digest
 
-PRELOAD = (
-    "torch",
-    "benchmark.evaluate.reading",
-    "benchmark.execute.trial",
-    "benchmark.execute.environment",
-)
-"""Imported once per worker, so that each job starts in milliseconds."""
-
+PRELOAD = ("benchmark.execute.warm",)
 JobStatus = Literal["done", "failed", "timeout", "elsewhere"]
 
 
