@@ -31,9 +31,8 @@ def parallel(backend: str, jobs: int) -> Iterator[joblib.Parallel]:
     with ExitStack() as stack:
         if backend == "dask":
             stack.enter_context(_dask_cluster(jobs))
-        yield joblib.Parallel(
-            n_jobs=jobs, backend=backend, return_as="generator_unordered", batch_size=1, pre_dispatch="n_jobs"
-        )
+        stack.enter_context(joblib.parallel_config(backend=backend, n_jobs=jobs))
+        yield joblib.Parallel(return_as="generator_unordered", batch_size=1, pre_dispatch="n_jobs")
 
 
 @contextmanager

@@ -71,7 +71,16 @@ def code_digest(root: tuple[str, str]) -> str:
     ----------
     root
         Module and name of the estimator's class; see `code_root`.
+
+    Raises
+    ------
+    FingerprintError
+        If the class comes from no module with a source file, so that nobody could tell when it changes.
     """
+    if root[0] == "__main__" or _parse(root[0]) is None:
+        raise FingerprintError(
+            f"{root[1]} is defined in {root[0]!r}, which has no source; put it into a module"
+        )
     reached = reachable_definitions([root, *((module, WHOLE) for module in HARNESS_ROOTS)])
     lines = sorted(f"{module}:{source}" for module, source in reached)
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()

@@ -154,6 +154,12 @@ def test_settings_hash_alike_whatever_the_order_and_the_container():
     assert config_hash({"a": GaussianNB()}) != config_hash({"a": GaussianNB(var_smoothing=0.1)})
 
 
+def test_a_method_without_a_source_file_is_refused():
+    for module in ("__main__", "math"):
+        with pytest.raises(FingerprintError, match="put it into a module"):
+            code_digest((module, "Method"))
+
+
 def test_a_setting_without_a_stable_text_is_refused():
     with pytest.raises(FingerprintError, match="no stable text"):
         canonical(object())
