@@ -1,0 +1,252 @@
+"""The command line: what it prints, which exit code it gives, what it writes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from tiny_benchmark import ToyData, method, registry
+
+from benchmark.cli import main
+from benchmark.contracts import Provenance
+
+ROOT = Path(__file__).resolve().parents[1]
+pytestmark = pytest.mark.usefixtures("warm_fork_server")
+
+
+@pytest.fixture
+def run(tmp_path, capsys):
+    """Call the command line in a results folder of its own; return exit code, output and errors."""
+
+    def call(*arguments, toys=None, folder=tmp_path):
+        places = [] if arguments[:1] == ("factors",) else ["--results", str(folder), "--data", str(tmp_path)]
+        code = main([*arguments, *places], toys or registry())
+        printed = capsys.readouterr()
+        return code, printed.out, printed.err
+
+    return call
+
+
+def test_help_answers_at_once_and_imports_nothing_heavy():
+    program = "import sys, benchmark.cli; benchmark.cli.main(['--help']); print(sorted(sys.modules))"
+    started = time.perf_counter()
+    shown = subprocess.run([sys.executable, "run_all.py", "--help"], cwd=ROOT, capture_output=True, text=True)
+    assert shown.returncode == 0
+    assert time.perf_counter() - started < 3  # under a second on a machine with nothing else to do
+    assert all(command in shown.stdout for command in ("run", "status", "tables", "reference", "factors"))
+    modules = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True).stdout
+    assert not any(f"'{name}'" in modules for name in ("torch", "sklearn", "pandas", "numpy", "rich"))
+
+
+def test_the_entry_point_stays_short():
+    assert len((ROOT / "run_all.py").read_text().splitlines()) < 20
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--dataset", "all"], "unknown argument '--dataset'; did you mean '--datasets'?"),
+        (["run", "--sedes=3"], "unknown argument '--sedes'; did you mean '--seeds'?"),
+        (["statsu"], "unknown command 'statsu'; did you mean 'status'?"),
+        (["--datasets", "tyo"], "no data set matches 'tyo'; did you mean 'toy'?"),
+        (["--methods", "Pior"], "no method matches 'Pior'; did you mean 'Prior'?"),
+        (["--profile", "papr"], "no profile 'papr'; did you mean 'paper'?"),
+        (["--seeds", "few"], "seeds 'few' not understood"),
+        (["--jobs", "0"], "--jobs 0"),
+        (["--jobs", "two"], "invalid int value: 'two'"),
+        (["--device", "tpu"], "--device 'tpu' not understood"),
+        (["--backend", "threading"], "`threading` is refused"),
+        (["--data", "/there/is/none"], "/there/is/none"),
+    ],
+)
+def test_what_cannot_be_run_is_said_clearly_with_exit_code_2(tmp_path, capsys, arguments, message):
+    places = [] if arguments[0] == "statsu" else ["--results", str(tmp_path)]
+    places += [] if "--data" in arguments or arguments[0] == "statsu" else ["--data", str(tmp_path)]
+    assert main([*arguments, *places], registry()) == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_run_prints_the_plan_the_progress_and_the_tables_and_writes_them(run, tmp_path):
+    code, out, err = run("--profile", "tiny", "--seeds", "2", "--jobs", "1")
+    assert code == 0, err
+    assert "2 jobs, 0 done, 2 to run" in out
+    assert "[2/2] toy Prior seed 1 done" in out
+    assert "Table II" in out
+    assert f"files to {tmp_path / 'tables'}" in out
+    assert {"table1.md", "table2_as-printed.tex", "table3_equal.md", "metrics.csv"} <= {
+        path.name for path in (tmp_path / "tables").iterdir()
+    }
+    again = run("--profile", "tiny", "--seeds", "2", "--jobs", "1")
+    assert "2 jobs, 2 done, 0 to run" in again[1]
+
+
+def test_a_dry_run_prints_the_plan_and_runs_nothing(run, tmp_path):
+    code, out, _ = run("--dry-run", "--seeds", "3")
+    assert code == 0
+    assert "3 jobs, 0 done, 3 to run" in out
+    assert not (tmp_path / "runs" / "toy").exists()
+
+
+def test_failed_jobs_give_exit_code_1_and_are_listed(run):
+    toys = registry(method("Bad", trouble="raise"))
+    code, out, err = run("--profile", "tiny", "--seeds", "2", "--jobs", "1", toys=toys)
+    assert code == 1
+    assert "toy Bad seed 0: failed after 1 attempt(s): ValueError: this seed is in trouble" in err
+    assert "1/2" in out
+    code, out, _ = run("status", "--profile", "tiny", "--seeds", "3", toys=toys)
+    assert code == 1
+    assert counts(out, "Bad") == {"done": 1, "missing": 1, "failed": 1, "stale": 0}
+
+
+def counts(status, name):
+    lines = [line.split() for line in status.splitlines()]
+    row = next(line for line in lines if line[1:2] == [name])
+    return dict(zip(("done", "missing", "failed", "stale"), map(int, row[2:]), strict=True))
+
+
+def test_tables_are_written_again_from_records_to_the_byte(run, tmp_path):
+    run("--profile", "tiny", "--seeds", "2", "--jobs", "1")
+    first = {path.name: path.read_bytes() for path in (tmp_path / "tables").iterdir()}
+    for path in (tmp_path / "tables").iterdir():
+        path.unlink()
+    code, _, _ = run("tables", "--profile", "tiny", "--seeds", "2")
+    assert code == 0
+    assert {path.name: path.read_bytes() for path in (tmp_path / "tables").iterdir()} == first
+
+
+def test_broken_records_are_reported_and_left_out(run, tmp_path):
+    run("--profile", "tiny", "--seeds", "2", "--jobs", "1")
+    folder = next((tmp_path / "runs" / "toy" / "Prior").glob("1-*"))
+    np.savez(folder / "scores.npz", scores=np.zeros((4, 3), np.float32))
+    code, _, err = run("tables", "--profile", "tiny", "--seeds", "2")
+    assert code == 1
+    assert "differ from the digest" in err
+    (folder / "record.json").write_text("{")
+    _, out, _ = run("status", "--profile", "tiny", "--seeds", "2")
+    assert counts(out, "Prior") == {"done": 1, "missing": 1, "failed": 0, "stale": 0}
+    assert "cannot be read" in out
+
+
+def test_a_reference_holds_what_its_readers_expect(run, tmp_path):
+    run("--profile", "tiny", "--seeds", "2", "--jobs", "1")
+    code, _, err = run("reference", "--profile", "tiny", "--seeds", "2")
+    assert code == 0, err
+    folder = tmp_path / "reference" / "tiny" / "toy"
+    per_seed = pd.read_csv(folder / "per_seed.csv")
+    assert " ".join(per_seed.columns) == (
+        "dataset method seed metric value preset scoring threshold status config_hash data_hash score_digest"
+    )
+    own = per_seed[per_seed["threshold"] == "fixed"]
+    assert len(own) == 2 * 10
+    means = pd.read_csv(folder / "metrics.csv")
+    assert " ".join(means.columns) == (
+        "dataset method metric mean std median n_seeds n_failed provenance profile preset threshold scoring"
+    )
+    merged = own.groupby("metric")["value"].agg(["mean", "std"])
+    stated = means[means["threshold"] == "fixed"].set_index("metric").loc[merged.index]
+    np.testing.assert_allclose(stated[["mean", "std"]], merged, atol=1e-12)
+    environments = json.loads((folder / "environment.json").read_text())
+    assert [environment["jobs"] for environment in environments] == [2]
+    assert len(pd.read_csv(folder / "resources.csv")) == 2
+
+
+def test_a_reference_of_an_unfinished_profile_is_a_finding(run, tmp_path):
+    run("--profile", "tiny", "--seeds", "1", "--jobs", "1")
+    code, out, _ = run("reference", "--profile", "tiny", "--seeds", "3")
+    assert code == 1
+    assert "1 of 3 jobs" in out
+    code, _, err = run("reference", "--profile", "paper")
+    assert code == 1
+    assert "nothing written" in err
+    assert not (tmp_path / "reference" / "paper").exists()
+
+
+def test_real_features_in_place_of_look_alikes_rerun_and_never_mix(run, tmp_path, monkeypatch):
+    from datasets.taobao import DATASET
+
+    monkeypatch.setenv("M3LA_CACHE", str(tmp_path / "cache"))
+    toys = registry(datasets=(DATASET,))
+    flags = ("--profile", "tiny", "--seeds", "1", "--jobs", "1")
+    assert run(*flags, toys=toys)[0] == 0
+    folder = tmp_path / DATASET.id
+    folder.mkdir()
+    generator = np.random.default_rng(0)
+    n, q = DATASET.expected.n, DATASET.expected.q
+    for name, d in zip(DATASET.modality_names, DATASET.expected.dims, strict=True):
+        np.save(folder / f"{name}.npy", generator.random((n, d), dtype=np.float32))
+    np.save(folder / "labels.npy", (generator.random((n, q)) < 0.1).astype(np.uint8))
+    _, out, _ = run("status", *flags[:4], toys=toys)
+    assert counts(out, "Prior") == {"done": 0, "missing": 1, "failed": 0, "stale": 1}
+    code, out, err = run(*flags, toys=toys)
+    assert code == 0, err
+    assert "1 jobs, 0 done, 1 to run" in out
+    assert set(pd.read_csv(tmp_path / "tables" / "per_seed.csv")["provenance"]) == {str(Provenance.REAL)}
+    np.save(folder / "labels.npy", np.full((n, q), 2))
+    code, _, err = run(*flags, toys=toys)
+    assert code == 2
+    assert "labels.npy" in err
+
+
+def test_one_edited_line_of_a_loss_reruns_and_a_comment_does_not(run, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    source = tmp_path / "edited_method.py"
+    text = (
+        "import tiny_benchmark\n\n\ndef loss(x):\n    return 0.5 * x\n\n\n"
+        "class Edited(tiny_benchmark.Prior):\n"
+        "    def predict_scores(self, modalities):\n        return loss(super().predict_scores(modalities))\n"
+    )
+    source.write_text(text)
+    from edited_method import Edited
+
+    toys = registry(method("Edited", Edited))
+    flags = ("--profile", "tiny", "--seeds", "1", "--jobs", "1")
+    assert "1 to run" in run(*flags, toys=toys)[1]
+    edit(source, text.replace("    return 0.5", "    # half\n    return 0.5"), 2)
+    assert "0 to run" in run(*flags, toys=toys)[1]
+    edit(source, text.replace("0.5", "0.25"), 4)
+    code, out, err = run(*flags, toys=toys)
+    assert code == 0, err
+    assert "1 jobs, 0 done, 1 to run" in out
+    records = [json.loads(path.read_text()) for path in tmp_path.glob("runs/toy/Edited/*/record.json")]
+    assert len({record["score_digest"] for record in records}) == 2
+
+
+def edit(path, text, seconds_later):
+    import os
+
+    stamp = path.stat().st_mtime_ns + seconds_later * 10**9
+    path.write_text(text)
+    os.utime(path, ns=(stamp, stamp))
+
+
+def test_a_later_run_of_one_method_keeps_the_others_in_the_tables(run, tmp_path):
+    toys = registry(method("A"), method("B"))
+    flags = ("--profile", "tiny", "--seeds", "1", "--jobs", "1")
+    run(*flags, "--methods", "A", toys=toys)
+    run(*flags, "--methods", "B", toys=toys)
+    assert set(pd.read_csv(tmp_path / "tables" / "per_seed.csv")["method"]) == {"A", "B"}
+
+
+def test_factors_are_listed_with_levels_and_source(capsys):
+    assert main(["factors", "--methods", "M3LA"]) == 0
+    printed = capsys.readouterr().out
+    assert "label_activation: softmax*" in printed
+    assert "M3LA-Wco" not in printed
+
+
+def test_factors_of_ablations_say_where_they_deviate(capsys):
+    assert main(["factors", "--methods", "M3LA-order,M3LA-Wco"]) == 0
+    assert "other than the default: M3LA-order" in capsys.readouterr().out
+
+
+def test_data_of_two_kinds_are_listed_with_their_provenance(run):
+    toys = registry(datasets=(ToyData("fake"), ToyData("own", kind=Provenance.REAL)))
+    _, out, _ = run("--dry-run", "--seeds", "1", toys=toys)
+    assert [line.split()[1] for line in out.splitlines() if "Prior" in line] == ["real", "look-alike"]

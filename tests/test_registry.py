@@ -1,0 +1,94 @@
+"""Finding methods and data sets, and choosing among them."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from benchmark.registry import RegistryError, SelectionError, discover, parse_seeds, select
+
+KNOWN = ("M3LA", "M3LA-order", "M3LA-Wco", "BR", "BR-fair")
+
+
+def test_the_project_has_the_papers_data_sets_and_methods_under_unique_ids():
+    found = discover()
+    assert set(found.datasets) >= {"fcvid", "msra", "ml2000", "taobao"}
+    assert set(found.methods) >= {"M3LA", "M3LA-order", "M3LA-Wco", "BR", "CC", "BR-fair", "CC-fair"}
+    for ids in (found.methods, found.datasets):
+        assert len({name.lower() for name in ids}) == len(ids)
+    assert all(spec.id == name for name, spec in found.methods.items())
+
+
+def test_a_method_is_added_by_adding_one_file_and_twins_are_refused(tmp_path, monkeypatch):
+    package = tmp_path / "somebodys_methods"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "_helpers.py").write_text("METHODS = 'private modules are not looked at'")
+    line = "from tiny_benchmark import method\nMETHODS = (method({id!r}),)\n"
+    (package / "one.py").write_text(line.format(id="Mine"))
+    monkeypatch.syspath_prepend(tmp_path)
+    assert list(discover(("somebodys_methods",), ()).methods) == ["Mine"]
+    (package / "two.py").write_text(line.format(id="MINE"))
+    with pytest.raises(RegistryError, match=r"somebodys_methods\.one and by somebodys_methods\.two"):
+        discover(("somebodys_methods",), ())
+    (package / "wrong.py").write_text("METHODS = ('M3LA',)\n")
+    with pytest.raises(RegistryError, match="must be a MethodSpec"):
+        discover(("somebodys_methods.wrong",), ())
+
+
+@pytest.mark.parametrize(
+    ("text", "ids", "named"),
+    [
+        (None, KNOWN, ()),
+        ("all", KNOWN, ()),
+        ("*", KNOWN, ()),
+        ("m3la", ("M3LA",), ("M3LA",)),
+        ("br,M3LA-WCO", ("M3LA-Wco", "BR"), ("M3LA-Wco", "BR")),
+        ("m3la*", ("M3LA", "M3LA-order", "M3LA-Wco"), ()),
+        ("*-fair, M3LA", ("M3LA", "BR-fair"), ("M3LA",)),
+    ],
+)
+def test_names_and_globs_choose_in_any_case(text, ids, named):
+    chosen = select(text, KNOWN, "method")
+    assert (chosen.ids, chosen.named) == (ids, frozenset(named))
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"), [("M3LO", "M3LA"), ("br-fiar", "BR-fair"), ("BR,M3LA-wc", "M3LA-Wco")]
+)
+def test_an_unknown_name_is_refused_with_the_closest_one(text, hint):
+    with pytest.raises(SelectionError, match=f"did you mean '{hint}'"):
+        select(text, KNOWN, "method")
+
+
+@pytest.mark.parametrize("text", ["", ",", "z*"])
+def test_choosing_nothing_is_refused_with_what_there_is(text):
+    with pytest.raises(SelectionError, match=r"there are: M3LA, M3LA-order"):
+        select(text, KNOWN, "method")
+
+
+@pytest.mark.parametrize(
+    ("text", "seeds"),
+    [
+        ("10", tuple(range(10))),
+        ("1", (0,)),
+        ("0-4", (0, 1, 2, 3, 4)),
+        ("3,5", (3, 5)),
+        ("7-7", (7,)),
+        ("5,0-2,1", (0, 1, 2, 5)),
+    ],
+)
+def test_seeds_are_numbers_ranges_and_lists(text, seeds):
+    assert parse_seeds(text) == seeds
+
+
+@pytest.mark.parametrize("text", ["", "0", "x", "-3", "4-2", "1.5", "1-", "a-b"])
+def test_seeds_that_mean_nothing_are_refused(text):
+    with pytest.raises(SelectionError, match="10 means 0 to 9"):
+        parse_seeds(text)
+
+
+@given(st.sets(st.integers(0, 50), min_size=2))
+def test_a_list_of_seeds_comes_back_sorted(seeds):
+    assert parse_seeds(",".join(map(str, seeds))) == tuple(sorted(seeds))
