@@ -111,7 +111,7 @@ def describe(trials: pd.DataFrame, candidates: Mapping[str, Mapping[str, Any]]) 
             "",
             rank(trials[trials["seed"] == 0], "fixed").round(2).to_markdown(),
             "",
-            f"Finalists, seeds 0 to {trials['seed'].max()}:",
+            f"Those that also ran on seed {trials['seed'].max()}, all seeds:",
             "",
             finalists.round(2).to_markdown(),
             "",
