@@ -8,7 +8,7 @@ settings (stated in the table), so that it ends within minutes.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from datasets._base import data_hash
 from datasets._controls import Control, label_signal, order_indifferent, order_matters
 from m3la.estimator import M3LA, REPAIRED
 
-GENERATORS = {
+GENERATORS: Mapping[str, Callable[..., Control]] = {
     "label_signal": label_signal,
     "order_matters": order_matters,
     "order_indifferent": order_indifferent,
