@@ -8,9 +8,9 @@ from pathlib import Path
 import pandas as pd
 
 from baselines.binary_relevance import METHODS as BINARY_RELEVANCE
-from benchmark.choose import describe, rank, rank_rules, read_candidates
 from benchmark.contracts import MethodSpec
-from benchmark.controls import run_one
+from benchmark.studies.controls import run_one
+from benchmark.studies.repaired import describe, rank, rank_rules, read_candidates
 from m3la.estimator import M3LA, METHODS, REPAIRED
 
 RESULTS = Path(__file__).parents[2] / "results" / "repaired"

@@ -1,6 +1,6 @@
 """What M3LA's parts do on synthetic data whose truth is known by construction: a measurement, not a bar.
 
-`python -m benchmark.controls` trains M3LA, its ablations, a random order, and BR-fair on the control
+`python -m benchmark.studies.controls` trains M3LA, its ablations, a random order, and BR-fair on the control
 generators of `datasets._controls` and writes `controls.csv` and `controls.md`. Smaller than the paper's
 settings (stated in the table), so that it ends within minutes.
 """
@@ -36,7 +36,7 @@ VARIANTS: Mapping[str, Mapping[str, Any]] = {
     "-Wco": {"label_correlation": False},
 }
 METRICS = ("macro_auc", "macro_f1", "subset_accuracy")
-HERE = Path(__file__).parent.parent / "results" / "controls"
+HERE = Path(__file__).parents[2] / "results" / "controls"
 
 
 def as_dataset(name: str, control: Control) -> Dataset:
@@ -94,7 +94,9 @@ def describe(rows: pd.DataFrame, settings: str) -> str:
 
 def main(argv: list[str] | None = None) -> int:
     """Run everything and write the tables."""
-    parser = argparse.ArgumentParser(prog="python -m benchmark.controls", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmark.studies.controls", description=__doc__.splitlines()[0]
+    )
     parser.add_argument("--rows", type=int, default=1500)
     parser.add_argument("--hidden", type=int, default=64)
     parser.add_argument("--epochs", type=int, default=100)
@@ -115,7 +117,7 @@ def main(argv: list[str] | None = None) -> int:
         f"Synthetic controls, {given.rows} rows (a tenth of them for testing), hidden size {given.hidden}, "
         f"at most {given.epochs} epochs, {given.seeds} seeds, threshold 0.5, mean ± sample standard "
         "deviation. "
-        "Written by `python -m benchmark.controls`."
+        "Written by `python -m benchmark.studies.controls`."
     )
     (given.out / "controls.md").write_text(describe(rows, settings))
     return 0

@@ -1,6 +1,6 @@
 """Choose the options of M3LA-repaired on Emotions, Scene and Yeast; never on a data set of the paper.
 
-`python -m benchmark.choose --mulan DIR` trains every candidate on training rows and scores it on
+`python -m benchmark.studies.repaired --mulan DIR` trains every candidate on training rows and scores it on
 validation rows taken from them (test rows of these sets are never looked at), resumes where it stopped, and
 writes `trials.csv` (every number) and `choice.md` (the ranking). The winner is then written by hand into
 `m3la.estimator.REPAIRED`; a test compares the two.
@@ -31,7 +31,7 @@ from datasets._mulan import LAYOUTS, load_mulan
 from m3la.estimator import M3LA
 
 RULES = ("fixed", "eq13@holdout", "eq16a@holdout", "eq16b@holdout")
-HERE = Path(__file__).parent.parent / "results" / "repaired"
+HERE = Path(__file__).parents[2] / "results" / "repaired"
 
 
 def training_rows_only(dataset: Dataset) -> Dataset:
@@ -103,7 +103,7 @@ def describe(trials: pd.DataFrame, candidates: Mapping[str, Mapping[str, Any]]) 
             "# Options of M3LA-repaired",
             "",
             "Mean rank over data set, seed and the ten metrics on validation rows of Emotions, Scene and",
-            "Yeast, threshold 0.5; lower is better. Written by `python -m benchmark.choose`. Each number is",
+            "Yeast, threshold 0.5; lower is better. Written by `python -m benchmark.studies.repaired`. Each number is",
             "in `trials.csv`, each option in `candidates.toml`. `no-cost-weights` and `hamming` are one",
             "model, since weights that are all 1/q become ones when normalised.",
             "",
@@ -138,7 +138,9 @@ def _missing(
 
 def main(argv: list[str] | None = None) -> int:
     """Run what is missing and write the tables."""
-    parser = argparse.ArgumentParser(prog="python -m benchmark.choose", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmark.studies.repaired", description=__doc__.splitlines()[0]
+    )
     parser.add_argument("--mulan", type=Path, required=True, help="folder with emotions/, scene/, yeast/")
     parser.add_argument("--candidates", type=Path, default=HERE / "candidates.toml")
     parser.add_argument("--out", type=Path, default=HERE)
