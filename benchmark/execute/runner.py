@@ -55,7 +55,8 @@ def run_plan(
                     failures.append(result)
                 progress.finished(result)
     except KeyboardInterrupt:
-        _stop_workers()
+        if config.backend == "loky" and workers > 1:
+            _stop_workers()
         return Summary(dict(counts), tuple(failures), interrupted=True)
     return Summary(dict(counts), tuple(failures))
 

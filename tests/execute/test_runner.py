@@ -22,6 +22,7 @@ from benchmark.config import Limits, Profile, RunConfig
 from benchmark.contracts import Job, Provenance, Shape
 from benchmark.execute.backends import BackendError, parallel, refuse_threads
 from benchmark.execute.devices import DevicePool
+from benchmark.execute.jobs import JobResult
 from benchmark.execute.plan import Catalogue, expected_total, make_plan
 from benchmark.execute.progress import Progress
 from benchmark.execute.runner import run_plan
@@ -324,3 +325,32 @@ def test_phi_coefficients_equal_hand_worked_ones():
 
 def test_toy_shapes_are_what_tests_assume():
     assert ToyData().load(Path()).shape == Shape(40, 3, (4, 2))
+
+
+def test_progress_on_a_terminal_is_a_live_bar_and_still_names_failures(bench):
+    toys = registry(method("Bad", trouble="raise"))
+    plan, output = bench.plan(toys), io.StringIO()
+    failed, done = (planned.job for planned in plan.jobs)
+    with Progress(plan.to_run(), 1, Console(file=output, force_terminal=True, width=100)) as progress:
+        progress.finished(JobResult(failed, "failed", 0.5, "Traceback\nValueError: boom"))
+        progress.finished(JobResult(done, "done", 0.5))
+    printed = output.getvalue()
+    assert "toy Bad seed 0 FAILED" in printed
+    assert "ValueError: boom" in printed
+    assert "2/2" in printed
+    assert "seed 1 done" not in printed
+
+
+def test_time_left_follows_what_jobs_took():
+    toys = registry(method("Slow"))
+    lines = io.StringIO()
+    jobs = make_jobs(toys, 4)
+    progress = Progress(jobs, workers=1, console=Console(file=lines, width=200))
+    for planned in jobs[:2]:
+        progress.finished(JobResult(planned.job, "done", 30.0))
+    assert lines.getvalue().splitlines()[-1].endswith("in 30 s; about 1 min 00 s left")
+
+
+def make_jobs(toys, seeds):
+    bench = Bench(Path("/nonexistent"))
+    return bench.plan(toys, seeds=tuple(range(seeds))).to_run()
