@@ -69,10 +69,12 @@ class Progress:
         reason = f": {last_line(result.error)}" if result.error else ""
         line = f"{job.dataset} {job.method} seed {job.seed} {_WORDS[result.status]}{took}{reason}"
         if self.bar is None:
-            self.console.print(escape(f"[{count}/{self.total}] {line}; {self._left()}"), soft_wrap=True)
+            self.console.print(
+                escape(f"[{count}/{self.total}] {line}; {self._left()}"), soft_wrap=True, highlight=False
+            )
             return
         if result.status != "done":
-            self.bar.console.print(escape(line), soft_wrap=True)
+            self.bar.console.print(escape(line), soft_wrap=True, highlight=False)
         self.bar.update(self.task, completed=count, left=self._left())
 
     def _left(self) -> str:
