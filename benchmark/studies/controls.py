@@ -98,9 +98,9 @@ def main(argv: list[str] | None = None) -> int:
         prog="python -m benchmark.studies.controls", description=__doc__.splitlines()[0]
     )
     parser.add_argument("--rows", type=int, default=1500)
-    parser.add_argument("--hidden", type=int, default=64)
-    parser.add_argument("--epochs", type=int, default=100)
-    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--hidden", type=int, default=32)
+    parser.add_argument("--epochs", type=int, default=300)
+    parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--jobs", type=int, default=joblib.cpu_count())
     parser.add_argument("--out", type=Path, default=HERE)
     given = parser.parse_args(argv)
