@@ -64,10 +64,15 @@ def bundle_of(
         What tables are made of, and a message for each record whose scores could not be read.
     """
     entries = Entries(plan, store)
+    # Today's wording, not that of the day the record was made: a note changes no number.
+    notes = {planned.job.dataset: planned.cell.facts.note for planned in plan.jobs}
     bundle = build_bundle(
         entries,
         methods=tuple(registry.methods.values()),
-        datasets=[DatasetRow.of(spec, spec.provenance(data_dir)) for spec in registry.datasets.values()],
+        datasets=[
+            DatasetRow.of(spec, spec.provenance(data_dir), notes.get(spec.id, ""))
+            for spec in registry.datasets.values()
+        ],
         profile=plan.profile.name,
         profile_note=plan.profile.description,
     )
