@@ -62,8 +62,8 @@ class RebuiltFeatures(UserFirst):
         labels = as_labels(arrays.pop("labels"), self.features_file / "labels")
         modalities = {name: as_features(a, self.features_file / name) for name, a in arrays.items()}
         note = (
-            f"Features rebuilt from the real images by recipe version {manifest['recipe_version']}; "
-            f"{manifest['unsupervised_fit']}."
+            f"Features rebuilt from the real images by recipe version {manifest['recipe_version']}; its PCA, "
+            f"k-means and Gaussian mixture were fitted on {manifest['unsupervised_fit']}, without labels."
         )
         return self.dataset(modalities, labels, self.own_provenance, note)
 
