@@ -108,9 +108,10 @@ def test_scores_are_soft_of_the_right_shape_and_readable(spec, dims):
     modalities, labels = toy(dims)
     method, scores = fit_and_score(spec, modalities, labels)
     assert_scores(scores, (8, 3))
+    arrays = {"scores": scores, "labels": labels[:8], "train_label_frequencies": labels[8:].mean(axis=0)}
     if getattr(method, "needs_holdout", False):
         assert_scores(method.holdout_scores_, (6, 3))
-    arrays = {"scores": scores, "labels": labels[:8], "train_label_frequencies": labels[8:].mean(axis=0)}
+        arrays["holdout_scores"] = method.holdout_scores_
     assert set(read_scores(arrays, spec.scoring, spec.threshold).metrics) == {metric.id for metric in METRICS}
 
 
