@@ -304,7 +304,7 @@ def _seconds(shape: Shape, options: Mapping[str, Any]) -> float:
     if options.get("selection") == "holdout":
         epochs = min(epochs, 25)  # early stopping ends most fits by then
     steps = epochs * -(-int(0.9 * shape.n) // 64)
-    return steps * (0.006 + 0.004 * shape.m + 3e-6 * sum(shape.dims))
+    return steps * (0.0056 + 0.008 * shape.m + 4.9e-6 * sum(shape.dims))
 
 
 REPAIRED: Mapping[str, Any] = {
