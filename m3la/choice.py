@@ -1,7 +1,8 @@
 """Which modality the decoder reads next, and the gradient that choice sends back: equations (9) and (10).
 
-The paper's `argmax` lets no gradient through, so that as printed the modality head is never trained
-(only decayed). Every gradient here keeps the forward value a hard one-hot choice, `prob_scale` apart.
+The paper's `argmax` lets no gradient through, so that as printed the modality head is never updated: a
+parameter without a gradient is not decayed either. Every gradient here keeps the forward value a hard
+one-hot choice, `prob_scale` apart.
 """
 
 from __future__ import annotations

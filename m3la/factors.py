@@ -35,8 +35,10 @@ FACTORS: tuple[Factor, ...] = (
         "order_gradient",
         ("straight_through", "none", "prob_ratio", "gumbel", "prob_scale", "reinforce"),
         "Eq. (9), 'o = arg max': no gradient passes, and no modality loss is printed. 'none' is the "
-        "printed algorithm, whose modality head only decays; straight-through is the usual convention for "
-        "a layer that the paper wants learned.",
+        "printed algorithm, whose modality head is never updated; straight-through is the usual convention "
+        "for a layer that the paper wants learned. 'gumbel' keeps the temperature 1; 'reinforce' compares "
+        "with the batch mean. Under 'prob_ratio' and 'prob_scale' the choice also weighs the decoder's "
+        "input bias, which x~ would leave out.",
     ),
     _factor(
         "allow_repeats",

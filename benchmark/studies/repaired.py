@@ -95,7 +95,7 @@ def rank_rules(trials: pd.DataFrame, candidate: str) -> pd.Series:
 
 
 def describe(trials: pd.DataFrame, candidates: Mapping[str, Mapping[str, Any]]) -> str:
-    """Return the rankings as Markdown: all candidates on seed 0, those with more seeds, and how close it was."""
+    """Return the rankings as Markdown: candidates on seed 0, on all seeds, and how close it was."""
     complete = rank(trials, "fixed")
     winner = complete.index[0]
     rules = rank_rules(trials, winner).round(2).rename("mean_rank")
@@ -130,7 +130,7 @@ def describe(trials: pd.DataFrame, candidates: Mapping[str, Mapping[str, Any]]) 
 
 
 def _how_close(trials: pd.DataFrame, complete: pd.DataFrame) -> list[str]:
-    """Say what a reader must know of the choice: `no-cost-weights` repeats `hamming`, and the lead is small."""
+    """Say what a reader must know: `no-cost-weights` repeats `hamming`, and the lead is small."""
     others = rank(trials[trials["candidate"] != "no-cost-weights"], "fixed")
     lead = complete["mean_rank"].iloc[2] - complete["mean_rank"].iloc[0]
     return [

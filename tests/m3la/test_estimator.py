@@ -29,6 +29,13 @@ def test_training_loss_falls_and_scores_separate_the_labels() -> None:
     assert all(scores[y[:, j] == 1, j].mean() > scores[y[:, j] == 0, j].mean() + 0.3 for j in range(3))
 
 
+def test_training_loss_of_the_printed_settings_falls_from_epoch_to_epoch() -> None:
+    x, y = data(200)
+    loss = M3LA(hidden=32, epochs=12).fit(x, y).history_.loss
+    assert loss == sorted(loss, reverse=True)
+    assert loss[-1] < 0.99 * loss[0]
+
+
 def test_the_same_streams_give_the_same_bits_and_other_seeds_do_not() -> None:
     x, y = data()
     first, again, other = (
