@@ -134,6 +134,18 @@ def test_broken_records_are_reported_and_left_out(run, tmp_path):
     assert "cannot be read" in out
 
 
+def test_a_record_without_its_labels_is_reported_and_left_out(run, tmp_path):
+    run("--profile", "tiny", "--seeds", "2", "--jobs", "1")
+    path = next((tmp_path / "runs" / "toy" / "Prior").glob("1-*")) / "scores.npz"
+    with np.load(path) as content:
+        scores = content["scores"]
+    np.savez(path, scores=scores)
+    assert run("reference", "--profile", "tiny", "--seeds", "2")[0] == 1
+    code, _, err = run("tables", "--profile", "tiny", "--seeds", "2")
+    assert code == 1
+    assert "lacks labels, train_label_frequencies" in err
+
+
 def test_a_reference_holds_what_its_readers_expect(run, tmp_path):
     run("--profile", "tiny", "--seeds", "2", "--jobs", "1")
     code, _, err = run("reference", "--profile", "tiny", "--seeds", "2")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from benchmark.analyse.bundle import DatasetRow, Entry, ResultBundle, build_bundle
-from benchmark.contracts import Record
+from benchmark.contracts import Array, Record
 from benchmark.execute.plan import Plan
 from benchmark.execute.store import RecordError, RecordStore
 from benchmark.present.write import write_all
@@ -34,6 +34,10 @@ REFERENCE_COLUMNS = (
 )
 
 
+NEEDED_ARRAYS = ("scores", "labels", "train_label_frequencies")
+"""Without these a finished record cannot be read again; the others are a method's own."""
+
+
 @dataclass
 class Entries:
     """Current records of a plan with their arrays, read one at a time; what cannot be read is told apart."""
@@ -46,11 +50,20 @@ class Entries:
         for record in self.plan.records():
             try:
                 arrays = self.store.arrays(record) if record.status == "done" else {}
+                _check_whole(record, arrays)
             except RecordError as error:
                 self.unreadable.append(str(error))
                 continue
             # Profiles that limit nothing for a cell share its record; it then counts for each of them.
             yield dataclasses.replace(record, profile=self.plan.profile.name), arrays
+
+
+def _check_whole(record: Record, arrays: Mapping[str, Array]) -> None:
+    """Raise `RecordError` if a finished record lacks what every reading needs."""
+    missing = [name for name in NEEDED_ARRAYS if name not in arrays]
+    if record.status == "done" and missing:
+        where = f"{record.dataset}/{record.method}/{record.seed}-{record.config_hash}"
+        raise RecordError(f"{where} lacks {', '.join(missing)}; delete its folder and run again")
 
 
 def bundle_of(

@@ -13,7 +13,10 @@ import json
 import math
 import os
 import shutil
+import struct
+import tokenize
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,6 +31,12 @@ from benchmark.contracts import Array, Job, Provenance, Record
 SCHEMA_VERSION = 1
 RECORD_FILE = "record.json"
 SCORES_FILE = "scores.npz"
+DAMAGED = (
+    *(OSError, EOFError, ValueError, TypeError, KeyError, MemoryError),  # numpy, on content and sizes
+    *(SyntaxError, tokenize.TokenError),  # numpy, on an array's header, which is Python text
+    *(zipfile.BadZipFile, zlib.error, struct.error, RuntimeError),  # the archive; RuntimeError: "encrypted"
+)
+"""What numpy and zipfile raise on an altered archive; found by altering each byte of one."""
 
 
 class RecordError(ValueError):
@@ -112,11 +121,13 @@ class RecordStore:
         """
         path = self.folder(Job(record.dataset, record.method, record.seed), record.config_hash) / SCORES_FILE
         try:
-            with np.load(path, allow_pickle=False) as content:
-                arrays = {name: content[name] for name in content.files}
-        except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-            raise RecordError(f"{path} cannot be read ({error}); delete its folder and run again") from error
-        if score_digest(arrays["scores"]) != record.score_digest:
+            arrays = _read_arrays(path)
+            digest = score_digest(arrays["scores"])
+        except DAMAGED as error:
+            raise RecordError(
+                f"{path} cannot be read ({type(error).__name__}: {error}); delete its folder and run again"
+            ) from error
+        if digest != record.score_digest:
             raise RecordError(
                 f"{path}: scores differ from the digest in {RECORD_FILE}; delete the folder, run again"
             )
@@ -157,7 +168,7 @@ def read_record(folder: Path) -> Record:
         )
     try:
         record = _decode(content)
-    except (TypeError, KeyError, ValueError) as error:
+    except (TypeError, KeyError, ValueError, AttributeError) as error:
         raise RecordError(f"{path} lacks or adds a field ({error}); {remedy}") from error
     found = (record.dataset, record.method, f"{record.seed}-{record.config_hash}")
     if found != folder.parts[-3:]:
@@ -165,6 +176,15 @@ def read_record(folder: Path) -> Record:
     if record.status == "done" and not zipfile.is_zipfile(folder / SCORES_FILE):
         raise RecordError(f"{folder / SCORES_FILE} is missing or truncated; {remedy}")
     return record
+
+
+def _read_arrays(path: Path) -> dict[str, Array]:
+    with np.load(path, allow_pickle=False) as content:
+        for member in content.zip.infolist():
+            # Others than numpy's own two raise errors of modules that not every Python has (lzma).
+            if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                raise ValueError(f"{member.filename} has compression type {member.compress_type}")
+        return {name: content[name] for name in content.files}
 
 
 def _encode(record: Record) -> dict[str, Any]:
