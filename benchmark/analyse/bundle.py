@@ -78,8 +78,8 @@ def build_bundle(
         arrays may be loaded lazily. Arrays of records that are not `done` are not looked at.
     methods : sequence of MethodSpec
         The whole registry: a paper's method that is not in it is printed as not implemented. A method's
-        scoring and rule are taken from here, not from the record, since neither enters a record's hash;
-        the record's own serve methods that are no longer registered.
+        scoring, rule and preset's name are taken from here, not from the record, since none of them enters
+        a record's hash; the record's own serve methods that are no longer registered.
     datasets : sequence of DatasetRow
         Rows of Table I, of all registered data sets; an empty `note` is filled from the records.
     profile, profile_note : str
@@ -90,8 +90,8 @@ def build_bundle(
     frames: dict[str, list[dict[str, Any]]] = {"as_printed": [], "equal": [], "steps": []}
     notes: dict[str, str] = {}
     for stored, arrays in entries:
-        record = replace(stored, profile=profile)
-        spec = specs.get(record.method)
+        spec = specs.get(stored.method)
+        record = replace(stored, profile=profile, preset=spec.preset if spec else stored.preset)
         scoring, rule = (spec.scoring, spec.threshold) if spec else (record.scoring, record.threshold)
         frames["as_printed"] += _metric_rows(record, arrays, scoring, rule)
         frames["equal"] += _metric_rows(record, arrays, scoring, EQUAL_RULE)

@@ -59,6 +59,19 @@ def scoring_sentence(shown: pd.DataFrame) -> str:
     return f"{' and '.join(hard)} {verb} scored from 0/1 predictions."
 
 
+def hardening_sentence(bundle: ResultBundle, shown: pd.DataFrame) -> str:
+    """Name the methods whose scores are predictions at other thresholds than their own rule's."""
+    own = {spec.id: spec.threshold for spec in bundle.methods}
+    rows = shown[(shown["scoring"] == "hard") & (shown["threshold"] != shown["method"].map(own))]
+    hard = _methods_by(rows[rows["method"].isin(list(own))], "scoring").get("hard", [])
+    if not hard:
+        return ""
+    return (
+        f"These thresholds make the 0/1 predictions of {' and '.join(hard)}, so that their AUC, ranking loss "
+        "and coverage differ from the as-printed table's too."
+    )
+
+
 BOLD_SENTENCE = "Bold: best of the paper's methods that finished every seed."
 
 

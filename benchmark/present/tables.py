@@ -67,8 +67,10 @@ def table2(bundle: ResultBundle, per_seed: pd.DataFrame, reading: str) -> Table:
         )
         for metrics in names.TABLE2_BLOCKS
     )
+    count = shown["dataset"].nunique()
+    on = f"{count or 'no'} data set{'s' if count > 1 else ''}"
     caption = captions.join(
-        f"Table II, {reading}: Results of M3LA and the compared approaches on {len(datasets)} data sets.",
+        f"Table II, {reading}: Results of M3LA and the compared approaches on {on}.",
         *_protocol(bundle, shown, scores, datasets),
     )
     return Table("II", caption, blocks, _notes(bundle, shown, (*paper, *ours), notes))
@@ -144,6 +146,7 @@ def _protocol(
         captions.profile_sentence(bundle),
         captions.threshold_sentence(shown),
         captions.scoring_sentence(shown),
+        captions.hardening_sentence(bundle, shown),
         captions.BOLD_SENTENCE,
         *captions.provenance_sentences(bundle, shown),
     )

@@ -9,6 +9,7 @@ from benchmark.analyse.aggregate import aggregate
 from benchmark.analyse.bundle import ResultBundle
 from benchmark.present import latex, markdown
 from benchmark.present.model import Table
+from benchmark.present.names import TABLE3_DATASET
 from benchmark.present.steps_table import steps_table
 from benchmark.present.tables import table1, table2, table3
 
@@ -58,8 +59,16 @@ def render_all(bundle: ResultBundle) -> dict[str, str]:
     return files
 
 
-def terminal(bundle: ResultBundle, name: str = "table2_as-printed") -> str:
-    """Return one of `TABLES` as Markdown, to print at the end of a run.
+def main_tables(bundle: ResultBundle) -> str:
+    """Return what a run prints at its end: Table II and, if its data set has any record, Table III."""
+    shown = ["table2_as-printed"]
+    if TABLE3_DATASET in set(bundle.as_printed["dataset"]):
+        shown.append("table3_as-printed")
+    return "\n".join(terminal(bundle, name) for name in shown)
+
+
+def terminal(bundle: ResultBundle, name: str) -> str:
+    """Return one of `TABLES` as Markdown.
 
     Raises
     ------

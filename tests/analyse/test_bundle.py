@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmark.analyse.aggregate import PER_SEED_COLUMNS
+from benchmark.analyse.aggregate import PER_SEED_COLUMNS, aggregate
 from benchmark.analyse.bundle import DatasetRow, build_bundle
 from benchmark.contracts import MethodSpec, Provenance, Record, Shape
 from benchmark.evaluate.reading import read_scores, read_steps
@@ -100,6 +100,14 @@ def test_a_method_that_is_no_longer_registered_keeps_its_records_reading():
     bundle = bundle_of([entry("zoo", "C", 0, threshold="eq13", scoring="hard")])
     assert set(bundle.as_printed["threshold"]) == {"eq13"}
     assert set(bundle.as_printed["scoring"]) == {"hard"}
+
+
+def test_a_renamed_preset_renames_all_seeds():
+    bundle = bundle_of([entry("zoo", "A", 0, preset="old name"), entry("zoo", "A", 1)])
+    assert set(bundle.as_printed["preset"]) == {"default"}
+    assert len(aggregate(bundle.as_printed)) == 10
+    kept = bundle_of([entry("zoo", "C", 0, preset="old name")])
+    assert set(kept.as_printed["preset"]) == {"old name"}
 
 
 def test_steps_hold_metrics_of_each_step_and_the_decoding_as_step_zero():

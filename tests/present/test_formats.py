@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from example_results import example_bundle
+from example_results import JOBS, example_bundle
 
 from benchmark.analyse.aggregate import AGGREGATE_COLUMNS, PER_SEED_COLUMNS, aggregate
 from benchmark.present import latex, markdown
 from benchmark.present.model import Block, Cell, Row, Table
-from benchmark.present.write import TABLES, render_all, terminal, write_all
+from benchmark.present.write import TABLES, main_tables, render_all, terminal, write_all
 
 GOLDEN = Path(__file__).parent / "golden"
 TEXTS = [f"{name}.{suffix}" for name in TABLES for suffix in ("md", "tex")]
@@ -55,6 +55,12 @@ def test_terminal_prints_the_markdown_table(files):
     assert terminal(example_bundle(), "table3_equal") == files["table3_equal.md"]
     with pytest.raises(ValueError, match=r"no table 'table4'; choose one of table1, table2_as-printed"):
         terminal(example_bundle(), "table4")
+
+
+def test_a_run_prints_table_2_and_where_ml2000_has_records_table_3(files):
+    both = files["table2_as-printed.md"] + "\n" + files["table3_as-printed.md"]
+    assert main_tables(example_bundle()) == both
+    assert "Table III" not in main_tables(example_bundle([job for job in JOBS if job[0] != "ml2000"]))
 
 
 def test_trailing_zeros_are_kept():

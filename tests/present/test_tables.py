@@ -169,6 +169,25 @@ def test_captions_state_seeds_profile_thresholds_and_provenance():
     assert "Thresholds of all methods: eq. (13) on test scores (transductive)." in equal
 
 
+def test_the_caption_counts_the_data_sets_that_have_records():
+    for jobs, expected in (
+        (JOBS, "on 3 data sets."),
+        ([job for job in JOBS if job[0] == "ml2000"], "on 1 data set."),
+        ([], "on no data set."),
+    ):
+        bundle = example_bundle(jobs)
+        table = table2(bundle, bundle.as_printed, "as printed")
+        assert f"the compared approaches {expected}" in table.caption
+        assert len(table.blocks[0].columns) == 2 * 5
+
+
+def test_hard_scores_are_said_to_follow_the_thresholds_only_where_those_are_not_the_methods_own():
+    clause = "These thresholds make the 0/1 predictions of BR, so that their AUC, ranking loss and coverage"
+    bundle = example_bundle()
+    assert clause in table2(bundle, bundle.equal, "equal thresholds").caption
+    assert clause not in table2(bundle, bundle.as_printed, "as printed").caption
+
+
 def test_nothing_finished_still_gives_every_table():
     bundle = example_bundle([])
     assert "No finished job yet." in table2(bundle, bundle.as_printed, "as printed").caption
