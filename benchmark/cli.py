@@ -118,13 +118,23 @@ def main(argv: Sequence[str] | None = None, registry: Registry | None = None) ->
         return int(stop.code or 0)
     try:
         return _HANDLERS[args.command](args, registry)
-    except (
-        ValueError
-    ) as error:  # ConfigError, SelectionError, DeviceError, DataError: the user can act on these
-        print(f"run_all.py: {error}", file=sys.stderr)
-        return CANNOT
     except KeyboardInterrupt:
         return INTERRUPTED
+    except Exception as error:
+        if not isinstance(error, _errors_to_act_on()):
+            raise
+        print(f"run_all.py: {error}", file=sys.stderr)
+        return CANNOT
+
+
+def _errors_to_act_on() -> tuple[type[Exception], ...]:
+    """Return the errors whose message is enough; any other is a fault of the program and keeps its trace."""
+    from benchmark.execute.backends import BackendError
+    from benchmark.execute.fingerprint import FingerprintError
+    from benchmark.registry import RegistryError
+
+    # ValueError: ConfigError, SelectionError, DeviceError, DataError, RecordError.
+    return ValueError, OSError, BackendError, FingerprintError, RegistryError
 
 
 def _unknown(kind: str, word: str, known: Sequence[str]) -> str:
@@ -174,6 +184,8 @@ def _run(args: argparse.Namespace, registry: Registry | None) -> int:
     config = _config(args, found)
     store, catalogue = RecordStore(config.results_dir / "runs"), Catalogue(config.data_dir)
     pool = available_pool(config.device)
+    if not args.dry_run:
+        store.require_writable()  # before hours of work rather than after
     plan = make_plan(config, found, store, catalogue)
     print(describe_plan(plan, config), flush=True)
     if args.dry_run:
@@ -216,8 +228,9 @@ def _write_tables(config: RunConfig, registry: Registry, catalogue: Catalogue, *
     """Write and print the tables of all recorded cells, or of those that the flags choose."""
     from benchmark.execute.collect import bundle_of
     from benchmark.execute.plan import make_plan, recorded_pairs
+    from benchmark.execute.report import describe_mixed_versions
     from benchmark.execute.store import RecordStore
-    from benchmark.present.write import terminal, write_all
+    from benchmark.present.write import main_tables, write_all
 
     store = RecordStore(config.results_dir / "runs")
     pairs = [
@@ -229,8 +242,10 @@ def _write_tables(config: RunConfig, registry: Registry, catalogue: Catalogue, *
     bundle, unreadable = bundle_of(plan, store, registry, config.data_dir)
     out_dir = config.results_dir / "tables"
     written = write_all(bundle, out_dir)
-    print(terminal(bundle))
+    print(main_tables(bundle))
     print(f"wrote {len(written)} files to {out_dir}")
+    if text := describe_mixed_versions(plan.records()):
+        print(text, file=sys.stderr)
     for message in unreadable:
         print(f"left out: {message}", file=sys.stderr)
     return FINDING if unreadable else OK
@@ -239,6 +254,7 @@ def _write_tables(config: RunConfig, registry: Registry, catalogue: Catalogue, *
 def _reference(args: argparse.Namespace, registry: Registry | None) -> int:
     from benchmark.execute.collect import bundle_of, write_reference
     from benchmark.execute.plan import Catalogue, chosen_pairs, make_plan
+    from benchmark.execute.report import describe_mixed_versions
     from benchmark.execute.store import RecordStore
 
     found = _registry(registry)
@@ -260,6 +276,8 @@ def _reference(args: argparse.Namespace, registry: Registry | None) -> int:
         folder = config.results_dir / "reference" / config.profile.name / dataset
         write_reference(bundle, plan.records(), folder)
         print(f"{dataset}: {len(plan.jobs) - not_done} of {len(plan.jobs)} jobs written to {folder}")
+        if text := describe_mixed_versions(plan.records()):
+            print(f"{dataset}: {text}", file=sys.stderr)
         code = FINDING if not_done else code
     return code
 

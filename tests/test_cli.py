@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -15,6 +16,7 @@ from tiny_benchmark import ToyData, method, registry
 
 from benchmark.cli import main
 from benchmark.contracts import Provenance
+from benchmark.registry import RegistryError
 
 ROOT = Path(__file__).resolve().parents[1]
 pytestmark = pytest.mark.usefixtures("warm_fork_server")
@@ -71,6 +73,86 @@ def test_what_cannot_be_run_is_said_clearly_with_exit_code_2(tmp_path, capsys, a
     assert main([*arguments, *places], registry()) == 2
     assert message in capsys.readouterr().err
     assert not (tmp_path / "runs").exists()
+
+
+def test_results_that_cannot_be_written_are_refused_before_any_job(tmp_path, capsys):
+    flags = ("--profile", "tiny", "--seeds", "1", "--jobs", "1", "--data", str(tmp_path))
+    file = tmp_path / "file"
+    file.write_text("")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "runs").write_text("")
+    for results in (file, tmp_path / "folder"):
+        assert main([*flags, "--results", str(results)], registry()) == 2
+        printed = capsys.readouterr()
+        assert f"{results / 'runs'}: records cannot be written there" in printed.err
+        assert "--results" in printed.err
+        assert len(printed.err.splitlines()) == 1
+        assert "done" not in printed.out
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write anywhere")
+def test_a_read_only_results_folder_is_refused_before_any_job(run, tmp_path):
+    (tmp_path / "kept").mkdir(mode=0o500)
+    code, _, err = run("--profile", "tiny", "--seeds", "1", folder=tmp_path / "kept")
+    assert code == 2
+    assert "records cannot be written there" in err
+
+
+def test_tables_that_cannot_be_written_are_said_in_one_line(run, tmp_path):
+    (tmp_path / "tables").write_text("")
+    code, _, err = run("tables", "--profile", "tiny", "--seeds", "1")
+    assert code == 2
+    assert str(tmp_path / "tables") in err
+    assert len(err.splitlines()) == 1
+
+
+def test_a_backend_that_is_not_installed_is_said_in_one_line(run, monkeypatch):
+    monkeypatch.setitem(sys.modules, "dask", None)
+    code, _, err = run("--profile", "tiny", "--seeds", "1", "--jobs", "1", "--backend", "dask")
+    assert code == 2
+    assert err == 'run_all.py: --backend dask needs the extra: pip install -e ".[dask]"\n'
+
+
+def test_a_method_or_a_registry_that_is_declared_wrongly_is_said_in_one_line(run, monkeypatch, capsys):
+    code, _, err = run("status", "--seeds", "1", toys=registry(method("Odd", blur=object())))
+    assert code == 2
+    assert "has no stable text" in err
+
+    def twice():
+        raise RegistryError("the id 'BR' is declared by a and by b; rename one")
+
+    monkeypatch.setattr("benchmark.registry.discover", twice)
+    assert main(["factors"]) == 2
+    assert capsys.readouterr().err == "run_all.py: the id 'BR' is declared by a and by b; rename one\n"
+
+
+def test_a_fault_of_the_program_keeps_its_trace(monkeypatch):
+    def fail():
+        raise RuntimeError("not the user's business")
+
+    monkeypatch.setattr("benchmark.registry.discover", fail)
+    with pytest.raises(RuntimeError, match="not the user's"):
+        main(["factors"])
+
+
+def test_records_of_other_library_versions_are_warned_of(run, tmp_path):
+    run("--profile", "tiny", "--seeds", "2", "--jobs", "1")
+    assert "library versions" not in run("tables", "--profile", "tiny", "--seeds", "2")[2]
+    path = next((tmp_path / "runs" / "toy" / "Prior").glob("1-*")) / "record.json"
+    record = json.loads(path.read_text())
+    record["environment"]["libraries"]["torch"] = "1.0.0"
+    path.write_text(json.dumps(record))
+    code, _, err = run("tables", "--profile", "tiny", "--seeds", "2")
+    assert code == 0
+    assert "warning: the records come from 2 sets of library versions: 1 with torch 1.0.0, numpy " in err
+
+
+def test_a_run_on_ml2000_prints_table_3_too(run):
+    assert "Table III" not in run("--profile", "tiny", "--seeds", "1", "--jobs", "1")[1]
+    toys = registry(datasets=(ToyData("ml2000"),))
+    code, out, _ = run("--profile", "tiny", "--seeds", "1", "--jobs", "1", toys=toys)
+    assert code == 0
+    assert out.index("Table II, as printed") < out.index("Table III, as printed")
 
 
 def test_a_run_prints_the_plan_the_progress_and_the_tables_and_writes_them(run, tmp_path):

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from tabulate import tabulate
 
 from benchmark.config import RunConfig
+from benchmark.contracts import Record
 from benchmark.execute.jobs import JobResult
 from benchmark.execute.plan import Plan, PlannedJob, expected_total
 from benchmark.execute.progress import duration, last_line
+
+COMPARED_LIBRARIES = ("torch", "numpy", "scikit-learn")
+"""Those that compute the scores; a version of another one changes no digit."""
 
 
 def describe_plan(plan: Plan, config: RunConfig) -> str:
@@ -71,6 +75,19 @@ def describe_failures(plan: Plan, just_now: Sequence[JobResult] = ()) -> str:
         return ""
     again = "run again to retry those that failed once, with --retry-failed for the others"
     return "\n".join([f"{len(lines)} failed jobs (tracebacks in their record.json; {again}):", *lines])
+
+
+def describe_mixed_versions(records: Iterable[Record]) -> str:
+    """Return one line of warning if finished records were made with different `COMPARED_LIBRARIES`."""
+    sets: Counter[tuple[str, ...]] = Counter()
+    for record in records:
+        if record.status == "done":
+            libraries = record.environment.get("libraries", {})
+            sets[tuple(f"{name} {libraries.get(name) or '?'}" for name in COMPARED_LIBRARIES)] += 1
+    if len(sets) < 2:
+        return ""
+    kinds = "; ".join(f"{count} with {', '.join(versions)}" for versions, count in sorted(sets.items()))
+    return f"warning: the records come from {len(sets)} sets of library versions: {kinds}"
 
 
 def _by_cell(jobs: Sequence[PlannedJob]) -> list[list[PlannedJob]]:

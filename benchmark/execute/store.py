@@ -14,6 +14,7 @@ import math
 import os
 import shutil
 import struct
+import tempfile
 import tokenize
 import zipfile
 import zlib
@@ -61,6 +62,23 @@ class RecordStore:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+
+    def require_writable(self) -> None:
+        """Make the root and try to write there.
+
+        Raises
+        ------
+        RecordError
+            If that fails, for example because something on the way is a file or read-only.
+        """
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=self.root):
+                pass
+        except OSError as error:
+            raise RecordError(
+                f"{self.root}: records cannot be written there ({error}); name another folder with --results"
+            ) from error
 
     def folder(self, job: Job, config_hash: str) -> Path:
         """Return where a job's record is, or would be."""
