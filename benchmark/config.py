@@ -83,9 +83,9 @@ class RunConfig:
             )
 
 
-def profile_names() -> tuple[str, ...]:
-    """Return the names of the profiles that the project ships."""
-    return tuple(sorted(path.stem for path in PROFILES_DIR.glob("*.toml")))
+def profile_names(folder: Path = PROFILES_DIR) -> tuple[str, ...]:
+    """Return the names of the profiles in a folder, by default of those that the project ships."""
+    return tuple(sorted(path.stem for path in folder.glob("*.toml")))
 
 
 def load_profile(name: str, folder: Path = PROFILES_DIR) -> Profile:
@@ -96,7 +96,7 @@ def load_profile(name: str, folder: Path = PROFILES_DIR) -> Profile:
     ConfigError
         For an unknown profile, an unknown key (with a suggestion) or a value of the wrong kind.
     """
-    known = tuple(sorted(path.stem for path in folder.glob("*.toml")))
+    known = profile_names(folder)
     if name.lower() not in known:
         raise ConfigError(
             f"no profile {name!r}{suggestion(name, known)} (there are: {', '.join(known) or 'none'})"

@@ -39,6 +39,13 @@ def test_all_three_profiles_are_shipped():
     assert profile_names() == ("paper", "quick", "tiny")
 
 
+def test_the_profiles_of_another_folder_are_those_that_can_be_loaded_from_there(tmp_path):
+    write(tmp_path, "epochs = 3\n")
+    assert profile_names(tmp_path) == ("mine",)
+    with pytest.raises(ConfigError, match=r"there are: mine"):
+        load_profile("tiny", tmp_path)
+
+
 def test_a_data_sets_own_limits_add_to_the_common_ones(tmp_path):
     profile = write(tmp_path, "epochs = 3\nmax_train_rows = 9\n[datasets.msra]\nmax_train_rows = 5\n")
     assert profile.limits_for("taobao") == Limits(epochs=3, max_train_rows=9)

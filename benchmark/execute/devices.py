@@ -8,7 +8,7 @@ from __future__ import annotations
 import getpass
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,8 +103,3 @@ def available_pool(text: str, lock_dir: Path | None = None) -> DevicePool:
 def default_lock_dir() -> Path:
     """Return the folder of device locks: per user and machine, since devices are."""
     return Path(tempfile.gettempdir()) / f"m3la-devices-{getpass.getuser()}"
-
-
-def needs_lease(devices: Sequence[str]) -> bool:
-    """Say whether jobs have to wait for one of these devices."""
-    return tuple(devices) != ("cpu",)

@@ -227,8 +227,8 @@ def _is_type_checking(statement: _Node) -> bool:
 def _without_words(tree: ast.Module) -> ast.Module:
     """Drop what changes no number: strings that stand alone, annotations of functions, declared `FACTORS`.
 
-    A class's `FACTORS` only describe its parameters, whose values are in the settings; code that reads them
-    reaches their definition all the same.
+    A class's `FACTORS` only describe its parameters, whose values are in the settings. Whatever else an
+    estimator took from its `FACTORS` would be in no hash, so it must take nothing that changes a number.
     """
     for node in ast.walk(tree):
         body = getattr(node, "body", None)

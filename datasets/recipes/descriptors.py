@@ -16,7 +16,6 @@ MARGIN = 12
 PATCHES = (16, 24, 40)
 """Sides of the square patches around every grid point, in pixels."""
 
-SIFT_DIM = 3 * 128
 COLOUR_DIM = 6
 
 
