@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -18,6 +19,10 @@ from benchmark.contracts import Array, DataError, Dataset, Provenance, Shape
 APPLICATION = "m3la-reproducibility"
 CHECKSUMS = "SHA256SUMS"
 """Optional file beside the user's features, as written by `sha256sum *.npy`; what it lists is verified."""
+PROVENANCE_FILE = "provenance.json"
+"""Optional file beside the user's features; without it they are taken for the real ones."""
+PROVENANCE_KEYS = ("provenance", "recipe_version", "fit_on", "note")
+"""What that file may hold, all strings; only the first is required."""
 
 
 def refusal(path: Path, expected: str, found: str, remedy: str) -> DataError:
@@ -157,14 +162,73 @@ def verify_checksums(folder: Path, names: Sequence[str]) -> None:
             raise refusal(folder / name, f"SHA-256 {sums[name]}", found, remedy)
 
 
-def has_user_features(folder: Path) -> bool:
-    """Say whether the user put anything there; then it must be complete and right, never ignored."""
-    return folder.is_dir() and any(folder.glob("*.npy"))
+def user_folder(data_dir: Path, id: str, modality_names: Sequence[str]) -> Path | None:
+    """Return `data_dir/<id>` if the user put anything there; then it must be right, and is never ignored.
+
+    Raises
+    ------
+    DataError
+        If it holds files, though no `.npy` one, or is no folder, or is named in another case: going on
+        would quietly give a look-alike to somebody who meant to give features.
+    """
+    folder = data_dir / id
+    names = sorted(path.name for path in data_dir.iterdir()) if data_dir.is_dir() else []
+    for name in names:
+        if name != id and name.lower() == id and (data_dir / name).is_dir():
+            raise refusal(data_dir, f"a folder {id}", f"a folder {name}", f"rename {name} to {id}")
+    if id not in names:
+        return None
+    if not folder.is_dir():
+        raise refusal(folder, "a folder of .npy files", "a file", "move it away or make it a folder")
+    held = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
+    if held and not any(name.endswith(".npy") for name in held):
+        wanted = ", ".join(array_files(modality_names))
+        raise refusal(folder, wanted, ", ".join(held), "save each array with numpy.save, or empty the folder")
+    return folder if held else None
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where the user's features come from, and what captions must say of them."""
+
+    provenance: Provenance = Provenance.REAL
+    note: str = "The user's own features."
+
+
+def read_origin(folder: Path) -> Origin:
+    """Read `PROVENANCE_FILE`; DataError if it is unreadable or holds an unknown key or value."""
+    path = folder / PROVENANCE_FILE
+    if not path.exists():
+        return Origin()
+    remedy = "correct it, or write the features again with the recipe"
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise refusal(path, "a readable JSON file", str(error), remedy) from error
+    if (
+        not isinstance(content, dict)
+        or "provenance" not in content
+        or not content.keys() <= {*PROVENANCE_KEYS}
+    ):
+        found = ", ".join(content) if isinstance(content, dict) else type(content).__name__
+        raise refusal(path, f"provenance and no key beside {', '.join(PROVENANCE_KEYS)}", found, remedy)
+    for key, value in content.items():
+        if not isinstance(value, str):
+            raise refusal(path, f"a string for {key}", f"{value!r}", remedy)
+    if content["provenance"] not in [*Provenance]:
+        raise refusal(path, f"provenance {' or '.join(Provenance)}", repr(content["provenance"]), remedy)
+    fitted = f" Unsupervised parts fitted on: {content['fit_on']}." if content.get("fit_on") else ""
+    return Origin(Provenance(content["provenance"]), content.get("note") or Origin.note + fitted)
+
+
+def array_files(modality_names: Sequence[str]) -> list[str]:
+    """Name the files of the user's features: one per modality, then the labels."""
+    return [f"{name}.npy" for name in (*modality_names, "labels")]
 
 
 def check_file_names(folder: Path, modality_names: Sequence[str]) -> list[str]:
     """Return the file names to read; raise DataError unless the folder holds exactly these arrays."""
-    wanted = [f"{name}.npy" for name in (*modality_names, "labels")]
+    wanted = array_files(modality_names)
     found = {path.name for path in folder.glob("*.npy")}
     missing = [name for name in wanted if name not in found]
     surplus = sorted(found - set(wanted))
@@ -198,7 +262,8 @@ class UserFirst(ABC):
 
     def provenance(self, data_dir: Path) -> Provenance:
         """Say what `load` would give, without loading it."""
-        return Provenance.REAL if has_user_features(data_dir / self.id) else self.own_provenance
+        folder = user_folder(data_dir, self.id, self.modality_names)
+        return read_origin(folder).provenance if folder else self.own_provenance
 
     def load(self, data_dir: Path) -> Dataset:
         """Load `data_dir/<id>/*.npy` if any is there, else the project's own.
@@ -208,12 +273,13 @@ class UserFirst(ABC):
         DataError
             If the user's features are incomplete or differ from Table I; there is no fallback then.
         """
-        folder = data_dir / self.id
-        return self.load_user(folder) if has_user_features(folder) else self.load_own()
+        folder = user_folder(data_dir, self.id, self.modality_names)
+        return self.load_user(folder) if folder else self.load_own()
 
     def load_user(self, folder: Path) -> Dataset:
         """Load and check the user's features; modalities float32 `(N, d_k)`, labels uint8 `(N, q)`."""
         names = check_file_names(folder, self.modality_names)
+        origin = read_origin(folder)
         verify_checksums(folder, names)
         n = self.expected.n
         arrays = {
@@ -221,7 +287,7 @@ class UserFirst(ABC):
             for name, d in zip(names[:-1], self.expected.dims, strict=True)
         }
         labels = as_labels(read_array(folder / names[-1], (n, self.expected.q)), folder / names[-1])
-        return self.dataset(arrays, labels, Provenance.REAL, note="The user's own features.")
+        return self.dataset(arrays, labels, origin.provenance, origin.note)
 
     def dataset(
         self, modalities: Mapping[str, Array], labels: Array, provenance: Provenance, note: str

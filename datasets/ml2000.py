@@ -24,6 +24,14 @@ MANIFEST_KEYS = frozenset(
 )
 
 
+def rebuilt_note(recipe_version: str, seen: str) -> str:
+    """Say in a caption's words how the features were made; `seen` is the manifest's `unsupervised_fit`."""
+    return (
+        f"Features rebuilt from the real images by recipe version {recipe_version}; its PCA, "
+        f"k-means and Gaussian mixture were fitted on {seen}, without labels."
+    )
+
+
 def read_manifest(path: Path) -> dict[str, Any]:
     """Read the manifest of the rebuilt features; DataError if it is missing, no JSON or lacks a key."""
     remedy = "restore it from the repository, or run the recipe again"
@@ -61,10 +69,7 @@ class RebuiltFeatures(UserFirst):
         arrays = self.read_npz()
         labels = as_labels(arrays.pop("labels"), self.features_file / "labels")
         modalities = {name: as_features(a, self.features_file / name) for name, a in arrays.items()}
-        note = (
-            f"Features rebuilt from the real images by recipe version {manifest['recipe_version']}; its PCA, "
-            f"k-means and Gaussian mixture were fitted on {manifest['unsupervised_fit']}, without labels."
-        )
+        note = rebuilt_note(manifest["recipe_version"], manifest["unsupervised_fit"])
         return self.dataset(modalities, labels, self.own_provenance, note)
 
     def read_npz(self) -> dict[str, Array]:

@@ -16,7 +16,7 @@ from packaging.version import Version
 from benchmark import config
 from benchmark.cli import build_parser
 from benchmark.config import load_profile
-from benchmark.registry import discover
+from benchmark.registry import discover, parse_seeds
 from datasets.recipes.ml2000 import _parser as recipe_parser
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -76,6 +76,12 @@ class TestCommands:
         (command,) = [c for c in COMMANDS if c.startswith("python -m datasets.recipes.ml2000")]
         options = recipe_parser().parse_args(shlex.split(command)[3:])
         assert options.fit_on == "train:0"
+
+    def test_features_of_one_seed_are_run_with_that_seed_alone(self) -> None:
+        found = re.findall(
+            r"`--fit-on train:(\d+)` are for seed \1 alone, which `--seeds (\S+)` chooses", README
+        )
+        assert [(int(seed),) for seed, _ in found] == [parse_seeds(text) for _, text in found] == [(0,)]
 
     def test_help_is_answered(self) -> None:
         assert ["--help"] in RUNS

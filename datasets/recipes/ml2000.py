@@ -21,7 +21,9 @@ import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from benchmark.contracts import Array, Streams
+from benchmark.contracts import Array, Provenance, Streams
+from datasets._base import PROVENANCE_FILE
+from datasets.ml2000 import rebuilt_note
 from datasets.recipes import descriptors, parts, pipeline
 from datasets.recipes.images import LABEL_NAMES, SIDE, UPSTREAM, ImageFolder, digest, open_folder
 from datasets.recipes.store import json_bytes, npz_bytes, write_atomically
@@ -129,8 +131,27 @@ def write(
     return out, fitted, described
 
 
-def write_npy(folder: Path, arrays: dict[str, Array]) -> None:
-    """Write one `.npy` per array into `folder`, as the project reads a user's own features."""
+def origin(document: dict[str, Any]) -> dict[str, str]:
+    """Return what `provenance.json` says of features with this manifest."""
+    fit_on: str = document["fit_on"]
+    note = rebuilt_note(document["recipe_version"], document["unsupervised_fit"])
+    if fit_on != "all":
+        seed = fit_on.removeprefix("train:")
+        note += f" They are for seed {seed} alone: test images of other seeds are among these."
+    return {
+        "provenance": str(Provenance.REBUILT),
+        "recipe_version": document["recipe_version"],
+        "fit_on": fit_on,
+        "note": note,
+    }
+
+
+def write_npy(folder: Path, arrays: dict[str, Array], document: dict[str, Any]) -> None:
+    """Write one `.npy` per array into `folder`, as the project reads a user's own features.
+
+    `provenance.json` goes first, so that no array of ours is ever taken for the authors' own.
+    """
+    write_atomically(folder / PROVENANCE_FILE, json_bytes(origin(document)))
     for name, values in arrays.items():
         stream = io.BytesIO()
         np.save(stream, values, allow_pickle=False)
@@ -176,7 +197,9 @@ def _parser() -> argparse.ArgumentParser:
         help="features file, .npz (default: the project's own for --fit-on all, "
         "else ml2000-train-SEED_features.npz in the current folder)",
     )
-    parser.add_argument("--npy", type=Path, metavar="DIR", help="also write one .npy per array into DIR")
+    parser.add_argument(
+        "--npy", type=Path, metavar="DIR", help="also write one .npy per array, and provenance.json, into DIR"
+    )
     parser.add_argument(
         "--fit-on",
         default="all",
@@ -211,9 +234,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ValueError as error:  # DataError is one
         console.print(f"error: {error}", style="red", markup=False, soft_wrap=True)
         return 2
-    written = write(out, arrays, learnt, manifest(found, options.fit_on, len(images.paths)))
+    document = manifest(found, options.fit_on, len(images.paths))
+    written = write(out, arrays, learnt, document)
     if options.npy:
-        write_npy(options.npy, arrays)
+        write_npy(options.npy, arrays, document)
     for path in written:
         print(f"{path}  {path.stat().st_size / 1e6:.2f} MB")
     return 0

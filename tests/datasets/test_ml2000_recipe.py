@@ -14,8 +14,9 @@ import pytest
 from PIL import Image
 from sklearn.mixture import GaussianMixture
 
-from benchmark.contracts import DataError
+from benchmark.contracts import DataError, Provenance
 from benchmark.evaluate.split import split
+from datasets.ml2000 import DATASET
 from datasets.recipes import descriptors, hog, ml2000, parts, pipeline, probe, store
 from datasets.recipes.encode import bag_of_words, fisher
 from datasets.recipes.images import LABEL_NAMES, SIDE, digest, open_folder, read_image
@@ -320,8 +321,30 @@ def test_command_writes_features_parts_manifest_and_npy(
     assert document["sha256"] == hashlib.sha256(out.read_bytes()).hexdigest()
     assert document["copy"] == "not the reference copy"
     np.testing.assert_array_equal(np.load(tmp_path / "npy" / "fv.npy"), built[0]["fv"])
+    assert json.loads((tmp_path / "npy" / "provenance.json").read_text())["provenance"] == "rebuilt"
     learnt = Parts.read(tmp_path / "mine_parts.npz")
     np.testing.assert_array_equal(learnt.words, built[1].words)
+
+
+@pytest.mark.parametrize(
+    ("fit_on", "seen"),
+    [
+        ("all", "were fitted on all 2000 images, without labels."),
+        ("train:3", "the training images of the split of seed 3, without labels. They are for seed 3 alone"),
+    ],
+)
+def test_npy_files_are_read_as_rebuilt_and_say_what_the_parts_saw(
+    tmp_path: Path, fit_on: str, seen: str
+) -> None:
+    with np.load(ml2000.FEATURES, allow_pickle=False) as stored:
+        arrays = {name: stored[name] for name in stored.files}
+    ml2000.write_npy(tmp_path / "ml2000", arrays, ml2000.manifest(ml2000.REFERENCE_DIGEST, fit_on, 2000))
+    dataset = DATASET.load(tmp_path)
+    assert dataset.provenance is DATASET.provenance(tmp_path) is Provenance.REBUILT
+    assert seen in dataset.note
+    kept = DATASET.load(tmp_path / "nothing")
+    assert dataset.data_hash == kept.data_hash
+    assert (dataset.note == kept.note) == (fit_on == "all")
 
 
 # The features that the repository keeps

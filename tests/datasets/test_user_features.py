@@ -1,6 +1,7 @@
 """The user's own features: read, or refused by an error naming file, expectation, finding and remedy."""
 
 import hashlib
+import json
 import pickle
 import re
 
@@ -12,7 +13,7 @@ from hypothesis.extra.numpy import arrays
 
 from benchmark.contracts import DataError, DatasetSpec, Provenance, Shape
 from datasets import fcvid, ml2000, msra, taobao
-from datasets._base import CHECKSUMS, as_labels, data_directory, data_hash, refusal
+from datasets._base import CHECKSUMS, PROVENANCE_FILE, as_labels, data_directory, data_hash, refusal
 from datasets.lookalike import LookAlikeBacked
 
 TOY = LookAlikeBacked(
@@ -180,6 +181,73 @@ def test_an_empty_folder_gives_the_look_alike(folder):
         path.unlink()
     assert TOY.provenance(folder.parent) is Provenance.LOOK_ALIKE
     assert TOY.load(folder.parent).provenance is Provenance.LOOK_ALIKE
+
+
+def origin(folder, content):
+    (folder / PROVENANCE_FILE).write_text(content if isinstance(content, str) else json.dumps(content))
+
+
+@pytest.mark.parametrize("kind", list(Provenance))
+def test_a_file_beside_the_features_says_where_they_come_from(folder, kind):
+    origin(folder, {"provenance": str(kind), "note": "Made from pictures.", "fit_on": "all"})
+    dataset = TOY.load(folder.parent)
+    assert dataset.provenance is TOY.provenance(folder.parent) is kind
+    assert dataset.note == "Made from pictures."
+
+
+def test_without_a_note_the_caption_still_says_what_was_seen(folder):
+    assert TOY.load(folder.parent).note == "The user's own features."
+    origin(folder, {"provenance": "rebuilt", "fit_on": "train:3"})
+    assert TOY.load(folder.parent).note == ("The user's own features. Unsupervised parts fitted on: train:3.")
+
+
+@pytest.mark.parametrize(
+    ("content", "parts"),
+    [
+        ({"provenance": "genuine"}, ("provenance real or rebuilt or look-alike", "'genuine'")),
+        ({"provenance": ["real"]}, ("a string for provenance", "['real']")),
+        ({"provenance": "real", "fit_on": 0}, ("a string for fit_on", "found 0")),
+        ({"provenance": "real", "fitted": "all"}, ("no key beside", "found provenance, fitted")),
+        ({"note": "?"}, ("provenance and no key beside", "found note")),
+        (["real"], ("found list",)),
+        ("{", ("a readable JSON file",)),
+    ],
+)
+def test_an_unknown_statement_of_provenance_is_refused(folder, content, parts):
+    origin(folder, content)
+    refused(folder, str(folder / PROVENANCE_FILE), *parts)
+    with pytest.raises(DataError):
+        TOY.provenance(folder.parent)
+
+
+@pytest.mark.parametrize("name", ["colour.npz", "colour.csv", "colour.NPY", PROVENANCE_FILE])
+def test_a_folder_of_other_files_is_refused_rather_than_replaced_by_a_look_alike(folder, name):
+    for path in folder.glob("*.npy"):
+        path.unlink()
+    (folder / name).write_text("{}")
+    refused(folder, str(folder), "expected colour.npy, shape.npy, labels.npy", f"found {name}")
+    with pytest.raises(DataError):
+        TOY.provenance(folder.parent)
+
+
+def test_a_file_in_place_of_the_folder_is_refused(folder):
+    folder.rename(folder.with_name("elsewhere"))
+    folder.write_text("")
+    refused(folder, str(folder), "a folder of .npy files")
+
+
+def test_a_folder_named_in_another_case_is_refused_with_the_right_name(folder):
+    folder.rename(folder.with_name("ToY"))
+    refused(folder, "a folder toy, found a folder ToY", "rename ToY to toy")
+    with pytest.raises(DataError):
+        TOY.provenance(folder.parent)
+
+
+def test_hidden_files_are_not_features(folder):
+    for path in folder.glob("*.npy"):
+        path.unlink()
+    (folder / ".DS_Store").write_text("")
+    assert TOY.provenance(folder.parent) is Provenance.LOOK_ALIKE
 
 
 def test_the_data_folder_is_the_flag_then_the_variable_then_the_users_cache(tmp_path, monkeypatch):
