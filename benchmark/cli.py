@@ -225,7 +225,14 @@ def _tables(args: argparse.Namespace, registry: Registry | None) -> int:
 
 
 def _write_tables(config: RunConfig, registry: Registry, catalogue: Catalogue, *, everything: bool) -> int:
-    """Write and print the tables of all recorded cells, or of those that the flags choose."""
+    """Write and print the tables of all recorded cells, or of those that the flags choose.
+
+    Raises
+    ------
+    ConfigError
+        If there is no record to make a table of.
+    """
+    from benchmark.config import ConfigError
     from benchmark.execute.collect import bundle_of
     from benchmark.execute.plan import make_plan, recorded_pairs
     from benchmark.execute.report import describe_mixed_versions
@@ -238,17 +245,24 @@ def _write_tables(config: RunConfig, registry: Registry, catalogue: Catalogue, *
         for dataset, method in recorded_pairs(registry, store)
         if everything or (dataset in config.datasets.ids and method in config.methods.ids)
     ]
+    if not pairs and not everything:
+        raise ConfigError(
+            f"{config.results_dir / 'runs'} holds no record of the chosen data sets and methods; "
+            "run them first, or correct --results, --datasets or --methods"
+        )
     plan = make_plan(config, registry, store, catalogue, pairs)
-    bundle, unreadable = bundle_of(plan, store, registry, config.data_dir)
+    reason = "not run" if everything else "not run, or left out by --datasets or --methods"
+    bundle, unreadable = bundle_of(plan, store, registry, config.data_dir, reason)
     out_dir = config.results_dir / "tables"
     written = write_all(bundle, out_dir)
     print(main_tables(bundle))
     print(f"wrote {len(written)} files to {out_dir}")
     if text := describe_mixed_versions(plan.records()):
         print(text, file=sys.stderr)
-    for message in unreadable:
+    damaged = (*plan.broken, *unreadable)
+    for message in damaged:
         print(f"left out: {message}", file=sys.stderr)
-    return FINDING if unreadable else OK
+    return FINDING if damaged else OK
 
 
 def _reference(args: argparse.Namespace, registry: Registry | None) -> int:

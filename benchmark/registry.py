@@ -143,7 +143,8 @@ def parse_seeds(text: str) -> tuple[int, ...]:
         If the text is none of these, or chooses no seed.
     """
     wrong = SelectionError(
-        f"seeds {text!r} not understood: write how many (10 means 0 to 9), a range (0-4) or a list (3,5)"
+        f"seeds {text!r} not understood, or none: write how many (10 means 0 to 9, 1 seed 0 alone), a range "
+        "that rises (0-4) or a list (3,5)"
     )
     parts = [part.strip() for part in text.split(",")]
     if len(parts) == 1 and parts[0].isdecimal():

@@ -100,10 +100,17 @@ def test_a_read_only_results_folder_is_refused_before_any_job(run, tmp_path):
 
 def test_tables_that_cannot_be_written_are_said_in_one_line(run, tmp_path):
     (tmp_path / "tables").write_text("")
-    code, _, err = run("tables", "--profile", "tiny", "--seeds", "1")
+    code, _, err = run("--profile", "tiny", "--seeds", "1", "--jobs", "1")
     assert code == 2
     assert str(tmp_path / "tables") in err
     assert len(err.splitlines()) == 1
+
+
+def test_tables_without_a_record_are_refused_and_write_nothing(run, tmp_path):
+    code, _, err = run("tables", "--profile", "tiny")
+    assert code == 2
+    assert "run them first, or correct --results" in err
+    assert not (tmp_path / "tables").exists()
 
 
 def test_a_backend_that_is_not_installed_is_said_in_one_line(run, monkeypatch):
@@ -211,6 +218,10 @@ def test_broken_records_are_reported_and_left_out(run, tmp_path):
     assert code == 1
     assert "differ from the digest" in err
     (folder / "record.json").write_text("{")
+    code, out, err = run("tables", "--profile", "tiny", "--seeds", "2")
+    assert code == 1
+    assert "left out" in err
+    assert "(1/2)" in out
     _, out, _ = run("status", "--profile", "tiny", "--seeds", "2")
     assert counts(out, "Prior") == {"done": 1, "missing": 1, "failed": 0, "stale": 0}
     assert "cannot be read" in out

@@ -53,6 +53,10 @@ class ResultBundle:
     profile: str
     profile_note: str = ""
     """The profile's own sentence on what it leaves out, for captions."""
+    seeds: tuple[int, ...] = ()
+    """Seeds that were asked for: a cell that lacks one of them is incomplete."""
+    missing_reason: str = "not run"
+    """What to say of a registered method without a record."""
 
     @property
     def per_seed(self) -> pd.DataFrame:
@@ -68,6 +72,8 @@ def build_bundle(
     datasets: Sequence[DatasetRow],
     profile: str,
     profile_note: str = "",
+    seeds: Sequence[int] = (),
+    missing_reason: str = "not run",
 ) -> ResultBundle:
     """Read every record under both threshold rules.
 
@@ -85,6 +91,10 @@ def build_bundle(
     profile, profile_note : str
         Name of the profile, and its sentence for captions. Every row gets this name: a record that
         another profile left behind is current where that profile's limits changed nothing.
+    seeds : sequence of int
+        Seeds that were asked for; a cell with fewer is printed with `k/n` and never bold.
+    missing_reason : str
+        What to say of a registered method that has no record among `entries`.
     """
     specs = {spec.id: spec for spec in methods}
     frames: dict[str, list[dict[str, Any]]] = {"as_printed": [], "equal": [], "steps": []}
@@ -106,6 +116,8 @@ def build_bundle(
         methods=tuple(methods),
         profile=profile,
         profile_note=profile_note,
+        seeds=tuple(seeds),
+        missing_reason=missing_reason,
     )
 
 

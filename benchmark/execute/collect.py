@@ -67,7 +67,11 @@ def _check_whole(record: Record, arrays: Mapping[str, Array]) -> None:
 
 
 def bundle_of(
-    plan: Plan, store: RecordStore, registry: Registry, data_dir: Path
+    plan: Plan,
+    store: RecordStore,
+    registry: Registry,
+    data_dir: Path,
+    missing_reason: str = "not run",
 ) -> tuple[ResultBundle, tuple[str, ...]]:
     """Read every current record of a plan again under both threshold rules.
 
@@ -88,6 +92,8 @@ def bundle_of(
         ],
         profile=plan.profile.name,
         profile_note=plan.profile.description,
+        seeds=sorted({planned.job.seed for planned in plan.jobs}),
+        missing_reason=missing_reason,
     )
     return bundle, tuple(entries.unreadable)
 

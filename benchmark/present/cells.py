@@ -44,7 +44,7 @@ class Score:
     n_seeds: int
     n_failed: int
     n_expected: int
-    """The largest number of seeds that any method has on the data set."""
+    """The number of seeds asked for, or found on the data set where that is more."""
     provenance: Provenance
 
     @classmethod
@@ -55,7 +55,7 @@ class Score:
 
     @property
     def complete(self) -> bool:
-        """Whether every seed that was tried, here or by another method on the same data, finished."""
+        """Whether every seed that was asked for, or run by another method on the same data, finished."""
         return self.n_failed == 0 and self.n_seeds == self.n_expected
 
     @property
@@ -77,8 +77,9 @@ class Scores:
     def __init__(self, bundle: ResultBundle, summary: pd.DataFrame) -> None:
         self._bundle = bundle
         self._specs = {spec.id: spec for spec in bundle.methods}
-        tried = (summary["n_seeds"] + summary["n_failed"]).groupby(summary["dataset"]).max()
-        self.n_expected: dict[str, int] = {str(k): int(v) for k, v in tried.items()}
+        # Seeds, not their count: of two methods with one seed each, neither may have run the other's.
+        found = bundle.as_printed.groupby("dataset")["seed"].nunique()
+        self.n_expected = {str(k): max(int(n), len(bundle.seeds)) for k, n in found.items()}
         self._scores = {
             (row["dataset"], row["method"], row["metric"]): Score.of(row, self.n_expected[row["dataset"]])
             for row in summary.to_dict("records")
@@ -125,4 +126,4 @@ class Scores:
             return "data set not part of this run"
         if spec.datasets is not None and dataset not in spec.datasets:
             return "runs on this data set only when named"
-        return "not run"
+        return self._bundle.missing_reason

@@ -10,6 +10,7 @@ from benchmark.analyse.aggregate import PER_SEED_COLUMNS, aggregate
 from benchmark.analyse.bundle import DatasetRow, build_bundle
 from benchmark.contracts import MethodSpec, Provenance, Record, Shape
 from benchmark.evaluate.reading import read_scores, read_steps
+from benchmark.present.cells import Footnotes, Scores
 
 METHODS = (MethodSpec("B", object, scoring="hard"), MethodSpec("A", object, threshold="eq16a"))
 DATASETS = (
@@ -108,6 +109,16 @@ def test_a_renamed_preset_renames_all_seeds():
     assert len(aggregate(bundle.as_printed)) == 10
     kept = bundle_of([entry("zoo", "C", 0, preset="old name")])
     assert set(kept.as_printed["preset"]) == {"old name"}
+
+
+def test_a_cell_that_lacks_a_seed_asked_for_says_so_and_takes_no_bold():
+    """A has seed 0 and B seed 1: equal counts, other splits."""
+    entries = [entry("zoo", "A", 0), entry("zoo", "B", 1)]
+    for seeds, marked in (((), "(1/2)"), ((0, 1, 2), "(1/3)")):
+        bundle = build_bundle(entries, methods=METHODS, datasets=DATASETS, profile="tiny", seeds=seeds)
+        scores = Scores(bundle, aggregate(bundle.as_printed))
+        column = scores.column("zoo", "macro_auc", ["A", "B"], ["A", "B"], Footnotes())
+        assert all(cell.text.endswith(marked) and not cell.bold for cell in column.values())
 
 
 def test_steps_hold_metrics_of_each_step_and_the_decoding_as_step_zero():
