@@ -1,4 +1,4 @@
-"""What the committed measurement on the control generators says, and that its table follows from its numbers."""
+"""What the committed measurement on the controls says, and that its table follows from its numbers."""
 
 from __future__ import annotations
 
