@@ -17,7 +17,7 @@ from sklearn.mixture import GaussianMixture
 from benchmark.contracts import DataError, Provenance
 from benchmark.evaluate.split import split
 from datasets.ml2000 import DATASET
-from datasets.recipes import descriptors, hog, ml2000, parts, pipeline, probe, store
+from datasets.recipes import descriptors, hog, ml2000, parts, pipeline, store
 from datasets.recipes.encode import bag_of_words, fisher
 from datasets.recipes.images import LABEL_NAMES, SIDE, digest, open_folder, read_image
 from datasets.recipes.parts import Parts
@@ -387,11 +387,3 @@ def test_images_give_the_kept_features_again() -> None:
             assert np.linalg.norm(found - kept[rows], axis=1).max() < 0.1
             nearest = [np.linalg.norm(kept - row, axis=1).argmin() for row in found]
             assert nearest == rows.tolist()
-
-
-def test_kept_features_are_strong_enough_on_a_weak_split() -> None:
-    """The bar is on means over ten seeds (`python -m datasets.recipes.probe`); seed 5 is among the worst."""
-    features, labels = probe.read_features(ml2000.FEATURES)
-    _, auc, f1 = probe.measure(features, labels, seed=5, c=0.01)
-    assert auc >= 0.935
-    assert f1 >= 0.785
