@@ -4,8 +4,10 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
@@ -15,6 +17,7 @@ from benchmark.contracts import Provenance, Shape, Streams
 from datasets import fcvid, lookalike, msra, taobao
 from datasets.lookalike import MIN_POSITIVES, make_look_alike
 
+RESULTS = Path(__file__).resolve().parents[2] / "results"
 SMALL = Shape(n=600, q=6, dims=(30, 20, 5))
 PUBLISHED = {
     "fcvid": (fcvid.DATASET, "1.00"),
@@ -109,6 +112,27 @@ def test_a_linear_reader_learns_but_not_all(published):
         for j in range(8)
     ]
     assert 0.75 < np.mean(aucs) < 0.97
+
+
+def test_the_fair_br_lies_in_the_intended_band(published):
+    """`br_fair.csv` has the macro-AUC of `run_all.py --methods BR-fair --seeds 0,` in profile `paper`."""
+    spec, dataset, _ = published
+    measured = pd.read_csv(RESULTS / "look_alikes" / "br_fair.csv").set_index("dataset")
+    if spec.id not in measured.index:
+        pytest.skip(f"br_fair.csv has no row of {spec.id} yet")
+    kept = measured.loc[spec.id]
+    assert kept["data_hash"] == dataset.data_hash, "the look-alike changed: run BR-fair on it again"
+    assert 0.75 <= kept["macro_auc"] <= 0.97
+
+
+def test_the_fair_br_of_every_reference_lies_in_the_intended_band():
+    """Profile `tiny` trains on 200 rows: the band is not meant for it."""
+    for profile in ("quick", "paper"):
+        for name in PUBLISHED:
+            path = RESULTS / "reference" / profile / name / "per_seed.csv"
+            if path.is_file():
+                rows = pd.read_csv(path).query("method == 'BR-fair' and metric == 'macro_auc'")
+                assert rows["value"].between(0.75, 0.97).all(), path
 
 
 def test_which_modality_is_useful_differs_by_label():
