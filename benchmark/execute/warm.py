@@ -8,7 +8,7 @@ import sklearn.base  # noqa: F401 - every method is a BaseEstimator
 
 import benchmark.evaluate.reading
 import benchmark.execute.environment
-import benchmark.execute.trial  # noqa: F401
+import benchmark.execute.trial  # noqa: F401 - and what a trial imports
 from benchmark.contracts import Streams
 from benchmark.execute.seeding import make_deterministic
 

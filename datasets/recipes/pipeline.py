@@ -30,7 +30,7 @@ Report = Callable[[Iterable[Any], int, str], Iterable[Any]]
 """Passes items on and shows how far it is: (items, how many there will be, what is being done)."""
 
 
-def silent(items: Iterable[Any], total: int, label: str) -> Iterable[Any]:  # noqa: ARG001
+def silent(items: Iterable[Any], total: int, label: str) -> Iterable[Any]:  # noqa: ARG001 - same signature as a progress bar
     """Report nothing."""
     return items
 
