@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -31,6 +31,8 @@ class TrainingSettings:
     epochs: int
     batch_size: int = 64
     optimiser: str = "sgd"
+    optimiser_options: Mapping[str, float] = field(default_factory=dict)
+    """What else the optimiser's constructor takes, such as Adadelta's `rho` and `eps`."""
     learning_rate: float = 0.01
     decay_rate: float = 1.0
     schedule: str = "per_epoch"
@@ -140,7 +142,7 @@ def make_optimiser(
     module: nn.Module, settings: TrainingSettings, device: torch.device
 ) -> torch.optim.Optimizer:
     """Build the optimiser with its weight decay: coupled (an L2 term), without biases, or decoupled."""
-    rate, decay = settings.learning_rate, settings.weight_decay
+    rate, decay, more = settings.learning_rate, settings.weight_decay, dict(settings.optimiser_options)
     parameters = list(module.parameters())
     groups = [{"params": parameters, "weight_decay": decay}]
     if settings.decay_form == "coupled_no_bias":
@@ -156,14 +158,14 @@ def make_optimiser(
     match settings.optimiser:
         case "sgd" | "sgd_momentum" if not decoupled:
             momentum = 0.9 if settings.optimiser == "sgd_momentum" else 0.0
-            return torch.optim.SGD(groups, lr=rate, momentum=momentum, fused=fused)
+            return torch.optim.SGD(groups, lr=rate, momentum=momentum, fused=fused, **more)
         case "adam":
             adam = torch.optim.AdamW if decoupled else torch.optim.Adam
-            return adam(groups, lr=rate, fused=fused)
+            return adam(groups, lr=rate, fused=fused, **more)
         case "rmsprop" if not decoupled:
-            return torch.optim.RMSprop(groups, lr=rate)
+            return torch.optim.RMSprop(groups, lr=rate, **more)
         case "adadelta" if not decoupled:
-            return torch.optim.Adadelta(groups, lr=rate)
+            return torch.optim.Adadelta(groups, lr=rate, **more)
         case _:
             raise ValueError(
                 f"optimiser {settings.optimiser!r} with decay_form {settings.decay_form!r} is not offered; "
