@@ -1,0 +1,206 @@
+"""What DMP and MCC share as estimators: scaling, training, early stopping and the record of what was read;
+it knows neither's loss.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import ClassVar, Self
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted
+from torch import Tensor
+
+from baselines._sequential import Readings, SequentialReader
+from baselines._sequential_factors import SHARED_FACTORS
+from benchmark.contracts import Array, Factor, Holdout, Modalities, Streams
+from m3la.scaling import fit_scalers, scale
+from m3la.training import History, TrainingSettings, train
+
+PREDICTION_ROWS = 1024
+"""Rows per forward pass when predicting; bounds memory."""
+
+
+class SequentialClassifier(BaseEstimator):
+    """Base of DMP and MCC; a subclass builds the reader and says what a batch loses.
+
+    Attributes
+    ----------
+    reader_ : the fitted `SequentialReader`.
+    history_ : `History` of training; with a hold-out, `monitored` is the hold-out's `monitor`.
+    holdout_scores_ : (n_holdout, q), where a hold-out was passed.
+    modality_costs_ : (m,) cost of the first reading of each modality.
+    """
+
+    FACTORS: ClassVar[tuple[Factor, ...]] = SHARED_FACTORS
+
+    reader_: SequentialReader
+    batch_size: int
+    budget: float | None
+    confidence: float | None
+    epochs: int
+    optimiser: str
+    learning_rate: float
+    rho: float
+    eps: float
+    costs: tuple[float, ...] | None
+    modality_cost: float
+    selection: str
+    monitor: str
+    patience: int
+    scaling: str
+    random_state: int | Streams
+    device: str
+
+    @property
+    def needs_holdout(self) -> bool:
+        """Whether `fit` wants training rows set aside."""
+        return self.selection == "holdout"
+
+    def fit(self, modalities: Modalities, labels: Array, holdout: Holdout | None = None) -> Self:
+        """Train on m arrays (n, d_k) and labels (n, q) in {0, 1}.
+
+        Raises
+        ------
+        ValueError
+            For an option that is none of its factor's levels or contradicts another, costs that do not fit
+            the modalities, or a hold-out that is needed and missing.
+        DivergenceError
+            When the loss is no longer finite.
+        """
+        self._check()
+        if self.needs_holdout and holdout is None:
+            raise ValueError("selection='holdout' needs a hold-out of training rows: pass holdout= to fit")
+        streams = Streams.of(self.random_state)
+        self.modality_costs_ = self._costs(len(modalities))
+        self.scalers_ = fit_scalers(modalities, self.scaling)
+        inputs = self._tensors(modalities)
+        self.n_labels_ = labels.shape[1]
+        loss_of_rows = self._prepare(inputs, np.asarray(labels), streams)
+        held = None if holdout is None else self._tensors(holdout.modalities)
+        self.history_: History = train(
+            self.reader_,
+            loss_of_rows,
+            len(labels),
+            self._settings(),
+            streams.generator("shuffling"),
+            monitor=None if holdout is None else lambda: self._judge(held or [], holdout.labels),
+        )
+        self.reader_.release()
+        if held is not None:
+            self.holdout_scores_ = self._read(held)["scores"]
+        return self
+
+    def predict_scores(self, modalities: Modalities) -> Array:
+        """Return probabilities (n, q): those of the step at which an instance, or its label, stopped."""
+        check_is_fitted(self, "reader_")
+        return self._read(self._tensors(modalities))["scores"]
+
+    def trace(self, modalities: Modalities) -> dict[str, Array]:
+        """Return what was read on the way; r readings per instance, one for DMP and one per label for MCC.
+
+        `reading_cost` (n, r) float32; `n_read` (n, r) int32, modalities per reading, a chain's earlier
+        labels among them; `extracted` (n, m) bool, modalities read at least once; `modality_costs` (m,);
+        `loss_history` (epochs,); and what the method adds.
+        """
+        check_is_fitted(self, "reader_")
+        kept = self._read(self._tensors(modalities))
+        del kept["scores"]
+        kept["modality_costs"] = np.asarray(self.modality_costs_, dtype=np.float32)
+        kept["loss_history"] = np.asarray(self.history_.loss, dtype=np.float64)
+        if self.history_.monitored:
+            kept["holdout_history"] = np.asarray(self.history_.monitored, dtype=np.float64)
+        return kept
+
+    def _prepare(
+        self, inputs: Sequence[Tensor], labels: Array, streams: Streams
+    ) -> Callable[[Tensor], Tensor]:
+        """Set `reader_` and return the loss of row indices (B,)."""
+        raise NotImplementedError
+
+    def _read_rows(self, inputs: Sequence[Tensor]) -> dict[str, Tensor]:
+        """Return `scores` (n, q) of some rows and what else the trace keeps, by rows."""
+        raise NotImplementedError
+
+    def _check(self) -> None:
+        for factor in self.FACTORS:
+            value = getattr(self, factor.name)
+            if isinstance(factor.default, str) and value not in factor.levels:
+                levels = ", ".join(map(repr, factor.levels))
+                raise ValueError(f"{factor.name}={value!r} is not offered; choose one of {levels}")
+        for name in ("budget", "confidence"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise ValueError(
+                    f"{name}={value!r} would stop before anything is read; give a number above 0"
+                )
+
+    def _costs(self, m: int) -> tuple[float, ...]:
+        costs = (self.modality_cost,) * m if self.costs is None else tuple(float(c) for c in self.costs)
+        if len(costs) != m or not all(0 <= c < np.inf for c in costs):
+            raise ValueError(f"costs={self.costs!r} for {m} modalities; give one number from 0 up for each")
+        return costs
+
+    def _settings(self) -> TrainingSettings:
+        adadelta = {"rho": self.rho, "eps": self.eps}
+        return TrainingSettings(
+            epochs=self.epochs,
+            batch_size=self.batch_size,
+            optimiser=self.optimiser,
+            optimiser_options=adadelta if self.optimiser == "adadelta" else {},
+            learning_rate=self.learning_rate,
+            schedule="none",
+            patience=self.patience if self.needs_holdout else None,
+        )
+
+    def _judge(self, inputs: Sequence[Tensor], labels: Array) -> float:
+        """Mean over rows and labels of what `monitor` names; lower is better."""
+        scores = self._read(inputs)["scores"].astype(np.float64)
+        if self.monitor == "hamming":
+            return float(((scores >= 0.5) != labels.astype(bool)).mean())
+        tiny = np.finfo(np.float32).eps
+        right = np.where(labels.astype(bool), scores, 1 - scores)
+        return float(-np.log(right.clip(tiny, 1)).mean())
+
+    @torch.no_grad()
+    def _read(self, inputs: Sequence[Tensor]) -> dict[str, Array]:
+        self.reader_.eval()
+        n = len(inputs[0])
+        starts = range(0, n, PREDICTION_ROWS) if n else (0,)
+        parts = [self._read_rows([x[s : s + PREDICTION_ROWS] for x in inputs]) for s in starts]
+        return {name: torch.cat([part[name] for part in parts]).cpu().numpy() for name in parts[0]}
+
+    def _tensors(self, modalities: Modalities) -> list[Tensor]:
+        return [torch.from_numpy(x).to(self.device) for x in scale(self.scalers_, modalities)]
+
+    def _tensor(self, values: Array) -> Tensor:
+        return torch.from_numpy(np.asarray(values, dtype=np.float32)).to(self.device)
+
+    def _generator(self, streams: Streams, purpose: str) -> torch.Generator:
+        return torch.Generator().manual_seed(streams.integer(purpose))
+
+
+def what_was_read(readings: Readings, m: int) -> dict[str, Tensor]:
+    """Return `reading_cost`, `n_read` (B, L) and `extracted` (B, m) of L copies; see `trace`."""
+    choices = torch.stack(readings.choices)  # (T, L, B)
+    M = readings.selectable[0].shape[2]
+    read = torch.stack([(choices == k).any(0) for k in range(M)], dim=2)  # (L, B, M)
+    return {
+        "reading_cost": readings.cost.T.float(),
+        "n_read": read.sum(2).T.int(),
+        "extracted": read[..., :m].any(0),
+    }
+
+
+def stacked_steps(readings: Readings, m: int, n_steps: int) -> tuple[Tensor, Tensor]:
+    """Return scores (B, n_steps, R), the last ones kept after a stop, and orders (B, m), -1 after it.
+
+    For one copy.
+    """
+    scores = [torch.sigmoid(z[0]) for z in readings.logits_so_far()]
+    scores += scores[-1:] * (n_steps - len(scores))
+    orders = torch.stack([choice[0] for choice in readings.choices], dim=1)
+    padding = orders.new_full((len(orders), m - orders.shape[1]), -1)
+    return torch.stack(scores, dim=1), torch.cat((orders, padding), dim=1)
