@@ -112,7 +112,8 @@ class MultiModalClassifier(Protocol):
     - parameter `epochs`: a profile may cap it;
     - property `needs_holdout` (bool): the harness then passes `holdout` to `fit`, and
       the fitted `holdout_scores_` (n_holdout, q) holds scores of its rows by a model not fitted on them;
-    - method `trace(modalities) -> dict[str, array]`: what the record keeps beside the scores.
+    - method `trace(modalities) -> dict[str, array]`: what the record keeps beside the scores; from a method
+      that reads modalities one by one the arrays that `benchmark.evaluate.extraction` describes.
     """
 
     FACTORS: ClassVar[tuple[Factor, ...]]
@@ -158,6 +159,8 @@ class MethodSpec:
     """The method's own rule, one of `benchmark.evaluate.thresholds.RULES`."""
     in_paper: bool = True
     """False: a row of ours, printed below a rule and never bold."""
+    reconstructed: bool = False
+    """True: the method's paper could not be found. Its row prints with a dagger and is never bold."""
     datasets: tuple[str, ...] | None = None
     """Data sets it runs on when not asked for by name; None means all."""
     seconds_hint: Callable[[Shape, Mapping[str, Any]], float] | None = None
@@ -251,6 +254,9 @@ class Record:
     """The ten metrics under the method's own scoring and rule."""
     step_metrics: tuple[Mapping[str, float], ...] = ()
     """The ten metrics after each decoding step, for methods whose trace has `step_scores`."""
+    extraction: Mapping[str, float] = field(default_factory=dict)
+    """What reading the modalities cost, for methods that read them one by one; see
+    `benchmark.evaluate.extraction`. Empty for others, and absent from records of before it was measured."""
     score_digest: str = ""
     """SHA-256 of the scores as little-endian float32 in C order."""
     seconds: Mapping[str, float] = field(default_factory=dict)
