@@ -12,6 +12,7 @@ from benchmark.present.cells import Scores
 from benchmark.present.names import (
     PROVENANCE_MARKS,
     PROVENANCE_TEXTS,
+    RECONSTRUCTED_MARK,
     dataset_title,
     method_title,
     rule_title,
@@ -92,6 +93,18 @@ def method_notes(bundle: ResultBundle, methods: Sequence[str]) -> tuple[str, ...
     """Repeat what the methods say of themselves."""
     notes = {spec.id: spec.note for spec in bundle.methods}
     return tuple(f"{method_title(m)}: {notes[m].rstrip('. ')}." for m in methods if notes.get(m))
+
+
+def reconstructed_notes(bundle: ResultBundle, methods: Sequence[str]) -> tuple[str, ...]:
+    """Say of each reconstructed row that it is one, and why it takes no bold, whether or not it was run."""
+    reconstructed = {spec.id for spec in bundle.methods if spec.reconstructed}
+    return tuple(
+        f"{method_title(m)}{RECONSTRUCTED_MARK}: a reconstruction. Nothing of its paper could be found but "
+        "title, authors and one-line descriptions by others, so these are not numbers of the authors' method, "
+        "and the row takes no bold, whatever it reaches."
+        for m in methods
+        if m in reconstructed
+    )
 
 
 def marked_title(dataset: str, shown: pd.DataFrame) -> str:

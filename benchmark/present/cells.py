@@ -77,6 +77,8 @@ class Scores:
     def __init__(self, bundle: ResultBundle, summary: pd.DataFrame) -> None:
         self._bundle = bundle
         self._specs = {spec.id: spec for spec in bundle.methods}
+        self.reconstructed = frozenset(spec.id for spec in bundle.methods if spec.reconstructed)
+        """Methods that must take no bold, which readers would credit to the authors of another one."""
         # Seeds, not their count: of two methods with one seed each, neither may have run the other's.
         found = bundle.as_printed.groupby("dataset")["seed"].nunique()
         self.n_expected = {str(k): max(int(n), len(bundle.seeds)) for k, n in found.items()}
@@ -96,8 +98,8 @@ class Scores:
         methods : sequence of str
             Ids of the rows.
         contenders : iterable of str
-            Ids among which the best is bold: the paper's rows. Cells that share the best printed value
-            share the bold; a cell without a competitor takes none.
+            Ids among which the best is bold: the paper's rows but the reconstructed ones.
+            Cells that share the best printed value share the bold; a cell without a competitor takes none.
         notes : Footnotes
             Takes the reasons of missing cells.
 

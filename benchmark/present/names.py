@@ -36,6 +36,8 @@ RULE_TITLES = {
     "eq16b@holdout": "eq. (16), reading B, on held-out training rows",
 }
 PROVENANCE_MARKS = {Provenance.REAL: "", Provenance.REBUILT: "†", Provenance.LOOK_ALIKE: "‡"}
+RECONSTRUCTED_MARK = "†"
+"""After the title of a row whose method's paper could not be found."""
 PROVENANCE_TEXTS = {
     Provenance.REAL: "real data",
     Provenance.REBUILT: "real instances and labels, features re-extracted by this project",

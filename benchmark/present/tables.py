@@ -126,10 +126,15 @@ def _block(
 ) -> Block:
     """Lay out columns, given by (data set, metric), with the paper's rows above a rule and ours below."""
     paper, ours = methods
-    by_column = [scores.column(d, metric, (*paper, *ours), paper, notes) for d, metric in keys]
+    contenders = [method for method in paper if method not in scores.reconstructed]
+    by_column = [scores.column(d, metric, (*paper, *ours), contenders, notes) for d, metric in keys]
+
+    def title(method: str) -> str:
+        mark = names.RECONSTRUCTED_MARK if method in scores.reconstructed else ""
+        return names.method_title(method) + mark
 
     def rows(ids: Iterable[str]) -> tuple[Row, ...]:
-        return tuple(Row(names.method_title(m), tuple(column[m] for column in by_column)) for m in ids)
+        return tuple(Row(title(m), tuple(column[m] for column in by_column)) for m in ids)
 
     return Block("methods", groups, columns, rows(paper), rows(ours))
 
@@ -158,5 +163,6 @@ def _notes(
     with_rows = set(shown["method"])
     return (
         *missing.lines(),
+        *captions.reconstructed_notes(bundle, methods),
         *captions.method_notes(bundle, [method for method in methods if method in with_rows]),
     )
