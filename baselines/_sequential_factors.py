@@ -162,3 +162,42 @@ DMP_FACTORS = (
         "15 validations, one every 100 updates, in the code: about one per epoch there.",
     ),
 )
+
+MCC_FACTORS = (
+    *SHARED_FACTORS,
+    Factor("hidden", 64, (64, 128, 256), "Not given; 64 per label, since there are q networks."),
+    Factor(
+        "first_modality",
+        "first",
+        ("first", "labels"),
+        "The paper starts from S^1 without saying which modality that is. 'first': modality 0, as in DMP's "
+        "code; 'labels': the earlier labels, the cheapest (the first label has none and starts with modality 0).",
+    ),
+    Factor(
+        "modality_loss",
+        "hinge",
+        ("hinge", "none"),
+        "Eq. (6) adds a hinge loss 'measured by distances to K nearest neighbours' without a formula. Here "
+        "the unread modality with the largest class margin less its cost should score one more than the others.",
+    ),
+    Factor("n_neighbors", 3, (3, 10), "K of eq. (6) is not given; 3 as in DMP's code."),
+    Factor(
+        "confidence",
+        0.95,
+        (0.95, 0.9, None),
+        "A_th is not given, nor how the accuracy a_t of a prediction is known: here max(p, 1 - p). The "
+        "reported costs, half of all modalities, show that the rule was active; None reads everything.",
+    ),
+    Factor("budget", None, (None, 2.0), "C_th is not given; None leaves the stop to the confidence."),
+    Factor(
+        "initialisation",
+        "orthogonal",
+        ("orthogonal", "uniform"),
+        "Not given; as in DMP's code, by overlapping authors. Peephole weights start at zero there.",
+    ),
+    Factor("optimiser", "adadelta", ("adadelta", "adam"), "Eq. (9)-(11) print AdaDelta; its start is slow."),
+    Factor("learning_rate", 1.0, (1.0, 0.001), "AdaDelta as printed has none (1); 0.001 suits Adam."),
+    Factor("batch_size", 64, (64, 256), "N_b is not given; 64 as in DMP's code and in M3LA."),
+    Factor("epochs", 100, (100, 300), "N_iter is not given."),
+    Factor("patience", 15, (15, 30), "Not mentioned; as in DMP's code."),
+)

@@ -146,8 +146,8 @@ class DMP(SequentialClassifier):
         if self.modality_activation == "linear" and self.modality_loss != "none":
             raise ValueError(
                 f"modality_activation='linear' with modality_loss={self.modality_loss!r}: the printed loss "
-                "is unbounded below, since the blocks of x~^k do not overlap, so that the distance grows with "
-                "the square of each modality score, and it enters with a minus; use "
+                "is unbounded below, since the blocks of x~^k do not overlap, so that the distance grows "
+                "with the square of each modality score, and it enters with a minus; use "
                 "modality_activation='softmax' (NEAR_PRINT has the rest as printed) or modality_loss='none'"
             )
         if self.loss_form == "code" and (self.budget is not None or self.confidence is not None):
