@@ -12,7 +12,7 @@ import pandas as pd
 from benchmark.evaluate.metrics import METRICS
 from benchmark.registry import discover
 
-NAMES = ("table1", "table2_as-printed", "table2_equal", "table3_as-printed", "table3_equal", "steps")
+NAMES = ("table1", "table2_as-printed", "table2_equal", "table3_as-printed", "table3_equal", "steps", "cost")
 MISSING = "–"
 NUMBER = re.compile(r"-?\d+\.\d{3}(±\d+\.\d{3})?")
 

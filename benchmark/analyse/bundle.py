@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pandas as pd
@@ -11,6 +11,7 @@ import pandas as pd
 from benchmark.analyse.aggregate import PER_SEED_COLUMNS
 from benchmark.analyse.steps import correlation_agreement, order_statistics
 from benchmark.contracts import Array, DatasetSpec, MethodSpec, Provenance, Record, Scoring, Shape
+from benchmark.evaluate.extraction import read_extraction
 from benchmark.evaluate.metrics import METRICS
 from benchmark.evaluate.reading import read_scores, read_steps
 
@@ -57,6 +58,8 @@ class ResultBundle:
     """Seeds that were asked for: a cell that lacks one of them is incomplete."""
     missing_reason: str = "not run"
     """What to say of a registered method without a record."""
+    extraction: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(PER_SEED_COLUMNS)))
+    """`PER_SEED_COLUMNS`: what reading modalities one by one cost, metrics as in `EXTRACTION`."""
 
     @property
     def per_seed(self) -> pd.DataFrame:
@@ -97,7 +100,9 @@ def build_bundle(
         What to say of a registered method that has no record among `entries`.
     """
     specs = {spec.id: spec for spec in methods}
-    frames: dict[str, list[dict[str, Any]]] = {"as_printed": [], "equal": [], "steps": []}
+    frames: dict[str, list[dict[str, Any]]] = {
+        name: [] for name in ("as_printed", "equal", "steps", "extraction")
+    }
     notes: dict[str, str] = {}
     for stored, arrays in entries:
         spec = specs.get(stored.method)
@@ -106,12 +111,14 @@ def build_bundle(
         frames["as_printed"] += _metric_rows(record, arrays, scoring, rule)
         frames["equal"] += _metric_rows(record, arrays, scoring, EQUAL_RULE)
         frames["steps"] += _step_rows(record, arrays, scoring, rule)
+        frames["extraction"] += _extraction_rows(record, arrays, scoring, rule)
         notes.setdefault(record.dataset, record.data_note)
     order = _Order([row.id for row in datasets], list(specs))
     return ResultBundle(
         as_printed=order.frame(frames["as_printed"], PER_SEED_COLUMNS),
         equal=order.frame(frames["equal"], PER_SEED_COLUMNS),
         steps=order.frame(frames["steps"], (*PER_SEED_COLUMNS, "step")),
+        extraction=order.frame(frames["extraction"], PER_SEED_COLUMNS),
         datasets=tuple(replace(row, note=row.note or notes.get(row.id, "")) for row in datasets),
         methods=tuple(methods),
         profile=profile,
@@ -149,6 +156,15 @@ def _step_rows(
     if "w_co" in arrays and "train_phi" in arrays:
         decoding["w_co_phi_spearman"] = correlation_agreement(arrays["w_co"], arrays["train_phi"])
     return rows + [shared | {"step": 0, "metric": k, "value": float(v)} for k, v in decoding.items()]
+
+
+def _extraction_rows(
+    record: Record, arrays: Mapping[str, Array], scoring: Scoring, rule: str
+) -> list[dict[str, Any]]:
+    if record.status != "done":
+        return []
+    shared = _shared(record, scoring, rule)
+    return [shared | {"metric": name, "value": value} for name, value in read_extraction(arrays).items()]
 
 
 def _shared(record: Record, scoring: Scoring, rule: str) -> dict[str, Any]:

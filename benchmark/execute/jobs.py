@@ -156,6 +156,7 @@ def run_job(payload: bytes, device: str) -> JobResult:
 
 
 def _run(request: JobRequest, device: str) -> tuple[Record, Mapping[str, Array]]:
+    from benchmark.evaluate.extraction import read_extraction
     from benchmark.evaluate.reading import read_scores, read_steps
     from benchmark.execute.environment import describe_environment
     from benchmark.execute.memory import keep_freed_memory
@@ -178,6 +179,7 @@ def _run(request: JobRequest, device: str) -> tuple[Record, Mapping[str, Array]]
     clock = time.perf_counter()
     reading = read_scores(trial.arrays, blank.scoring, blank.threshold)
     steps = read_steps(trial.arrays, blank.scoring, blank.threshold)
+    extraction = read_extraction(trial.arrays)
     seconds = {"load": loaded, **trial.seconds, "evaluate": time.perf_counter() - clock}
     arrays = {**trial.arrays, "predictions": reading.predictions, "thresholds": reading.thresholds}
     record = dataclasses.replace(
@@ -186,6 +188,7 @@ def _run(request: JobRequest, device: str) -> tuple[Record, Mapping[str, Array]]
         transductive=reading.transductive,
         metrics=reading.metrics,
         step_metrics=tuple(steps),
+        extraction=extraction,
         score_digest=score_digest(trial.arrays["scores"]),
         seconds=seconds,
         peak_mib=peak_mib(),

@@ -8,6 +8,7 @@ from pathlib import Path
 from benchmark.analyse.aggregate import aggregate
 from benchmark.analyse.bundle import ResultBundle
 from benchmark.present import latex, markdown
+from benchmark.present.cost_table import cost_table
 from benchmark.present.model import Table
 from benchmark.present.names import TABLE3_DATASET
 from benchmark.present.steps_table import steps_table
@@ -20,6 +21,7 @@ TABLES: Mapping[str, Callable[[ResultBundle], Table]] = {
     "table3_as-printed": lambda bundle: table3(bundle, bundle.as_printed, "as printed"),
     "table3_equal": lambda bundle: table3(bundle, bundle.equal, "equal thresholds"),
     "steps": steps_table,
+    "cost": cost_table,
 }
 
 

@@ -9,6 +9,7 @@ import pytest
 from benchmark.analyse.aggregate import PER_SEED_COLUMNS, aggregate
 from benchmark.analyse.bundle import DatasetRow, build_bundle
 from benchmark.contracts import MethodSpec, Provenance, Record, Shape
+from benchmark.evaluate.extraction import EXTRACTION, read_extraction
 from benchmark.evaluate.reading import read_scores, read_steps
 from benchmark.present.cells import Footnotes, Scores
 
@@ -32,6 +33,10 @@ def entry(dataset, method, seed, **changed):
             "orders": rng.integers(0, 2, (30, 2)),
             "w_co": rng.random((4, 4)),
             "train_phi": rng.random((4, 4)),
+            "reading_cost": rng.random((30, 1), np.float32),
+            "n_read": np.full((30, 1), 2, np.int32),
+            "extracted": rng.random((30, 2)) < 0.5,
+            "modality_costs": np.array([1.0, 3.0]),
         }
     record = Record(
         schema_version=1,
@@ -129,6 +134,23 @@ def test_steps_hold_metrics_of_each_step_and_the_decoding_as_step_zero():
         assert value(bundle.steps, step=step, metric="coverage") == metrics["coverage"]
     assert value(bundle.steps, step=0, metric="n_orders") == 4
     assert abs(value(bundle.steps, step=0, metric="w_co_phi_spearman")) <= 1
+
+
+def test_extraction_holds_what_the_arrays_say_and_not_what_the_record_says():
+    entries = [entry("zoo", "A", 0, extraction={"cost_per_instance": 99.0}), entry("zoo", "B", 0)]
+    bundle = bundle_of([*entries, (entry("zoo", "A", 1, status="failed")[0], {})])
+    assert tuple(bundle.extraction.columns) == PER_SEED_COLUMNS
+    assert list(bundle.extraction["metric"]) == list(EXTRACTION)
+    expected = read_extraction(entries[0][1])
+    for metric, number in expected.items():
+        assert value(bundle.extraction, method="A", seed=0, metric=metric) == number
+    assert value(bundle.extraction, metric="cost_per_instance") < 4
+
+
+def test_without_such_a_method_extraction_is_an_empty_frame():
+    bundle = bundle_of([entry("zoo", "B", 0)])
+    assert bundle.extraction.empty
+    assert tuple(bundle.extraction.columns) == PER_SEED_COLUMNS
 
 
 def test_the_joint_frame_keeps_rows_once_that_are_the_same_in_both_readings():

@@ -183,3 +183,14 @@ def test_a_failed_record_is_replaced_by_a_later_one(store):
     store.write(record(attempts=2), {"scores": SCORES})
     assert store.find(JOB, "abc").attempts == 2
     assert [folder.name for folder in (store.root / "toy" / "Prior").iterdir()] == ["3-abc"]
+
+
+def test_the_cost_of_reading_comes_back_and_records_of_before_it_was_kept_are_read(store):
+    extraction = {"cost_per_instance": 1.5, "share_with_unread": 0.25}
+    path = store.write(record(extraction=extraction), {"scores": SCORES}) / "record.json"
+    assert store.find(JOB, "abc").extraction == extraction
+    content = json.loads(path.read_text())
+    del content["extraction"]
+    path.write_text(json.dumps(content))
+    assert store.find(JOB, "abc").extraction == {}
+    assert store.scan().broken == ()

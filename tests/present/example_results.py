@@ -1,4 +1,4 @@
-"""A small bundle with everything a table can meet: failures, look-alikes, gaps, decoding steps, odd names."""
+"""A small bundle with everything a table can meet: failures, look-alikes, gaps, steps, costs, odd names."""
 
 import numpy as np
 
@@ -27,6 +27,8 @@ JOBS = [
     *(("my_data", "my_method", seed) for seed in (0,)),
 ]
 STEPPING = ("M3LA", "M3LA-Wco", "M3LA-order", "M3LA-repaired")
+READING = {"BR-fair": 1, "M3LA-order": 5, "my_method": 5}
+"""Methods whose trace says what they read, and their readings per instance."""
 
 
 def arrays_of(dataset: str, method: str, seed: int) -> dict[str, np.ndarray]:
@@ -50,6 +52,16 @@ def arrays_of(dataset: str, method: str, seed: int) -> dict[str, np.ndarray]:
         arrays["orders"] = np.tile(np.arange(m), (n, 1)) if method == "M3LA-order" else orders
         if method != "M3LA-Wco":
             arrays["w_co"] = arrays["train_phi"] + 0.5 * rng.random((q, q))
+    if method in READING:
+        extracted = rng.random((n, m)) < 0.6
+        extracted[:, 0] = True
+        n_read = np.tile(extracted.sum(axis=1, keepdims=True), (1, READING[method])).astype(np.int32)
+        arrays |= {
+            "extracted": extracted,
+            "n_read": n_read,
+            "reading_cost": n_read * np.float32(0.5),
+            "modality_costs": np.full(m, 0.5),
+        }
     return arrays
 
 
