@@ -11,6 +11,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+from benchmark.commands import audit as audit_command
+
 if TYPE_CHECKING:
     from benchmark.config import RunConfig
     from benchmark.execute.plan import Catalogue
@@ -46,6 +48,9 @@ def build_parser() -> argparse.ArgumentParser:
         if name == "factors":
             sub.add_argument("--methods", metavar="NAMES", help=_NAMES_HELP)
             continue
+        if name == "audit":
+            audit_command.add_arguments(sub)
+            continue
         _add_selection(sub)
         if name == "run":
             _add_running(sub)
@@ -58,6 +63,7 @@ _COMMANDS = {
     "tables": "write the tables again from the records",
     "reference": "write the current records' numbers to results/reference/<profile>/<data set>/",
     "factors": "list the choices that the papers leave open, with levels, default and source",
+    "audit": "check a results table, by default the paper's, for numbers that cannot be true together",
 }
 
 
@@ -306,10 +312,15 @@ def _factors(args: argparse.Namespace, registry: Registry | None) -> int:
     return OK
 
 
+def _audit(args: argparse.Namespace, registry: Registry | None) -> int:
+    return audit_command.run(args, _registry(registry))
+
+
 _HANDLERS: dict[str, Command] = {
     "run": _run,
     "status": _status,
     "tables": _tables,
     "reference": _reference,
     "factors": _factors,
+    "audit": _audit,
 }
