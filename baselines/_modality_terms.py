@@ -109,12 +109,21 @@ def margin_targets(margins: Array, costs: Sequence[float]) -> Array:
     return np.ascontiguousarray((scaled - np.reshape(costs, (-1, 1, 1))).transpose(2, 1, 0), dtype=np.float32)
 
 
-def hinge(preferences: Tensor, selectable: Tensor, worth: Tensor) -> Tensor:
-    """Return sum over unread k != k* of max(0, 1 - f_k* + f_k) / M, k* the worthiest unread modality.
+def hinge(preferences: Tensor, selectable: Tensor, worth: Tensor, n_offered: Tensor) -> Tensor:
+    """Return the mean over all modalities of [unread k != k*] max(0, 1 - f_k* + f_k).
 
-    All of shape (L, B, M); result (L, B), zero where fewer than two modalities are left.
+    k* is the worthiest unread modality. The result is zero where fewer than two are left.
+
+    Parameters
+    ----------
+    preferences, selectable, worth : (L, B, M)
+    n_offered : (L,) how many modalities a copy has at all.
+
+    Returns
+    -------
+    Tensor of shape (L, B)
     """
     best = worth.masked_fill(~selectable, -torch.inf).argmax(2, keepdim=True)
     others = selectable.scatter(2, best, False)
     loss = (1 - preferences.gather(2, best) + preferences).clamp_min(0)
-    return (loss * others).sum(2) / preferences.shape[2]
+    return (loss * others).sum(2) / n_offered.unsqueeze(1)

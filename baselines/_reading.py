@@ -70,28 +70,43 @@ class SequentialClassifier(BaseEstimator):
         DivergenceError
             When the loss is no longer finite.
         """
-        self._check()
         if self.needs_holdout and holdout is None:
             raise ValueError("selection='holdout' needs a hold-out of training rows: pass holdout= to fit")
-        streams = Streams.of(self.random_state)
-        self.modality_costs_ = self._costs(len(modalities))
-        self.scalers_ = fit_scalers(modalities, self.scaling)
-        inputs = self._tensors(modalities)
-        self.n_labels_ = labels.shape[1]
-        loss_of_rows = self._prepare(inputs, np.asarray(labels), streams)
+        loss_of_rows = self.prepare(modalities, labels)
         held = None if holdout is None else self._tensors(holdout.modalities)
         self.history_: History = train(
             self.reader_,
             loss_of_rows,
             len(labels),
-            self._settings(),
-            streams.generator("shuffling"),
+            self.training_settings(),
+            Streams.of(self.random_state).generator("shuffling"),
             monitor=None if holdout is None else lambda: self._judge(held or [], holdout.labels),
         )
         self.reader_.release()
         if held is not None:
             self.holdout_scores_ = self._read(held)["scores"]
         return self
+
+    def prepare(self, modalities: Modalities, labels: Array) -> Callable[[Tensor], Tensor]:
+        """Do what `fit` does before the first step: set the untrained `reader_`, return loss of rows (B,)."""
+        self._check()
+        self.modality_costs_ = self._costs(len(modalities))
+        self.scalers_ = fit_scalers(modalities, self.scaling)
+        self.n_labels_ = labels.shape[1]
+        return self._objective(self._tensors(modalities), np.asarray(labels), Streams.of(self.random_state))
+
+    def training_settings(self) -> TrainingSettings:
+        """Return the settings of the training loop."""
+        adadelta = {"rho": self.rho, "eps": self.eps}
+        return TrainingSettings(
+            epochs=self.epochs,
+            batch_size=self.batch_size,
+            optimiser=self.optimiser,
+            optimiser_options=adadelta if self.optimiser == "adadelta" else {},
+            learning_rate=self.learning_rate,
+            schedule="none",
+            patience=self.patience if self.needs_holdout else None,
+        )
 
     def predict_scores(self, modalities: Modalities) -> Array:
         """Return probabilities (n, q): those of the step at which an instance, or its label, stopped."""
@@ -114,7 +129,7 @@ class SequentialClassifier(BaseEstimator):
             kept["holdout_history"] = np.asarray(self.history_.monitored, dtype=np.float64)
         return kept
 
-    def _prepare(
+    def _objective(
         self, inputs: Sequence[Tensor], labels: Array, streams: Streams
     ) -> Callable[[Tensor], Tensor]:
         """Set `reader_` and return the loss of row indices (B,)."""
@@ -142,18 +157,6 @@ class SequentialClassifier(BaseEstimator):
         if len(costs) != m or not all(0 <= c < np.inf for c in costs):
             raise ValueError(f"costs={self.costs!r} for {m} modalities; give one number from 0 up for each")
         return costs
-
-    def _settings(self) -> TrainingSettings:
-        adadelta = {"rho": self.rho, "eps": self.eps}
-        return TrainingSettings(
-            epochs=self.epochs,
-            batch_size=self.batch_size,
-            optimiser=self.optimiser,
-            optimiser_options=adadelta if self.optimiser == "adadelta" else {},
-            learning_rate=self.learning_rate,
-            schedule="none",
-            patience=self.patience if self.needs_holdout else None,
-        )
 
     def _judge(self, inputs: Sequence[Tensor], labels: Array) -> float:
         """Mean over rows and labels of what `monitor` names; lower is better."""

@@ -171,14 +171,14 @@ MCC_FACTORS = (
         "first",
         ("first", "labels"),
         "The paper starts from S^1 without saying which modality that is. 'first': modality 0, as in DMP's "
-        "code; 'labels': the earlier labels, the cheapest (the first label has none and starts with modality 0).",
+        "code; 'labels': the earlier labels, the cheapest; the first label has none and starts with 0.",
     ),
     Factor(
         "modality_loss",
         "hinge",
         ("hinge", "none"),
         "Eq. (6) adds a hinge loss 'measured by distances to K nearest neighbours' without a formula. Here "
-        "the unread modality with the largest class margin less its cost should score one more than the others.",
+        "the unread modality of the largest class margin less its cost should score 1 more than the others.",
     ),
     Factor("n_neighbors", 3, (3, 10), "K of eq. (6) is not given; 3 as in DMP's code."),
     Factor(

@@ -157,7 +157,7 @@ class DMP(SequentialClassifier):
                 "stop, which the code's own settings amount to"
             )
 
-    def _prepare(
+    def _objective(
         self, inputs: Sequence[Tensor], labels: Array, streams: Streams
     ) -> Callable[[Tensor], Tensor]:
         dims = [x.shape[1] for x in inputs]

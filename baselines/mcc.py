@@ -96,7 +96,7 @@ class MCC(SequentialClassifier):
         self.random_state = random_state
         self.device = device
 
-    def _prepare(
+    def _objective(
         self, inputs: Sequence[Tensor], labels: Array, streams: Streams
     ) -> Callable[[Tensor], Tensor]:
         self.chain_order_ = gini_order(labels)
@@ -148,7 +148,7 @@ class MCC(SequentialClassifier):
             preferences = readings.preferences[t]
             loss = F.binary_cross_entropy_with_logits(logits.squeeze(2), targets, reduction="none")
             if worth is not None:
-                loss = loss + hinge(preferences, readings.selectable[t], worth)  # (6)
+                loss = loss + hinge(preferences, readings.selectable[t], worth, reader.offered.sum(1))  # (6)
             heads = reader.V[t].square().sum((1, 2)) + reader.V_modal[t].square().sum((1, 2))  # (L,)
             omega = heads.unsqueeze(1) + torch.linalg.vector_norm(charged * preferences, dim=2)  # (7)
             total = total + ((loss + self.regularisation * omega) * active).sum() / B
