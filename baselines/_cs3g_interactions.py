@@ -140,9 +140,9 @@ def alternate(
     n, q = problem.signs.shape
     folds = np.arange(n) % min(n_folds, n)
     whole = _Member(problem, None)
-    members = [_fold(modalities, problem, folds != k, folds == k) for k in range(folds.max() + 1)]
-    if n_folds == 1:
-        members = []
+    members = []
+    if n_folds > 1:
+        members = [_fold(modalities, problem, folds != k, folds == k) for k in range(folds.max() + 1)]
     interactions = np.zeros((q, q))
     solutions = [member.update(interactions, tol, max_iter) for member in (whole, *members)]
     objectives, steps = [solutions[0].objective], []

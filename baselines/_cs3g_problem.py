@@ -214,18 +214,24 @@ def shrink_norm(point: Array, metric: Array, weight: float) -> Array:
     With a constant metric h this is group soft-thresholding, point * max(0, 1 - weight / (h ||point||)).
     Else U = metric * point / (metric + weight / r), where r = ||U|| is the root of a decreasing function.
     """
-    pull = metric * point
     if weight == 0:
         return point
-    if np.linalg.norm(pull) <= weight:
+    pull = metric * point
+    left = float(np.linalg.norm(pull)) - weight
+    if left <= 0:
         return np.zeros_like(point)
 
     def excess(r: float) -> float:
         return float(np.sum((pull / (metric * r + weight)) ** 2)) - 1.0
 
-    upper = float(np.linalg.norm(point))
-    # At the norm of `point` rounding may leave no change of sign where the weight is tiny.
-    r = upper if excess(upper) >= 0 else brentq(excess, 0.0, upper, xtol=1e-14 * upper, rtol=1e-13)
+    # ||metric * U|| = ||pull|| - weight encloses r; rounding may leave no change of sign between the ends.
+    lower, upper = left / float(metric.max()), left / float(metric.min())
+    if excess(lower) <= 0:
+        r = lower
+    elif excess(upper) >= 0:
+        r = upper
+    else:
+        r = brentq(excess, lower, upper, xtol=max(1e-14 * lower, np.finfo(float).tiny), rtol=1e-13)
     return pull * r / (metric * r + weight)
 
 

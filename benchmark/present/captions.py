@@ -100,7 +100,7 @@ def reconstructed_notes(bundle: ResultBundle, methods: Sequence[str]) -> tuple[s
     reconstructed = {spec.id for spec in bundle.methods if spec.reconstructed}
     return tuple(
         f"{method_title(m)}{RECONSTRUCTED_MARK}: a reconstruction. Nothing of its paper could be found but "
-        "title, authors and one-line descriptions by others, so these are not numbers of the authors' method, "
+        "title, authors and one-line descriptions by others, so these are not the authors' own numbers, "
         "and the row takes no bold, whatever it reaches."
         for m in methods
         if m in reconstructed
