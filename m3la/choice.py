@@ -2,29 +2,40 @@
 
 The paper's `argmax` lets no gradient through, so that as printed the modality head is never updated: a
 parameter without a gradient is not decayed either. Every gradient here keeps the forward value a hard
-one-hot choice, `prob_scale` apart.
+one-hot choice, `prob_scale` apart. The decoder's input is x_t = sum_k w_k P_k for the modalities' products
+P_k; with c_k = dL/dw_k = <dL/dx_t, P_k> ("credit"), choice o, its one-hot vector 1_o and
+pi = softmax(u) over what is available::
+
+    straight_through, gumbel   w = 1_o + pi - stop(pi)      dL/du = pi (c - <pi, c>)
+    prob_ratio                 w = 1_o pi_o / stop(pi_o)    dL/du = c_o (1_o - pi)
+    prob_scale                 w = 1_o pi_o                 dL/du = pi_o c_o (1_o - pi)
+    reinforce                  w = 1_o                      dL/du = dL/dlog(pi_o) (1_o - pi)
+    none                       w = 1_o                      nothing
+
+`gumbel` samples o, and takes pi, from logits with Gumbel noise; `reinforce` samples o.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-ORDERS = ("learned", "fixed", "random")
-GRADIENTS = ("straight_through", "none", "prob_ratio", "gumbel", "prob_scale", "reinforce")
-
 
 @dataclass(frozen=True)
 class Picked:
     """One decoder step's choice."""
 
-    weights: Tensor  # (B, m)  one-hot in value; carries the choice's gradient
     index: Tensor  # (B,)    chosen modality, -1 for a start token
     available: Tensor  # (B, m)  what is left
-    log_probability: Tensor  # (B,)    log pi of the choice
+    pi: Tensor | None = None  # (B, m)  None where the choice was not learned
+
+    def of_chosen(self, values: Tensor) -> Tensor:
+        """Return the chosen modality's entry (B,) of values (B, m)."""
+        return values.gather(1, self.index.unsqueeze(1)).squeeze(1)
 
 
 @dataclass(frozen=True)
@@ -36,7 +47,7 @@ class ModalityChoice:
     m : number of modalities.
     first_input : `s0` (equation (9) applied to s_0), `first` (modality 0) or `zeros` (a start token).
     order : `learned`, `fixed` (1..m, the ablation M3LA-order) or `random` (a permutation per example).
-    gradient : one of `GRADIENTS`.
+    gradient : a row of the module's table.
     allow_repeats : do not mask what was read before.
     """
 
@@ -46,52 +57,83 @@ class ModalityChoice:
     gradient: str = "straight_through"
     allow_repeats: bool = False
 
+    @property
+    def reads_each_once(self) -> bool:
+        """Whether the m steps read every modality exactly once."""
+        return not (self.order == "learned" and (self.allow_repeats or self.first_input == "zeros"))
+
+    def needs_credit(self, t: int) -> bool:
+        """Whether step t's gradient depends on dL/dw; with one modality left there is nothing to learn."""
+        if self.order != "learned" or self.gradient in ("none", "reinforce"):
+            return False
+        return t < self.m - 1 or not self.reads_each_once or self.gradient == "prob_scale"
+
     def __call__(self, t: int, u: Tensor, available: Tensor, noise: Tensor | None) -> Picked:
         """Choose at step t from logits u (B, m); `noise` (B, m) holds uniform numbers in (0, 1)."""
-        if t == 0 and self.order == "learned" and self.first_input != "s0":
-            return self._given_first(u, available)
         if self.order == "fixed":
-            return self._hard(F.one_hot(u.new_full((len(u),), t, dtype=torch.long), self.m).to(u), available)
+            return self._given(u.new_full((len(u),), t, dtype=torch.long), available)
         if self.order == "random":
             if noise is None:
                 raise ValueError("order='random' needs choice_noise")
-            return self._hard(self._one_hot(noise.masked_fill(~available, -1)), available)
+            return self._given(noise.masked_fill(~available, -1).argmax(1), available)
+        if t == 0 and self.first_input == "first":
+            return self._given(u.new_zeros(len(u), dtype=torch.long), available)
+        if t == 0 and self.first_input == "zeros":
+            return Picked(u.new_full((len(u),), -1, dtype=torch.long), available)
         return self._learned(u, available, noise)
 
     def _learned(self, u: Tensor, available: Tensor, noise: Tensor | None) -> Picked:
         logits = u if self.allow_repeats else u.masked_fill(~available, -torch.inf)
-        log_pi = F.log_softmax(logits, dim=1)
-        pi = log_pi.exp()
+        judged = logits
         if self.gradient in ("gumbel", "reinforce") and noise is not None:
-            perturbed = logits - torch.log(-torch.log(noise))
-            one_hot = self._one_hot(perturbed.detach())
-            if self.gradient == "gumbel":
-                pi = torch.softmax(perturbed, dim=1)
+            judged = logits - torch.log(-torch.log(noise))
+        pi = torch.softmax(judged if self.gradient == "gumbel" else logits, dim=1)
+        return self._given(judged.argmax(1), available, pi)
+
+    def _given(self, index: Tensor, available: Tensor, pi: Tensor | None = None) -> Picked:
+        return Picked(index, available.scatter(1, index.unsqueeze(1), False), pi)
+
+    def write_weights(self, picked: Picked, out: Tensor) -> None:
+        """Write w (B, m) to `out`, which holds zeros; a start token reads nothing."""
+        if picked.pi is None and self.order == "learned" and self.first_input == "zeros":
+            return
+        index = picked.index.unsqueeze(1)
+        if self.gradient == "prob_scale" and picked.pi is not None:
+            out.scatter_(1, index, picked.pi.gather(1, index))
         else:
-            one_hot = self._one_hot(logits.detach())
-        # pi - stop(pi) first: it is exactly 0, so the forward value stays exactly one-hot.
-        weights = {
-            "straight_through": lambda: (pi - pi.detach()) + one_hot,
-            "gumbel": lambda: (pi - pi.detach()) + one_hot,
-            "prob_ratio": lambda: one_hot * (pi / pi.detach().clamp_min(torch.finfo(pi.dtype).tiny)),
-            "prob_scale": lambda: one_hot * pi,
-            "none": lambda: one_hot,
-            "reinforce": lambda: one_hot,
-        }[self.gradient]()
-        index = one_hot.argmax(1)
-        log_choice = log_pi.gather(1, index.unsqueeze(1)).squeeze(1)
-        return Picked(weights, index, available & ~one_hot.bool(), log_choice)
+            out.scatter_(1, index, 1.0)
 
-    def _given_first(self, u: Tensor, available: Tensor) -> Picked:
-        if self.first_input == "zeros":
-            start = torch.zeros_like(u)
-            return Picked(start, u.new_full((len(u),), -1, dtype=torch.long), available, u.new_zeros(len(u)))
-        return self._hard(F.one_hot(u.new_zeros(len(u), dtype=torch.long), self.m).to(u), available)
+    def log_probabilities(self, picked: Sequence[Picked], like: Tensor) -> Tensor:
+        """Return log pi_o (m, B) where `reinforce` needs it, else zeros."""
+        found = like.new_zeros(self.m, len(like))
+        if self.gradient == "reinforce":
+            for t, step in enumerate(picked):
+                if step.pi is not None:
+                    found[t] = step.of_chosen(step.pi).log()
+        return found
 
-    def _hard(self, one_hot: Tensor, available: Tensor) -> Picked:
-        return Picked(
-            one_hot, one_hot.argmax(1), available & ~one_hot.bool(), one_hot.new_zeros(len(one_hot))
-        )
+    def trains(self, picked: Picked) -> bool:
+        """Whether the choice sends a gradient to the modality head."""
+        return picked.pi is not None and self.gradient != "none"
 
-    def _one_hot(self, values: Tensor) -> Tensor:
-        return F.one_hot(values.argmax(1), self.m).to(values)
+    def logit_gradient(
+        self, picked: Picked, credit: Tensor | None, grad_log_probability: Tensor | None
+    ) -> Tensor | None:
+        """Return dL/du (B, m) from the credit (B, m) and dL/dlog pi_o (B,); None where nothing flows."""
+        pi = picked.pi
+        if pi is None or not self.trains(picked):
+            return None
+        if self.gradient == "reinforce":
+            return None if grad_log_probability is None else self._towards(picked, pi, grad_log_probability)
+        if credit is None:
+            return None
+        if self.gradient in ("straight_through", "gumbel"):
+            return pi * (credit - (pi * credit).sum(1, keepdim=True))
+        size = picked.of_chosen(credit)
+        if self.gradient == "prob_scale":
+            size = size * picked.of_chosen(pi)
+        return self._towards(picked, pi, size)
+
+    def _towards(self, picked: Picked, pi: Tensor, size: Tensor) -> Tensor:
+        """size (1_o - pi)."""
+        return (F.one_hot(picked.index, self.m) - pi) * size.unsqueeze(1)

@@ -11,23 +11,21 @@ import torch
 from torch import Tensor
 
 COSTS = ("f1", "hamming", "accuracy", "rank", "none")
-BINARISATIONS = ("0.5", "1/q", "top_lcard", "soft")
-NORMALISATIONS = ("none", "mean_one")
 
 
 def binarise(scores: Tensor, rule: str, cardinality: float) -> Tensor:
-    """Turn scores p (B, q) into the prediction that K judges.
+    """Turn scores p (.., q) into the prediction that K judges.
 
     `0.5` and `1/q` are thresholds, `top_lcard` takes the round(cardinality) highest labels (at least one),
     `soft` keeps the scores (soft F1).
     """
-    q = scores.shape[1]
+    q = scores.shape[-1]
     match rule:
         case "soft":
             return scores
         case "top_lcard":
             count = min(max(1, round(cardinality)), q)
-            return torch.zeros_like(scores).scatter_(1, scores.topk(count, dim=1).indices, 1.0)
+            return torch.zeros_like(scores).scatter_(-1, scores.topk(count, dim=-1).indices, 1.0)
         case "1/q":
             return (scores >= 1 / q).to(scores.dtype)
         case _:
@@ -35,30 +33,31 @@ def binarise(scores: Tensor, rule: str, cardinality: float) -> Tensor:
 
 
 def cost_weights(labels: Tensor, predictions: Tensor, cost: str) -> Tensor:
-    """Return the weights w (B, q) of equation (18).
+    """Return the weights w (.., q) of equation (18).
 
     Parameters
     ----------
-    labels : (B, q) in {0, 1}.
-    predictions : (B, q) in {0, 1}, or in [0, 1] for the soft form of F1 and accuracy.
+    labels : (.., q) in {0, 1}.
+    predictions : (.., q) in {0, 1}, or in [0, 1] for the soft form of F1 and accuracy.
     cost : one of `COSTS`; `none` gives ones (no cost weighting).
     """
     y, yh = labels, predictions
-    q = y.shape[1]
+    y, yh = torch.broadcast_tensors(y, yh)
+    q = y.shape[-1]
     if cost == "none":
         return torch.ones_like(y)
     if cost == "hamming":
         return torch.full_like(y, 1 / q)
-    n_true = y.sum(1, keepdim=True)  # a = |y|
+    n_true = y.sum(-1, keepdim=True)  # a = |y|
     if cost == "rank":  # flipping a label changes its own pairs only, whatever the others are
         return 0.5 * torch.where(y > 0, q - n_true, n_true)
-    u = (y * yh).sum(1, keepdim=True) - y * yh  # hits among the other labels
+    u = (y * yh).sum(-1, keepdim=True) - y * yh  # hits among the other labels
     if cost == "f1":
-        v = yh.sum(1, keepdim=True) - yh  # predicted among the other labels
+        v = yh.sum(-1, keepdim=True) - yh  # predicted among the other labels
         without, with_ = _ratio(2 * u, n_true + v), 2 * (u + y) / (n_true + v + 1)
     else:  # accuracy (Jaccard)
         either = y + yh - y * yh
-        union = either.sum(1, keepdim=True) - either
+        union = either.sum(-1, keepdim=True) - either
         without, with_ = _ratio(u, union + y), (u + y) / (union + 1)
     return (without - with_).abs()
 
@@ -69,12 +68,12 @@ def _ratio(numerator: Tensor, denominator: Tensor) -> Tensor:
 
 
 def normalise(weights: Tensor, rule: str, floor: float) -> Tensor:
-    """Floor the weights, then scale them to mean one over the batch (`mean_one`) or leave them.
+    """Floor the weights (.., B, q), then scale them to mean one over each batch (`mean_one`) or leave them.
 
     A batch whose weights are all zero gets ones, as there is nothing to scale.
     """
     weights = weights.clamp_min(floor) if floor > 0 else weights
     if rule == "none":
         return weights
-    mean = weights.mean()
+    mean = weights.mean((-2, -1), keepdim=True)
     return torch.where(mean > 0, weights / mean.clamp_min(1e-12), torch.ones_like(weights))

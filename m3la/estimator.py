@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from benchmark.contracts import Array, Factor, Holdout, MethodSpec, Modalities, Shape, Streams
+from m3la.checks import check_options
 from m3la.factors import FACTORS
 from m3la.loss import LossOptions, m3la_loss
 from m3la.model import M3LANet, ModelOptions
@@ -185,11 +186,7 @@ class M3LA(BaseEstimator):
         return kept
 
     def _check(self, labels: Array, holdout: Holdout | None) -> None:
-        for factor in self.FACTORS:
-            value = getattr(self, factor.name)
-            if isinstance(factor.default, str) and value not in factor.levels:
-                levels = ", ".join(map(repr, factor.levels))
-                raise ValueError(f"{factor.name}={value!r} is not offered; choose one of {levels}")
+        check_options(self.get_params(deep=False), self.FACTORS)
         if self.label_activation == "softmax" and labels.shape[1] == 1:
             raise ValueError(
                 "label_activation='softmax' gives a single label the score 1 always; "

@@ -1,4 +1,4 @@
-"""The gates of a GRU as one differentiable operation; it knows nothing of encoder, decoder or attention.
+"""One step of k GRU cells side by side, forward and backward; it knows of no encoder, decoder or graph.
 
 A GRU step of Cho et al. (2014), in the variant of cuDNN and `torch.nn.GRUCell` (reset after the product)::
 
@@ -7,65 +7,90 @@ A GRU step of Cho et al. (2014), in the variant of cuDNN and `torch.nn.GRUCell` 
     n  = tanh(i_n + r * g_n)
     h' = (1 - z) * n + z * h
 
-Left to autograd this is a dozen small tensors a step; written out it is two calls. With e = dL/dh'::
+With e = dL/dh'::
 
     dn = e (1 - z) (1 - n^2)         dz = e (h - n) z (1 - z)        dr = dn g_n r (1 - r)
     dL/di = [dr, dz, dn]             dL/dg = [dr, dz, dn * r]        dL/dh = e z
+
+Written on tensors without a graph, because a dozen small autograd nodes a step cost more than the arithmetic.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 
-class _GRUGates(torch.autograd.Function):
-    """See the module's docstring for the derivation."""
+@dataclass(frozen=True)
+class Gates:
+    """What a step leaves for its backward pass."""
 
-    @staticmethod
-    def forward(ctx: Any, inputs: Tensor, recurrent: Tensor, hidden: Tensor) -> Tensor:
-        h = hidden.shape[-1]
-        gates = torch.sigmoid_(inputs[..., : 2 * h] + recurrent[..., : 2 * h])  # (.., 2h)
-        reset, update = gates[..., :h], gates[..., h:]
-        recurrent_n = recurrent[..., 2 * h :]
-        candidate = torch.addcmul(inputs[..., 2 * h :], reset, recurrent_n).tanh_()
-        ctx.save_for_backward(gates, candidate, recurrent, hidden)
-        return torch.lerp(candidate, hidden, update)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        gates, candidate, recurrent, hidden = ctx.saved_tensors
-        h = hidden.shape[-1]
-        reset, update = gates[..., :h], gates[..., h:]
-        grad_inputs = torch.empty_like(recurrent)
-        grad_hidden = grad * update
-        grad_n = grad_inputs[..., 2 * h :]
-        torch.mul(grad - grad_hidden, 1 - candidate.square(), out=grad_n)
-        grad_inputs[..., :h] = grad_n * recurrent[..., 2 * h :]
-        grad_inputs[..., h : 2 * h] = grad * (hidden - candidate)
-        grad_inputs[..., : 2 * h] *= gates - gates.square()
-        grad_recurrent = grad_inputs.clone()
-        grad_recurrent[..., 2 * h :] *= reset
-        return grad_inputs, grad_recurrent, grad_hidden
+    reset_update: Tensor  # (k, B, 2h)  r | z
+    candidate: Tensor  # (k, B, h)    n
+    recurrent_n: Tensor  # (k, B, h)    g_n
+    hidden: Tensor  # (k, B, h)    h, or zeros that broadcast to it
 
 
-def gru_gates(inputs: Tensor, recurrent: Tensor, hidden: Tensor) -> Tensor:
-    """Return the next hidden state from both affine maps of a GRU step.
+def gru_forward(inputs: Sequence[Tensor], recurrent: Tensor, hidden: Tensor, out: Tensor) -> Gates:
+    """Write the next hidden states to `out` and return what the backward pass needs.
 
     Parameters
     ----------
-    inputs : Tensor of shape (.., 3h)
-        `x W + b_i`, columns reset | update | candidate.
-    recurrent : Tensor of shape (.., 3h)
-        `h U + b_h`, same columns.
-    hidden : Tensor of shape (.., h)
-
-    Returns
-    -------
-    Tensor of shape (.., h)
+    inputs : k tensors (B, 3h)
+        i of each cell, columns reset | update | candidate.
+    recurrent : (k, B, 3h)
+        g of each cell, same columns.
+    hidden : (k, B, h), or what broadcasts to it
+    out : (k, B, h)
     """
-    return _GRUGates.apply(inputs, recurrent, hidden)
+    h = out.shape[-1]
+    gates = out.new_empty(*out.shape[:2], 2 * h)
+    candidate = torch.empty_like(out)
+    for i, g, rz in zip(inputs, recurrent, gates, strict=True):
+        torch.add(i[:, : 2 * h], g[:, : 2 * h], out=rz)
+    gates.sigmoid_()
+    for i, g, rz, n in zip(inputs, recurrent, gates, candidate, strict=True):
+        torch.addcmul(i[:, 2 * h :], rz[:, :h], g[:, 2 * h :], out=n)
+    tanh_(candidate)
+    torch.lerp(candidate, hidden, gates[..., h:], out=out)
+    return Gates(gates, candidate, recurrent[..., 2 * h :], hidden)
+
+
+def gru_backward(grad: Tensor, gates: Gates, grad_inputs: Sequence[Tensor], grad_recurrent: Tensor) -> Tensor:
+    """Return dL/dh (k, B, h) without its part through g, and write dL/di and dL/dg.
+
+    Parameters
+    ----------
+    grad : (k, B, h)
+        e = dL/dh'.
+    gates
+        Of the same step's `gru_forward`.
+    grad_inputs : k tensors (B, 3h)
+        Overwritten with dL/di.
+    grad_recurrent : (k, B, 3h)
+        Overwritten with dL/dg.
+    """
+    h = grad.shape[-1]
+    rz, n = gates.reset_update, gates.candidate
+    slope = torch.addcmul(rz, rz, rz, value=-1)  # s (1 - s) of both gates
+    grad_hidden = grad * rz[..., h:]
+    through_n = grad - grad_hidden  # e (1 - z)
+    grad_n = torch.addcmul(through_n, through_n, n.square(), value=-1)
+    torch.mul(grad_n * gates.recurrent_n, slope[..., :h], out=grad_recurrent[..., :h])
+    torch.mul(grad * (gates.hidden - n), slope[..., h:], out=grad_recurrent[..., h : 2 * h])
+    torch.mul(grad_n, rz[..., :h], out=grad_recurrent[..., 2 * h :])
+    for di, dg, dn in zip(grad_inputs, grad_recurrent, grad_n, strict=True):
+        di[:, : 2 * h] = dg[:, : 2 * h]
+        di[:, 2 * h :] = dn
+    return grad_hidden
+
+
+def tanh_(x: Tensor) -> Tensor:
+    """Replace x by tanh(x) = 2 sigmoid(2x) - 1, which torch computes about four times faster on a CPU.
+
+    The absolute error stays below two units of rounding at one; there is no relative accuracy at tiny x.
+    """
+    return x.mul_(2).sigmoid_().mul_(2).sub_(1)

@@ -44,33 +44,30 @@ def m3la_loss(
     options : see `LossOptions`.
     earlier_scores : (B, m, q) scores that (18) judges in place of this pass's own: stale on purpose.
     """
-    m = len(steps.log_scores)
-    losses = []  # m x (B,)
-    for t in range(m):
-        bce = -(labels * steps.log_scores[t] + (1 - labels) * steps.log_complements[t])  # (19)
-        if t > 0:
-            previous = (
-                steps.log_scores[t - 1].detach().exp() if earlier_scores is None else earlier_scores[:, t - 1]
-            )
-            bce = bce * _weights(labels, previous, cardinality, options)
-        losses.append(bce.sum(1) if options.reduction == "sum" else bce.mean(1) / m)
+    bce = -(labels * steps.log_scores + (1 - labels) * steps.log_complements)  # (m, B, q)  (19)
+    m = len(bce)
+    if m > 1:
+        previous = steps.log_scores[:-1].detach().exp()
+        if earlier_scores is not None:
+            previous = earlier_scores[:, :-1].transpose(0, 1)
+        weights = torch.ones_like(bce)  # w_1 = 1
+        weights[1:] = _weights(labels, previous, cardinality, options)
+        bce = bce * weights
+    losses = bce.sum(2) if options.reduction == "sum" else bce.mean(2) / m  # (m, B)
     used = losses if options.steps == "all" else losses[-1:]
-    total = torch.stack(used).sum(0).mean()
+    total = used.sum(0).mean()
     return total + _score_function(steps, losses) if options.reinforce else total
 
 
 @torch.no_grad()
 def _weights(labels: Tensor, previous: Tensor, cardinality: float, options: LossOptions) -> Tensor:
-    """Equation (18) at a step t > 1; constants in the loss, as in RethinkNet."""
+    """Equation (18) at steps t > 1, (m - 1, B, q); constants in the loss, as in RethinkNet."""
     predictions = binarise(previous, options.cost_prediction, cardinality)
     weights = cost_weights(labels, predictions, options.cost)
     return normalise(weights, options.weight_normalisation, options.weight_floor)
 
 
-def _score_function(steps: Steps, losses: list[Tensor]) -> Tensor:
-    """REINFORCE: each choice is judged by the loss of the step that reads it, against the batch mean."""
-    surrogate = [
-        ((loss - loss.mean()).detach() * log_pi).mean()
-        for loss, log_pi in zip(losses, steps.order_log_probability, strict=True)
-    ]
-    return torch.stack(surrogate).sum()
+def _score_function(steps: Steps, losses: Tensor) -> Tensor:
+    """REINFORCE: each choice is judged by the loss (m, B) of the step that reads it, minus its batch mean."""
+    advantage = (losses - losses.mean(1, keepdim=True)).detach()
+    return (advantage * steps.order_log_probability).mean(1).sum()

@@ -10,14 +10,13 @@ import copy
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 OPTIMISERS = ("sgd", "sgd_momentum", "adam", "rmsprop", "adadelta")
-SCHEDULES = ("per_epoch", "per_step", "none")
-DECAYS = ("coupled", "coupled_no_bias", "decoupled")
 
 
 class DivergenceError(FloatingPointError):
@@ -142,7 +141,8 @@ def make_optimiser(
     module: nn.Module, settings: TrainingSettings, device: torch.device
 ) -> torch.optim.Optimizer:
     """Build the optimiser with its weight decay: coupled (an L2 term), without biases, or decoupled."""
-    rate, decay, more = settings.learning_rate, settings.weight_decay, dict(settings.optimiser_options)
+    rate, decay = settings.learning_rate, settings.weight_decay
+    more: dict[str, Any] = dict(settings.optimiser_options)
     parameters = list(module.parameters())
     groups = [{"params": parameters, "weight_decay": decay}]
     if settings.decay_form == "coupled_no_bias":

@@ -154,3 +154,24 @@ def test_rows_of_the_tables_are_options_of_the_same_estimator() -> None:
     settings = {"hidden": 256, "batch_size": 64, "epochs": 300, "learning_rate": 0.01, "decay_rate": 0.99}
     assert settings.items() <= printed.items()
     assert clone(M3LA(**SMALL)).get_params() == M3LA(**SMALL).get_params()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("dropout", 1.0),
+        ("dropout", -0.1),
+        ("clip_norm", 0),
+        ("epochs", -1),
+        ("hidden", 0),
+        ("batch_size", 0),
+        ("learning_rate", 0),
+        ("learning_rate", float("nan")),
+        ("decay_rate", 1.5),
+        ("l2", -1e-4),
+    ],
+)
+def test_a_number_out_of_range_is_refused_by_name(name, value):
+    x, y = [np.zeros((4, 2), np.float32)], np.eye(4, 2, dtype=np.uint8)
+    with pytest.raises(ValueError, match=f"{name}=.* out of range; give"):
+        M3LA(**{name: value}).fit(x, y)

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 import torch
 from torch import Tensor
 from transcription import Transcription, copy_weights, literal_loss, paired_gradients
 
-from m3la.choice import ModalityChoice
-from m3la.gru import gru_gates
 from m3la.loss import LossOptions, m3la_loss
 from m3la.model import M3LANet, ModelOptions, label_log_scores
 
@@ -69,34 +66,6 @@ def test_two_hundred_steps_stay_with_the_transcription_in_double_precision() -> 
             loss().backward()
             optimiser.step()
     torch.testing.assert_close(net(x).scores(), torch.stack(plain(x)[0], 1), atol=1e-9, rtol=0)
-
-
-def test_gru_gates_match_finite_differences() -> None:
-    shapes = ((2, 3, 12), (2, 3, 12), (2, 3, 4))
-    generator = torch.Generator().manual_seed(0)
-    inputs = [torch.randn(s, generator=generator, dtype=torch.float64, requires_grad=True) for s in shapes]
-    assert torch.autograd.gradcheck(gru_gates, inputs)
-
-
-def test_modality_head_gets_the_straight_through_gradient_on_two_modalities() -> None:
-    """dL/du_j = sum_k <dL/dx_t, x~^k W> pi_k (delta_kj - pi_j), computed by hand at the first step."""
-    torch.manual_seed(2)
-    choice = ModalityChoice(2)
-    u = torch.tensor([[0.3, -0.4], [1.0, 1.5]], dtype=torch.float64, requires_grad=True)
-    blocks = torch.randn(2, 2, 3, dtype=torch.float64)
-    upstream = torch.randn(2, 3, dtype=torch.float64)
-    picked = choice(0, u, torch.ones(2, 2, dtype=torch.bool), None)
-    x_t = torch.bmm(picked.weights.unsqueeze(1), blocks).squeeze(1)
-    (x_t * upstream).sum().backward()
-    assert u.grad is not None
-    for i in range(2):
-        e = np.exp(u[i].detach().numpy())
-        pi = e / e.sum()
-        credit = np.array([float(upstream[i] @ blocks[i, k]) for k in range(2)])
-        by_hand = [sum(credit[k] * pi[k] * ((k == j) - pi[j]) for k in range(2)) for j in range(2)]
-        np.testing.assert_allclose(u.grad[i].numpy(), by_hand, atol=1e-6)
-    assert np.abs(u.grad.numpy()).min() > 1e-3
-    torch.testing.assert_close(x_t, blocks[torch.arange(2), picked.index])
 
 
 @pytest.mark.parametrize(

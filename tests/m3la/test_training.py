@@ -102,3 +102,10 @@ def test_an_optimiser_that_is_not_offered_is_named() -> None:
     settings = TrainingSettings(epochs=1, optimiser="lion")
     with pytest.raises(ValueError, match=r"'lion'.*adadelta"):
         make_optimiser(line(), settings, torch.device("cpu"))
+
+
+def test_adadelta_takes_its_own_options() -> None:
+    module = torch.nn.Linear(2, 1)
+    settings = TrainingSettings(epochs=1, optimiser="adadelta", optimiser_options={"rho": 0.95, "eps": 1e-8})
+    optimiser = make_optimiser(module, settings, torch.device("cpu"))
+    assert (optimiser.defaults["rho"], optimiser.defaults["eps"]) == (0.95, 1e-8)

@@ -109,7 +109,7 @@ def shared_weights(net: M3LANet, plain: Transcription) -> list[tuple[Tensor, Ten
         (cell.weight_ih[:, :D], W_in[6 * h :]),
         (cell.weight_ih[:, D:], net.W_att.T),
         (cell.weight_hh, net.U_dec.T),
-        (cell.bias_ih, net.b_in[6 * h :]),
+        (cell.bias_ih, net.b_x),
         (cell.bias_hh, net.b_dec),
         (plain.init.weight, net.W_init.T),
         (plain.init.bias, net.b_init),
