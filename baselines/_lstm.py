@@ -231,7 +231,7 @@ class _Take(torch.autograd.Function):
     def forward(ctx: Any, token: Tensor, shared: _Shared, index: Tensor, target: Tensor) -> Tensor:
         ctx.shared = shared
         ctx.save_for_backward(target, token)
-        return shared.values.index_select(0, index.flatten()).view(*index.shape, -1)
+        return shared.values.index_select(0, index.flatten()).view(*index.shape, shared.values.shape[1])
 
     @staticmethod
     @once_differentiable

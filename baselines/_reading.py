@@ -45,6 +45,7 @@ class SequentialClassifier(BaseEstimator):
     learning_rate: float
     rho: float
     eps: float
+    n_neighbors: int
     costs: tuple[float, ...] | None
     modality_cost: float
     selection: str
@@ -151,6 +152,8 @@ class SequentialClassifier(BaseEstimator):
                 raise ValueError(
                     f"{name}={value!r} would stop before anything is read; give a number above 0"
                 )
+        if self.n_neighbors < 1:
+            raise ValueError(f"n_neighbors={self.n_neighbors!r}; give 1 or more")
 
     def _costs(self, m: int) -> tuple[float, ...]:
         costs = (self.modality_cost,) * m if self.costs is None else tuple(float(c) for c in self.costs)

@@ -70,7 +70,9 @@ def test_a_first_step_equals_one_from_a_state_of_zeros() -> None:
     peepholes, zeros = torch.randn(2, 1, 12, generator=drawn), torch.zeros(2, 3, 4)
     given = inputs.clone()
     for ours, theirs in zip(
-        lstm_step(inputs, None, None, U, peepholes), lstm_step(inputs, zeros, zeros, U, peepholes), strict=True
+        lstm_step(inputs, None, None, U, peepholes),
+        lstm_step(inputs, zeros, zeros, U, peepholes),
+        strict=True,
     ):
         torch.testing.assert_close(ours, theirs)
     assert torch.equal(inputs, given), "the inputs were written to"
