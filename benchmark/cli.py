@@ -6,6 +6,7 @@ Heavy imports wait until a command runs, so that `--help` answers at once.
 from __future__ import annotations
 
 import argparse
+import importlib
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -51,9 +52,11 @@ def build_parser() -> argparse.ArgumentParser:
         if name == "audit":
             audit_command.add_arguments(sub)
             continue
-        _add_selection(sub)
+        _add_selection(sub, one_cell=name == "explain")
         if name == "run":
             _add_running(sub)
+        if name in _JUDGING:
+            _add_judging(sub)
     return parser
 
 
@@ -63,17 +66,27 @@ _COMMANDS = {
     "tables": "write the tables again from the records",
     "reference": "write the current records' numbers to results/reference/<profile>/<data set>/",
     "factors": "list the choices that the papers leave open, with levels, default and source",
+    "compare": "say of each printed cell and each claim of the paper whether it was reproduced",
+    "significance": "compare the methods with each other: ranks over data sets, or paired tests on each",
+    "explain": "trace one number back to its records, settings, data and the paper's own number",
     "audit": "check a results table, by default the paper's, for numbers that cannot be true together",
 }
 
 
+_JUDGING = ("compare", "significance", "explain")
+"""Commands in modules of their own below `benchmark.commands`, imported when called."""
 _NAMES_HELP = "names and globs, comma-separated, any case; default: all"
 
 
-def _add_selection(parser: argparse.ArgumentParser) -> None:
+def _add_selection(parser: argparse.ArgumentParser, *, one_cell: bool = False) -> None:
     choice = parser.add_argument_group("what")
-    choice.add_argument("--datasets", metavar="NAMES", help=_NAMES_HELP)
-    choice.add_argument("--methods", metavar="NAMES", help=_NAMES_HELP)
+    if one_cell:
+        choice.add_argument("methods", metavar="METHOD", help="id of a method, any case")
+        choice.add_argument("datasets", metavar="DATASET", help="id of a data set, any case")
+        choice.add_argument("metric", metavar="METRIC", help="id of a metric, any case, such as macro_auc")
+    else:
+        choice.add_argument("--datasets", metavar="NAMES", help=_NAMES_HELP)
+        choice.add_argument("--methods", metavar="NAMES", help=_NAMES_HELP)
     choice.add_argument("--seeds", help="10 means 0 to 9; 0-4 a range; 3,5 a list; default: the profile's")
     choice.add_argument("--profile", default="paper", help="paper (as printed; the default), quick or tiny")
     where = parser.add_argument_group("where")
@@ -92,6 +105,16 @@ def _add_running(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--backend", default="loky", help="loky, or dask (needs the extra); default: loky")
     how.add_argument("--retry-failed", action="store_true", help="run jobs again that have failed twice")
     how.add_argument("--dry-run", action="store_true", help="print the plan and stop")
+
+
+def _add_judging(parser: argparse.ArgumentParser) -> None:
+    how = parser.add_argument_group("how")
+    how.add_argument(
+        "--reference",
+        action="store_true",
+        help="judge results/reference/<profile>/<data set>/ instead of current records",
+    )
+    how.add_argument("--json", action="store_true", help="print for programs")
 
 
 def main(argv: Sequence[str] | None = None, registry: Registry | None = None) -> int:
@@ -316,6 +339,12 @@ def _audit(args: argparse.Namespace, registry: Registry | None) -> int:
     return audit_command.run(args, _registry(registry))
 
 
+def _judge(args: argparse.Namespace, registry: Registry | None) -> int:
+    module = importlib.import_module(f"benchmark.commands.{args.command}")
+    found = _registry(registry)
+    return int(module.run(args, found, _config(args, found)))
+
+
 _HANDLERS: dict[str, Command] = {
     "run": _run,
     "status": _status,
@@ -323,4 +352,5 @@ _HANDLERS: dict[str, Command] = {
     "reference": _reference,
     "factors": _factors,
     "audit": _audit,
+    **dict.fromkeys(_JUDGING, _judge),
 }

@@ -8,7 +8,7 @@ from math import nan
 
 import pandas as pd
 
-from benchmark.analyse.judged import Judged, comparable, provenance_of
+from benchmark.analyse.judged import Judged, comparable, provenance_of, shown
 from benchmark.analyse.printed import PAPER_SEEDS
 from benchmark.analyse.statistics import (
     ALPHA,
@@ -109,7 +109,8 @@ def _compare(
     blank = Verdict(dataset, method, metric, provenance=provenance_of(judged, dataset), margin=margin)
     values, reason = comparable(judged, dataset, method, metric)
     if reason:
-        return replace(blank, reason=reason), None
+        mean, std, n = shown(judged, dataset, method, metric)
+        return replace(blank, reason=reason, ours_mean=mean, ours_std=std, n_seeds=n), None
     ours = Summary(float(values.mean()), float(values.std(ddof=1)), len(values))
     comparison = welch(ours, paper)
     low, high = comparison.interval(1 - 2 * ALPHA)

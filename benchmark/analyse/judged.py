@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from math import isnan
+from math import isnan, nan
 
 import pandas as pd
 
@@ -107,6 +107,20 @@ def comparable(judged: Judged, dataset: str, method: str, metric: str) -> tuple[
     if reason := why_not(rows, judged.seeds):
         return nothing, f"{reason}; {left_out}" if left_out else reason
     return rows.set_index("seed")["value"].sort_index(), ""
+
+
+def shown(judged: Judged, dataset: str, method: str, metric: str) -> tuple[float, float, int]:
+    """Return mean, deviation and number of the finished seeds of a cell that is not comparable.
+
+    They are for display alone; nan where seeds mix versions or data, or the metric is undefined for one.
+    """
+    frame = judged.as_printed
+    rows = frame[(frame["dataset"] == dataset) & (frame["method"] == method) & (frame["metric"] == metric)]
+    done = rows[rows["status"] == "done"]
+    mixed = any(done[column].nunique() > 1 for column in ("config_hash", "data_hash", "provenance"))
+    if done.empty or mixed or done["value"].isna().any() or done["seed"].duplicated().any():
+        return nan, nan, 0
+    return float(done["value"].mean()), float(done["value"].std(ddof=1)), len(done)
 
 
 def provenance_of(judged: Judged, dataset: str) -> str:

@@ -69,9 +69,8 @@ def read_records(config: RunConfig, registry: Registry) -> Records:
     return Records(plan, store, bundle, messages)
 
 
-def source_of_records(config: RunConfig, registry: Registry) -> Source:
+def source_of_records(records: Records, config: RunConfig, registry: Registry) -> Source:
     """Put the current records before the judge; verdicts go to the tables folder."""
-    records = read_records(config, registry)
     bundle = records.bundle
     judged = Judged(
         as_printed=bundle.as_printed,

@@ -1,0 +1,142 @@
+"""`compare`: a verdict for each printed cell and each claim, printed, written and told by the exit code."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tomllib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from benchmark.analyse.claims import check_claims, parse_claims
+from benchmark.analyse.compare import Totals, judge, totals
+from benchmark.analyse.margins import read_margins
+from benchmark.analyse.printed import read_cells
+from benchmark.cli import CANNOT, FINDING, OK, ROOT
+from benchmark.commands.sources import Source, read_records, source_of_records, sources_of_references
+from benchmark.config import ConfigError, RunConfig
+from benchmark.present.verdicts import claims_text, verdicts_text
+from benchmark.registry import Registry
+
+PAPER = ROOT / "results" / "paper"
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What was found of one source."""
+
+    source: Source
+    verdicts: pd.DataFrame
+    totals: Totals
+    claims: pd.DataFrame
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """What was there to be judged and could not be."""
+        cells = self.verdicts[~self.verdicts["repeats"]]
+        broken = cells[cells["reason"].str.startswith("cannot judge")]
+        counts = broken[["dataset", "method", "reason"]].value_counts(sort=False).reset_index(name="n")
+        lines = (
+            f"{d}/{m}: {reason} ({n} printed cells)" for d, m, reason, n in counts.itertuples(index=False)
+        )
+        return (*self.source.judged.messages, *lines)
+
+    @property
+    def exit_code(self) -> int:
+        """0: all that was run was judged; 1: some could not be; 2: nothing could."""
+        if not self.totals.tested:
+            return CANNOT
+        return FINDING if self.problems else OK
+
+
+def run(args: argparse.Namespace, registry: Registry, config: RunConfig) -> int:
+    """Judge current records, or each committed reference of the profile."""
+    if args.reference:
+        sources = sources_of_references(config, registry)
+    else:
+        sources = [source_of_records(read_records(config, registry), config, registry)]
+    judgements = [judge_source(source) for source in sources]
+    for judgement in judgements:
+        write(judgement)
+    if args.json:
+        print(json.dumps([as_json(judgement) for judgement in judgements], indent=1))
+    for judgement in judgements:
+        if not args.json:
+            print(verdicts_text(judgement.verdicts, judgement.totals, judgement.source.judged.source))
+            print(claims_text(judgement.claims, judgement.source.judged.source))
+            print(f"wrote verdicts and claims to {judgement.source.folder}")
+        for problem in judgement.problems:
+            print(problem, file=sys.stderr)
+        if judgement.exit_code == CANNOT:
+            print(
+                f"cannot judge {judgement.source.judged.source}: no printed cell is comparable",
+                file=sys.stderr,
+            )
+    codes = {judgement.exit_code for judgement in judgements}
+    # Nothing judged at all is worse than something left out.
+    return CANNOT if codes == {CANNOT} else max(codes - {CANNOT}) if CANNOT not in codes else FINDING
+
+
+def judge_source(source: Source, paper: Path = PAPER) -> Judgement:
+    """Read the printed tables, the margins and the claims, and judge one source."""
+    printed = read_cells(paper)
+    about = printed[printed["dataset"].isin(source.datasets)]
+    verdicts = judge(about, read_margins(paper / "margins.csv"), source.judged)
+    claims = check_claims(parse_claims(read_claims(paper / "claims.toml")), printed, source.judged)
+    return Judgement(source, verdicts, totals(verdicts), claims)
+
+
+def read_claims(path: Path) -> list[Mapping[str, Any]]:
+    """Read the tables of a claims file.
+
+    Raises
+    ------
+    ConfigError
+        If it is not TOML, or holds no `[[claim]]`.
+    """
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path} is not valid TOML: {error}") from error
+    if not isinstance(content.get("claim"), list):
+        raise ConfigError(f"{path} holds no [[claim]]")
+    return list(content["claim"])
+
+
+def write(judgement: Judgement) -> None:
+    """Write `verdicts` and `claims` as Markdown and CSV."""
+    folder, name = judgement.source.folder, judgement.source.judged.source
+    folder.mkdir(parents=True, exist_ok=True)
+    texts = {
+        "verdicts.md": verdicts_text(judgement.verdicts, judgement.totals, name),
+        "claims.md": claims_text(judgement.claims, name),
+        # Six significant digits: the last bits of a p-value differ between machines.
+        "verdicts.csv": judgement.verdicts.to_csv(index=False, lineterminator="\n", float_format="%.6g"),
+        "claims.csv": judgement.claims.to_csv(index=False, lineterminator="\n"),
+    }
+    for file, text in texts.items():
+        (folder / file).write_text(text, encoding="utf-8", newline="\n")
+
+
+def as_json(judgement: Judgement) -> dict[str, Any]:
+    """Return what programs read; a number that does not exist is null."""
+    sums = asdict(judgement.totals)
+    return {
+        "source": judgement.source.judged.source,
+        "folder": str(judgement.source.folder),
+        "exit_code": judgement.exit_code,
+        "problems": list(judgement.problems),
+        "totals": {key: None if value != value else value for key, value in sums.items()},
+        "verdicts": records(judgement.verdicts),
+        "claims": records(judgement.claims),
+    }
+
+
+def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return rows as JSON's own types, nan as null."""
+    return list(json.loads(frame.to_json(orient="records", double_precision=15)))

@@ -1,0 +1,143 @@
+"""Comparisons of methods as text and as critical-difference diagrams; it decides nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from benchmark.analyse.significance import RankTest
+from benchmark.analyse.statistics import ALPHA
+from benchmark.present import markdown, names
+from benchmark.present.model import Block, Cell, Row, Table
+from benchmark.present.verdicts import p_text
+
+HARD_SENTENCE = (
+    "Scored from 0/1 predictions, which costs AUC, ranking loss and coverage (name other rows with --methods "
+    "to enter those)"
+)
+
+
+def significance_text(
+    source: str,
+    methods: Sequence[str],
+    left_out: Sequence[str],
+    hard: Sequence[str],
+    found: Sequence[RankTest] | tuple[pd.DataFrame, str],
+) -> str:
+    """Return the Markdown of what was found.
+
+    Parameters
+    ----------
+    source : str
+        What was judged, in words.
+    methods, left_out, hard : sequence of str
+        Rows that enter, further rows of the same methods, and those scored from 0/1 predictions.
+    found : sequence of RankTest, or (DataFrame, str)
+        Rank tests, or paired tests and why there are no ranks.
+    """
+    entering = ", ".join(map(names.method_title, methods))
+    ranks = [test for test in found if isinstance(test, RankTest)]
+    lines = [
+        f"# The methods against each other, from {source}",
+        f"One row per method enters: {entering}."
+        + (f" Left out as further rows of one of them: {', '.join(left_out)}." if left_out else "")
+        + (f" {HARD_SENTENCE}: {', '.join(hard)}." if hard else "")
+        + " Look-alike data never enter.",
+        *(part for part in found if isinstance(part, str)),
+    ]
+    lines += [_ranks(ranks), *map(_pairwise, ranks)] if ranks else []
+    for part in found:
+        if isinstance(part, pd.DataFrame):
+            lines += [_pairs(group, str(dataset)) for dataset, group in part.groupby("dataset", sort=False)]
+    return "\n\n".join(line.rstrip() for line in lines) + "\n"
+
+
+def _ranks(tests: Sequence[RankTest]) -> str:
+    methods = list(tests[0].ranks.index)
+    rows = tuple(
+        Row(
+            names.METRIC_TITLES[test.metric],
+            (
+                *(Cell(f"{test.ranks[method]:.2f}") for method in methods),
+                Cell(f"{test.chi_square:.2f}"),
+                Cell(p_text(test.p_value)),
+                Cell(f"{test.critical_difference:.2f}"),
+            ),
+        )
+        for test in tests
+    )
+    columns = (*map(names.method_title, methods), "chi²", "p", "CD")
+    caption = (
+        f"Average ranks: 1 is best, over {tests[0].n_datasets} data sets; Friedman's test, corrected for "
+        f"ties; Nemenyi's critical difference at {ALPHA}."
+    )
+    return markdown.render(Table("R", caption, (Block("metric", (), columns, rows),)))
+
+
+def _pairwise(test: RankTest) -> str:
+    methods = list(test.pairwise.columns)
+    rows = tuple(
+        Row(
+            names.method_title(first),
+            tuple(Cell("" if first == other else p_text(test.pairwise[other][first])) for other in methods),
+        )
+        for first in methods
+    )
+    title = names.METRIC_TITLES[test.metric]
+    caption = f"{title}: p-values of Wilcoxon's signed-rank tests after Holm's correction."
+    return markdown.render(
+        Table("W", caption, (Block("methods", (), tuple(map(names.method_title, methods)), rows),))
+    )
+
+
+def _pairs(pairs: pd.DataFrame, dataset: str) -> str:
+    rows = []
+    for test in pairs.to_dict("records"):
+        significant = test["p_holm"] <= ALPHA
+        title = f"{names.METRIC_TITLES[test['metric']]}: {names.method_title(test['first'])} − "
+        texts = (
+            f"{test['difference']:+.4f}",
+            f"{test['low']:+.4f} to {test['high']:+.4f}",
+            p_text(test["p_value"]),
+            p_text(test["p_holm"]),
+            str(test["n"]),
+        )
+        cells = (Cell(texts[0], bold=significant), *map(Cell, texts[1:]))
+        rows.append(Row(title + names.method_title(test["second"]), cells))
+    caption = (
+        f"{names.dataset_title(dataset)}: differences of means over the shared splits, the corrected "
+        "resampled t-test of Nadeau and Bengio (n_test / n_train = 1/9); Holm's correction over the pairs of "
+        f"one metric; bold: significant at {ALPHA}."
+    )
+    columns = ("difference", "95 % interval", "p", "p Holm", "seeds")
+    return markdown.render(Table("P", caption, (Block("pair", (), columns, tuple(rows)),)))
+
+
+def diagram(test: RankTest, path: Path) -> None:
+    """Draw the critical-difference diagram of one metric; bars join methods that no test tells apart.
+
+    Raises
+    ------
+    ValueError
+        If the libraries that draw it are not installed.
+    """
+    try:
+        import matplotlib
+
+        matplotlib.use("Agg")
+        import matplotlib.pyplot as plt
+        import scikit_posthocs
+    except ImportError as error:
+        raise ValueError(
+            f'a critical-difference diagram needs the extra: pip install -e ".[figures]" ({error})'
+        ) from error
+    figure, axes = plt.subplots(figsize=(8, 0.4 * len(test.ranks) + 1.2))
+    ranks = test.ranks.rename(names.method_title)
+    pairwise = test.pairwise.rename(index=names.method_title, columns=names.method_title)
+    scikit_posthocs.critical_difference_diagram(ranks, pairwise, alpha=ALPHA, ax=axes)
+    axes.set_title(f"{names.METRIC_TITLES[test.metric]}, {test.n_datasets} data sets")
+    with matplotlib.rc_context({"svg.hashsalt": test.metric}):
+        figure.savefig(path, bbox_inches="tight", metadata={"Date": None})
+    plt.close(figure)
