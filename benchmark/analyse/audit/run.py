@@ -38,10 +38,10 @@ class Report:
     """How digits look cut, and what could not be judged."""
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain lists and dictionaries."""
+        """Return plain lists and dictionaries; what is undefined is None."""
         return {
             "findings": [_plain(finding) for finding in self.findings],
-            "implied": self.implied.to_dict("records"),
+            "implied": self.implied.astype(object).where(self.implied.notna(), None).to_dict("records"),
             "notes": list(self.notes),
         }
 
