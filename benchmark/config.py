@@ -72,6 +72,8 @@ class RunConfig:
     device: str = "auto"
     backend: str = "loky"
     retry_failed: bool = False
+    refit: int = 0
+    """0 for the jobs themselves; k runs their k-th refit (see `benchmark.execute.refits`)."""
 
     def __post_init__(self) -> None:
         if self.jobs < 1:

@@ -38,6 +38,8 @@ class JobRequest:
     max_train_rows: int | None
     max_test_rows: int | None
     store_root: Path
+    refit: int = 0
+    """0 for the job itself; k for its k-th refit: the same rows, another seed of the method."""
 
 
 @dataclass(frozen=True)
@@ -163,7 +165,7 @@ def _run(request: JobRequest, device: str) -> tuple[Record, Mapping[str, Array]]
     from benchmark.execute.trial import build_estimator, run_trial
 
     blank, spec = request.blank, request.method
-    streams = Streams(blank.dataset, blank.seed)
+    streams = Streams(blank.dataset, method_seed(blank.seed, request.refit))
     make_deterministic(streams)
     keep_freed_memory()
     clock = time.perf_counter()
@@ -195,6 +197,15 @@ def _run(request: JobRequest, device: str) -> tuple[Record, Mapping[str, Array]]
         environment={**describe_environment(), "device": device},
     )
     return record, arrays
+
+
+def method_seed(seed: int, refit: int) -> int:
+    """Return the seed of the method's own randomness: the job's, or in a refit one that is no job's.
+
+    `run_trial` takes the job's seed for split and hold-out, so a refit sees the same rows; only what the
+    method itself draws (initialisation, shuffling, dropout, choices) is drawn anew.
+    """
+    return seed + refit * 2**32
 
 
 def peak_mib() -> float:

@@ -280,6 +280,7 @@ def make_ticket(planned: PlannedJob, config: RunConfig, store: RecordStore) -> T
         max_train_rows=cell.limits.max_train_rows,
         max_test_rows=cell.limits.max_test_rows,
         store_root=store.root,
+        refit=config.refit,
     )
     uses_device = "device" in spec.estimator(**cell.options).get_params(deep=False)
     return ticket_for(request, cell.limits.time_limit_seconds, uses_device)
