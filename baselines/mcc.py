@@ -96,6 +96,11 @@ class MCC(SequentialClassifier):
         self.random_state = random_state
         self.device = device
 
+    def _check(self) -> None:
+        super()._check()
+        if not 0 <= self.label_cost < np.inf:
+            raise ValueError(f"label_cost={self.label_cost!r}; give a number from 0 up")
+
     def _objective(
         self, inputs: Sequence[Tensor], labels: Array, streams: Streams
     ) -> Callable[[Tensor], Tensor]:
@@ -190,9 +195,10 @@ def chain_margins(modalities: Sequence[Array], chained: Array, k: int) -> Array:
     The last modality holds the labels before each one; the first label has none, and margin 0 there.
     """
     margins = [class_margins(x, chained, k) for x in modalities]
+    signed = np.where(chained, 1.0, -1.0)
     earlier = np.zeros(chained.shape, dtype=np.float32)
     for j in range(1, chained.shape[1]):
-        earlier[:, j] = class_margins(2 * chained[:, :j] - 1, chained[:, [j]], k, n_listed=2 * k + 2)[:, 0]
+        earlier[:, j] = class_margins(signed[:, :j], chained[:, [j]], k, n_listed=2 * k + 2)[:, 0]
     return np.stack([*margins, earlier])
 
 

@@ -75,7 +75,7 @@ def read_one(
         sure = options.confidence is not None and float(torch.maximum(p, 1 - p).mean()) > options.confidence
         if sure or not left or (options.budget is not None and spent >= options.budget):
             break
-        choice = max(left, key=lambda k: float(preference[k]))
+        choice = max(left, key=lambda k: float(preference[k].detach()))
     return steps
 
 
@@ -139,7 +139,7 @@ def plain_dmp_loss(
 
 
 def plain_mcc_loss(
-    reader: SequentialReader, modalities: list[Tensor], y: Tensor, worth: Tensor, regularisation: float
+    reader: SequentialReader, modalities: list[Tensor], y: Tensor, worth: Tensor | None, regularisation: float
 ) -> Tensor:
     """MCC's loss of all rows (n, q) in the chain's order, network by network, instance by instance."""
     n, q = y.shape
@@ -150,7 +150,7 @@ def plain_mcc_loss(
         for i in range(n):
             for t, step in enumerate(read_one(reader, j, [x[i] for x in modalities], 2 * y[i] - 1)):
                 loss = bernoulli(step.z[0], y[i, j])
-                if len(step.left) > 1:
+                if worth is not None and len(step.left) > 1:
                     best = max(step.left, key=lambda k: float(worth[j, i, k]))
                     gaps = [1 - step.preference[best] + step.preference[k] for k in step.left if k != best]
                     loss = loss + sum(gap.clamp(min=0) for gap in gaps) / offered
