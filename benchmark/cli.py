@@ -53,6 +53,8 @@ def build_parser() -> argparse.ArgumentParser:
             audit_command.add_arguments(sub)
             continue
         _add_selection(sub, one_cell=name == "explain")
+        if name == "conventions":
+            sub.add_argument("--json", action="store_true", help="print for programs")
         if name == "run":
             _add_running(sub)
         if name in _JUDGING:
@@ -70,6 +72,7 @@ _COMMANDS = {
     "significance": "compare the methods with each other: ranks over data sets, or paired tests on each",
     "explain": "trace one number back to its records, settings, data and the paper's own number",
     "audit": "check a results table, by default the paper's, for numbers that cannot be true together",
+    "conventions": "print the records' metrics under other libraries' rules, with soft and with hard scores",
 }
 
 
@@ -339,6 +342,13 @@ def _audit(args: argparse.Namespace, registry: Registry | None) -> int:
     return audit_command.run(args, _registry(registry))
 
 
+def _conventions(args: argparse.Namespace, registry: Registry | None) -> int:
+    from benchmark.commands import conventions
+
+    found = _registry(registry)
+    return conventions.run(args, found, _config(args, found))
+
+
 def _judge(args: argparse.Namespace, registry: Registry | None) -> int:
     module = importlib.import_module(f"benchmark.commands.{args.command}")
     found = _registry(registry)
@@ -352,5 +362,6 @@ _HANDLERS: dict[str, Command] = {
     "reference": _reference,
     "factors": _factors,
     "audit": _audit,
+    "conventions": _conventions,
     **dict.fromkeys(_JUDGING, _judge),
 }
