@@ -4,8 +4,8 @@ it knows neither's loss.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import ClassVar, Self
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -210,3 +210,9 @@ def stacked_steps(readings: Readings, m: int, n_steps: int) -> tuple[Tensor, Ten
     orders = torch.stack([choice[0] for choice in readings.choices], dim=1)
     padding = orders.new_full((len(orders), m - orders.shape[1]), -1)
     return torch.stack(scores, dim=1), torch.cat((orders, padding), dim=1)
+
+
+def expected_epochs(options: Mapping[str, Any]) -> int:
+    """Guess how many epochs run: early stopping ends most fits long before the last one."""
+    epochs = int(options.get("epochs", 100))
+    return epochs if options.get("selection") == "last" else min(epochs, 30)

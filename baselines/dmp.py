@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from baselines._modality_terms import Neighbourhood, current_distance, masked_softmax
 from baselines._neighbours import nearest
-from baselines._reading import SequentialClassifier, stacked_steps, what_was_read
+from baselines._reading import SequentialClassifier, expected_epochs, stacked_steps, what_was_read
 from baselines._sequential import ReaderOptions, Readings, SequentialReader
 from baselines._sequential_factors import DMP_FACTORS
 from benchmark.contracts import Array, Factor, MethodSpec, Shape, Streams
@@ -285,8 +285,8 @@ class DMP(SequentialClassifier):
 
 
 def _seconds(shape: Shape, options: Mapping[str, Any]) -> float:
-    """Rough seconds of a fit on one core."""
-    steps = options.get("epochs", 100) * -(-int(0.81 * shape.n) // 64)
+    """Rough seconds of a fit on one core of a busy 2-core machine."""
+    steps = expected_epochs(options) * -(-int(0.81 * shape.n) // 64)
     return 2 + steps * (0.006 + 0.006 * shape.m + 1.5e-5 * sum(shape.dims))
 
 

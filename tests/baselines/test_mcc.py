@@ -110,7 +110,7 @@ def test_loss_and_gradient_equal_those_of_one_instance_at_a_time(options, monkey
         )
 
 
-def alone(reader: SequentialReader, j: int, n_labels: int) -> SequentialReader:
+def alone(reader: SequentialReader, j: int) -> SequentialReader:
     """A reader of one label with copy j's weights; the labels before it are an ordinary modality."""
     dims = [*DIMS, j] if j else list(DIMS)
     options = ReaderOptions(**{**reader.options.__dict__, "costs": reader.options.costs[: len(dims)]})
@@ -143,7 +143,7 @@ def test_training_side_by_side_equals_training_each_label_alone(confidence, monk
     method = small(epochs=6, confidence=confidence, eps=1e-3)  # a large eps makes AdaDelta move
     loss = method.prepare(modalities, labels)
     method.reader_.double()
-    singles = [alone(method.reader_, j, Q) for j in range(Q)]
+    singles = [alone(method.reader_, j) for j in range(Q)]
     start = [single.U.detach().clone() for single in singles]
     settings, chained = method.training_settings(), labels[:, method.chain_order_].astype(np.float64)
     train(method.reader_, loss, len(labels), settings, np.random.default_rng(7))
