@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from math import isnan, nan
 
 import pandas as pd
@@ -37,10 +38,25 @@ class Judged:
     messages: tuple[str, ...] = ()
     """What the source had that could not be used at all, for the person who asked."""
 
+    @cached_property
+    def _cells(self) -> dict[tuple[str, str, str], pd.DataFrame]:
+        keys = ["dataset", "method", "metric"]
+        return {tuple(map(str, key)): rows for key, rows in self.as_printed.groupby(keys, sort=False)}
+
+    def cell(self, dataset: str, method: str, metric: str) -> pd.DataFrame:
+        """Return the rows of one cell, one per seed; none if there are none."""
+        return self._cells.get((dataset, method, metric), self.as_printed.iloc[:0])
+
+    @cached_property
+    def provenances(self) -> Mapping[str, str]:
+        """Where each data set's numbers come from."""
+        pairs = self.as_printed.drop_duplicates("dataset")
+        return dict(zip(pairs["dataset"], pairs["provenance"], strict=True))
+
     @property
     def reconstructed(self) -> frozenset[str]:
         """Methods whose original could not be found: their numbers say nothing of the paper's row."""
-        return frozenset(spec.id for spec in self.methods if getattr(spec, "reconstructed", False))
+        return frozenset(spec.id for spec in self.methods if spec.reconstructed)
 
 
 def why_not(rows: pd.DataFrame, seeds: Sequence[int]) -> str:
@@ -88,8 +104,7 @@ def comparable(judged: Judged, dataset: str, method: str, metric: str) -> tuple[
     The reasons are tried in a fixed order: not run, look-alike data, reconstructed method, a profile that is
     not the printed protocol, then what `why_not` finds.
     """
-    frame = judged.as_printed
-    rows = frame[(frame["dataset"] == dataset) & (frame["method"] == method) & (frame["metric"] == metric)]
+    rows = judged.cell(dataset, method, metric)
     nothing = pd.Series(dtype=float)
     left_out = judged.left_out.get((dataset, method), "")
     if rows.empty:
@@ -114,8 +129,7 @@ def shown(judged: Judged, dataset: str, method: str, metric: str) -> tuple[float
 
     They are for display alone; nan where seeds mix versions or data, or the metric is undefined for one.
     """
-    frame = judged.as_printed
-    rows = frame[(frame["dataset"] == dataset) & (frame["method"] == method) & (frame["metric"] == metric)]
+    rows = judged.cell(dataset, method, metric)
     done = rows[rows["status"] == "done"]
     mixed = any(done[column].nunique() > 1 for column in ("config_hash", "data_hash", "provenance"))
     if done.empty or mixed or done["value"].isna().any() or done["seed"].duplicated().any():
@@ -125,5 +139,4 @@ def shown(judged: Judged, dataset: str, method: str, metric: str) -> tuple[float
 
 def provenance_of(judged: Judged, dataset: str) -> str:
     """Return where a data set's numbers come from, or an empty string if there are none."""
-    found = judged.as_printed.loc[judged.as_printed["dataset"] == dataset, "provenance"]
-    return str(found.iloc[0]) if len(found) else ""
+    return judged.provenances.get(dataset, "")
