@@ -7,7 +7,7 @@ from benchmark.contracts import Factor
 NOT_FOUND = "No text of the CS3G paper was found. "
 RIDGE_GRID = (1e-1, 1e-2, 1e-3, 1e-4)
 LAPLACIAN_GRID = (0.0, 1e-3, 1e-2, 1e-1)
-LASSO_GRID = (0.0, 1e-3, 1e-2)
+LASSO_GRID = (0.0, 1e-3, 1e-2, 3e-2)
 TOLERANCE = 1e-6
 """Measured on ML2000's training rows of seed 0, largest difference of a test probability to 1e-8, for ridge,
 Laplacian, lasso = (0.01, 0, 0), 0.02 at 1e-4, 0.001 at 1e-5 and 0.0002 at 1e-6; (0.001, 0.01, 0.001), 0.004,
@@ -38,8 +38,8 @@ FACTORS = (
         "lasso_grid",
         LASSO_GRID,
         (LASSO_GRID, (0.0,), (0.0, 1e-4, 1e-3, 1e-2, 1e-1)),
-        NOT_FOUND + "Candidates for the group lasso over modalities; 0 leaves it out. Between a tenth and a "
-        "third it removes every modality of random data with strong signal.",
+        NOT_FOUND + "Candidates for the group lasso over modalities; 0 leaves it out. The largest is just "
+        "above what it takes to drop a modality of noise, 0.014 to 0.025 on the four data sets' shapes.",
     ),
     Factor(
         "relation_threshold",

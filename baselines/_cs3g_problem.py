@@ -123,6 +123,8 @@ class Problem:
         norm = float(np.linalg.norm(self.gradient(null, decision)[:-1]))
         object.__setattr__(self, "scale", max(norm, 1e-8))
         object.__setattr__(self, "metric", self._metric(decision))
+        if not (np.isfinite(norm) and np.isfinite(self.metric).all()):
+            raise ValueError("the curvature of the objective overflows; standardise the features")
 
     @property
     def lasso_weights(self) -> Array:

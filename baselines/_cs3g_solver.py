@@ -13,6 +13,9 @@ from benchmark.contracts import Array
 CHECK_EVERY = 5
 """Accelerated steps between two checks of the residual, each of which costs one more gradient."""
 
+LARGEST_CURVATURE = 1e30
+"""Multiple of the metric beyond which a step is lost in rounding; halving it further would never end."""
+
 
 class Composite(Protocol):
     """smooth(x) + penalty(x), where smooth sees x through an affine `decision`."""
@@ -135,6 +138,11 @@ def _step(problem: Composite, at: Array, decision: Array, curvature: float) -> t
         if problem.smooth(new, new_decision) <= bound + 1e-13 * abs(value):
             return new, new_decision, curvature
         curvature *= 2.0
+        if not np.isfinite(value) or curvature > LARGEST_CURVATURE:
+            raise ValueError(
+                f"no step lowers the objective of {value:g}: it is not convex, or its numbers overflow; "
+                "standardise the features"
+            )
 
 
 def _checked(problem: Composite, point: Array, tol: float, n_iterations: int) -> Solution:

@@ -154,7 +154,7 @@ class TestChoice:
 
     def test_a_missing_holdout_is_refused(self) -> None:
         modalities, labels = problem(40)
-        with pytest.raises(ValueError, match="48 combinations of penalties on a hold-out and got none"):
+        with pytest.raises(ValueError, match="64 combinations of penalties on a hold-out and got none"):
             CS3G().fit(modalities, labels)
 
     def test_one_candidate_needs_none_and_uses_one(self) -> None:
@@ -208,6 +208,15 @@ class TestInvariance:
         scores = one(lasso=0.005, tol=1e-7).fit(modalities, labels).predict_scores(modalities)
         again = one(lasso=0.005, tol=1e-7).fit(scaled, labels).predict_scores(scaled)
         np.testing.assert_allclose(again, scores, atol=1e-5)
+
+    def test_unscaled_features_are_taken_as_they_are(self) -> None:
+        modalities, labels = problem()
+        scaled = [StandardScaler().fit_transform(x.astype(np.float64)) for x in modalities]
+        scores = one(lasso=0.005).fit(modalities, labels).predict_scores(modalities)
+        as_given = one(lasso=0.005, scaling="none").fit(scaled, labels).predict_scores(scaled)
+        np.testing.assert_allclose(as_given, scores, atol=1e-12)
+        doubled = one(lasso=0.005, scaling="none").fit([2 * x for x in scaled], labels)
+        assert np.abs(doubled.predict_scores([2 * x for x in scaled]) - scores).max() > 0.01
 
     def test_nothing_is_random(self) -> None:
         modalities, labels = problem()
@@ -313,13 +322,20 @@ class TestErrors:
         ):
             one().fit(modalities, labels).predict_scores([modalities[k] for k in (1, 0, 2)])
 
+    @pytest.mark.filterwarnings("ignore::RuntimeWarning")
+    def test_features_too_large_to_be_computed_with_are_refused(self) -> None:
+        modalities, labels = problem(40)
+        huge = [x.astype(np.float64) * 1e200 for x in modalities]
+        with pytest.raises(ValueError, match="overflows; standardise the features"):
+            one(lasso=0.001, scaling="none").fit(huge, labels)
+
     def test_a_fit_that_stops_early_warns_and_is_counted(self) -> None:
         modalities, labels = problem()
-        method = CS3G(ridge_grid=(0.1, 1e-4), laplacian_grid=(0.0,), max_iter=2)
-        with pytest.warns(ConvergenceWarning, match="7 convex problems of CS3G did not reach tol=1e-06"):
+        method = CS3G(ridge_grid=(0.1, 1e-4), laplacian_grid=(0.0,), lasso_grid=(0.0, 0.01), max_iter=2)
+        with pytest.warns(ConvergenceWarning, match="5 convex problems of CS3G did not reach tol=1e-06"):
             method.fit(rows(modalities, FIT), labels[FIT], holdout_of(modalities, labels, KEPT))
         trace = method.trace(modalities)
-        assert trace["n_not_converged"] == 7
+        assert trace["n_not_converged"] == 5
         assert trace["residual"] > 1e-6
 
 

@@ -229,6 +229,18 @@ class TestSolvers:
         assert not stopped.converged
         assert stopped.residual > 1e-9
 
+    def test_an_objective_that_no_step_lowers_ends_with_an_error(self) -> None:
+        class Rising(InteractionProblem):
+            calls = 0
+
+            def smooth(self, *_: np.ndarray) -> float:
+                self.__class__.calls += 1
+                return float(self.calls)
+
+        rising = Rising(np.ones((3, 2)), np.ones((3, 2)), np.asarray(1.0), 0.01)
+        with pytest.raises(ValueError, match="no step lowers the objective of 1"):
+            accelerated_proximal_gradient(rising, np.zeros((2, 2)), 1e-6, 10)
+
     @pytest.mark.parametrize("strengths", [EVERY_TERM, Strengths(0.05, 0.3, 0)])
     def test_the_residual_bounds_the_distance_to_the_minimum(self, strengths: Strengths) -> None:
         """The ridge makes the objective strongly convex: gap <= ||subgradient||^2 / (2 ridge).
