@@ -27,7 +27,7 @@ def render_audit(report: Report, tables: Sequence[str]) -> str:
     if len(report.implied):
         parts += ["## What the numbers imply", IMPLIED, *_implied(report.implied)]
     if report.notes:
-        parts += ["## How digits look cut, and what cannot be judged"]
+        parts += ["## How digits look cut, what was known, and what cannot be judged"]
         parts += ["\n".join(f"- {note}" for note in report.notes)]
     return "\n\n".join(parts) + "\n"
 

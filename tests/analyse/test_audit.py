@@ -8,7 +8,7 @@ import pytest
 from audit_tables import draw_labels, draw_scores, facts_of, marked, text, valid_table
 
 from benchmark.analyse.audit import Facts, audit
-from benchmark.analyse.audit.model import COLUMNS, Interval, Number
+from benchmark.analyse.audit.model import COLUMNS, Interval, Number, Seen
 from benchmark.evaluate.metrics import METRICS, compute_metrics
 
 NONE = Interval(0, 0)
@@ -37,6 +37,20 @@ def test_a_thousand_true_tables_raise_no_alarm():
         frame, facts = valid_table(rng)
         findings = audit(frame, facts).findings
         assert not findings, f"table {k}: {findings[0]}"
+
+
+@pytest.mark.parametrize(
+    ("owner", "name", "ignorant"),
+    [
+        (Number, "interval", lambda number, _: Interval(number.value, number.value)),
+        (Seen, "spread", lambda *_: 0.0),
+    ],
+)
+def test_true_tables_come_close_enough_to_alarm_an_audit_that_ignores(monkeypatch, owner, name, ignorant):
+    """Digits that are not printed, or deviations over runs; else the test above would prove little."""
+    monkeypatch.setattr(owner, name, ignorant)
+    rng = np.random.default_rng(20261122)
+    assert any(audit(*valid_table(rng)).findings for _ in range(100))
 
 
 @pytest.mark.parametrize("way", ["rounded", "truncated"])

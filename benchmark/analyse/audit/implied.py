@@ -48,8 +48,8 @@ def implied(rows: Sequence[Row], facts: Mapping[str, Facts]) -> pd.DataFrame:
 
 
 def notes(rows: Sequence[Row], facts: Mapping[str, Facts]) -> tuple[str, ...]:
-    """Say how the digits look cut, and which rules could not be applied for want of a fact."""
-    return (*_cut_digits(rows), *_not_judged(rows, facts))
+    """Say how the digits look cut, what was known, and which rules could not be applied."""
+    return (*_cut_digits(rows), *_known(rows, facts), *_not_judged(rows, facts))
 
 
 def _cut_digits(rows: Sequence[Row]) -> Iterator[str]:
@@ -68,6 +68,17 @@ def _cut_digits(rows: Sequence[Row]) -> Iterator[str]:
                 f"to one unit of the last digit below 1, in {exact} to exactly 1. On rows with some but not "
                 "all labels and without ties the sum is 1; rounding prints it one unit short only where both "
                 "numbers end on an exact half, truncation wherever a digit is cut off."
+            )
+
+
+def _known(rows: Sequence[Row], facts: Mapping[str, Facts]) -> Iterator[str]:
+    for dataset in dict.fromkeys(row.dataset for row in rows):
+        known = facts[dataset]
+        if known.cardinality is not None and known.unlabelled is not None:
+            yield (
+                f"{dataset}: taken as known from its labels: {known.mean_cardinality:.3f} labels per row "
+                f"({known.cardinality.lo:.3f} to {known.cardinality.hi:.3f} in the test rows of any one run) "
+                f"and {known.unlabelled.lo:.1%} to {known.unlabelled.hi:.1%} test rows without labels."
             )
 
 

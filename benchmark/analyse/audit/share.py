@@ -87,8 +87,7 @@ def _violation(seen: Seen, bound: Bound, other: Seen, limit: Bound) -> Violation
         RULE,
         bound.metrics,
         "suspicious",
-        f"{mine} fit together only if so many test rows have no label, which {other.row.title} "
-        f"({theirs}) does not allow",
+        f"{mine} need a larger share of test rows without labels than {other.row.title} ({theirs}) allows",
         bound.value,
         limit.value,
         "both methods were tested on the same rows; one of the two is wrong",
