@@ -71,7 +71,7 @@ def read_one(
             used.append(choice)
         left = [k for k in offered if options.allow_repeats or k not in used]
         steps.append(Step(choice, z, preference, left))
-        p = torch.sigmoid(z)
+        p = torch.sigmoid(z.detach())
         sure = options.confidence is not None and float(torch.maximum(p, 1 - p).mean()) > options.confidence
         if sure or not left or (options.budget is not None and spent >= options.budget):
             break

@@ -131,7 +131,7 @@ def test_equal_costs_have_no_gradient_under_the_softmax_over_the_unread() -> Non
     assert gradients[0] < 1e-6 < 1e-3 < gradients[1]
 
 
-def neighbour_data(n: int = 120) -> tuple[list[np.ndarray], np.ndarray]:
+def neighbour_data(n: int = 80) -> tuple[list[np.ndarray], np.ndarray]:
     """Two classes; modality 1 is nearly equal within a class, modality 2 is wide noise.
 
     To pull rows of a class together, reading 1 after 0 is best; to push them apart, 2.
