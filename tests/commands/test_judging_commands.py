@@ -1,0 +1,239 @@
+"""`compare`, `significance` and `explain`: what they print, write and answer, and what they refuse."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from benchmark.cli import main
+
+ROOT = Path(__file__).resolve().parents[2]
+REFERENCE = ROOT / "results" / "reference"
+DONE = ["--seeds", "8"]
+"""Seeds that every row of the committed ML2000 reference has."""
+
+
+@pytest.fixture
+def results(tmp_path):
+    """A results folder with a copy of the committed reference of ML2000."""
+    shutil.copytree(REFERENCE / "paper" / "ml2000", tmp_path / "reference" / "paper" / "ml2000")
+    return tmp_path
+
+
+@pytest.fixture
+def run(results, capsys):
+    """Call a command on that folder; return exit code, output and errors."""
+
+    def call(command, *arguments):
+        places = ["--results", str(results), "--data", str(results), "--reference"]
+        code = main([command, *map(str, arguments), *places])
+        printed = capsys.readouterr()
+        return code, printed.out, printed.err
+
+    return call
+
+
+def folder(results):
+    return results / "reference" / "paper" / "ml2000"
+
+
+def test_compare_judges_the_committed_reference_and_writes_beside_it(run, results):
+    code, out, err = run("compare", *DONE)
+    assert code == 0, err
+    verdicts = pd.read_csv(folder(results) / "verdicts.csv", keep_default_na=False)
+    assert len(verdicts) == 120  # of the 300 printed cells, those on ML2000
+    assert set(verdicts.loc[verdicts["method"] == "CS3G", "verdict"]) == {"not comparable"}
+    tested = verdicts[verdicts["verdict"] != "not comparable"]
+    assert set(tested["provenance"]) == {"rebuilt"}
+    assert "reproduced" not in set(tested["verdict"])  # on rebuilt features it says so
+    assert (folder(results) / "verdicts.md").read_text(encoding="utf-8") in out
+    assert (folder(results) / "claims.md").read_text(encoding="utf-8") in out
+    claims = pd.read_csv(folder(results) / "claims.csv", keep_default_na=False).set_index(["id", "side"])
+    assert "(on our features)" in claims.loc[("poor-for-want-of-modalities", "ours"), "scope"]
+    assert "cannot judge" in claims.loc[("constantly-corrected", "ours"), "verdict"]
+
+
+def test_compare_for_programs_says_the_same_with_null_for_what_does_not_exist(run, results):
+    code, out, _ = run("compare", *DONE, "--json")
+    (judgement,) = json.loads(out)
+    assert judgement["exit_code"] == code == 0
+    assert judgement["totals"]["distinct"] == 80
+    missing = next(row for row in judgement["verdicts"] if row["method"] == "CS3G")
+    assert missing["p_holm"] is None
+    written = pd.read_csv(folder(results) / "verdicts.csv")
+    counts = judgement["totals"]["counts"]
+    distinct = written[~written["repeats"]]
+    assert counts == {name: int((distinct["verdict"] == name).sum()) for name in counts}
+
+
+def test_seeds_that_are_missing_are_told_with_exit_code_1(run, results):
+    frame = pd.read_csv(folder(results) / "per_seed.csv")
+    frame[(frame["method"] != "BR") | (frame["seed"] != 3)].to_csv(
+        folder(results) / "per_seed.csv", index=False
+    )
+    code, _, err = run("compare", *DONE)
+    assert code == 1
+    assert "ml2000/BR: cannot judge: seed 3 missing (10 printed cells)" in err
+
+
+def test_a_metric_that_is_undefined_for_a_seed_is_told_with_exit_code_1(run, results):
+    frame = pd.read_csv(folder(results) / "per_seed.csv")
+    frame.loc[
+        (frame["method"] == "BR") & (frame["seed"] == 3) & (frame["metric"] == "macro_auc"), "value"
+    ] = None
+    frame.to_csv(folder(results) / "per_seed.csv", index=False)
+    code, _, err = run("compare", *DONE)
+    assert code == 1
+    assert "ml2000/BR: cannot judge: undefined (nan) for seed 3 (1 printed cells)" in err
+
+
+def test_seeds_of_two_versions_are_never_averaged(run, results):
+    frame = pd.read_csv(folder(results) / "per_seed.csv")
+    frame.loc[(frame["method"] == "CC") & (frame["seed"] > 4), "config_hash"] = "0123456789ab"
+    frame.to_csv(folder(results) / "per_seed.csv", index=False)
+    code, _, err = run("compare", *DONE)
+    assert code == 1
+    assert "ml2000/CC: cannot judge: mixes versions of the method" in err
+
+
+def test_a_reference_read_by_another_rule_is_not_taken_for_the_own_reading(run, results):
+    frame = pd.read_csv(folder(results) / "per_seed.csv")
+    frame[frame["threshold"] != "eq16a"].to_csv(folder(results) / "per_seed.csv", index=False)
+    code, _, err = run("compare", *DONE)
+    assert code == 1
+    assert "ml2000/M3LA: cannot judge: read by another rule or scoring" in err
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda path: (path / "per_seed.csv").unlink(), "per_seed.csv is missing"),
+        (lambda path: (path / "per_seed.csv").write_text(""), "per_seed.csv cannot be read"),
+        (lambda path: (path / "per_seed.csv").write_text("dataset,seed\n"), "lacks the columns"),
+        (
+            lambda path: (path / "per_seed.csv").write_text(
+                (path / "per_seed.csv").read_text().replace(",0.9", ",o.9")
+            ),
+            "holds a value that is not a number",
+        ),
+        (
+            lambda path: (path / "metrics.csv").write_text(
+                (path / "metrics.csv").read_text().replace(",paper,", ",tiny,")
+            ),
+            "was made with profile tiny",
+        ),
+        (
+            lambda path: (path / "metrics.csv").write_text(
+                (path / "metrics.csv").read_text().replace("ml2000,BR,", "ml2000,XX,")
+            ),
+            "does not say where BR comes from",
+        ),
+        (lambda path: shutil.rmtree(path), "holds no reference of"),
+    ],
+    ids=["no file", "empty", "columns", "text", "profile", "provenance", "no folder"],
+)
+@pytest.mark.parametrize(
+    "command", [("compare",), ("significance",), ("explain", "BR", "ml2000", "coverage")]
+)
+def test_a_reference_that_cannot_be_used_is_refused_with_exit_code_2(run, results, command, spoil, message):
+    spoil(folder(results))
+    code, out, err = run(*command)
+    assert code == 2
+    assert message in err
+    assert not out
+    assert not (results / "reference" / "paper" / "ml2000" / "verdicts.md").exists()
+
+
+def test_look_alikes_and_capped_profiles_leave_nothing_to_judge(run, results):
+    for dataset in ("ml2000", "msra"):
+        shutil.copytree(REFERENCE / "tiny" / dataset, results / "reference" / "tiny" / dataset)
+    code, _, err = run("compare", "--profile", "tiny")
+    assert code == 2
+    assert "no printed cell is comparable" in err
+    verdicts = pd.read_csv(results / "reference" / "tiny" / "ml2000" / "verdicts.csv", keep_default_na=False)
+    assert "profile tiny is not the printed protocol" in set(verdicts["reason"])
+    verdicts = pd.read_csv(results / "reference" / "tiny" / "msra" / "verdicts.csv", keep_default_na=False)
+    assert {"look-alike data"} <= set(verdicts["reason"])
+    assert set(verdicts["verdict"]) == {"not comparable"}
+
+
+def test_no_records_are_no_silent_pass(results, capsys):
+    places = ["--results", str(results), "--data", str(results)]
+    for command in (["compare"], ["significance"], ["explain", "BR", "ml2000", "coverage"]):
+        assert main([*command, *places]) == 2
+        printed = capsys.readouterr()
+        assert "holds no record of the chosen data sets and methods" in printed.err
+        assert not printed.out
+    assert not (results / "tables").exists()
+
+
+def test_significance_says_why_there_are_no_ranks_and_tests_pairs(run, results):
+    code, out, err = run("significance", *DONE)
+    assert code == 0, err
+    assert "need at least 6 real or rebuilt data sets" in out
+    pairs = pd.read_csv(results / "reference" / "paper" / "significance.csv")
+    assert set(pairs["dataset"]) == {"ml2000"}
+    assert not {"M3LA-order", "BR-fair"} & {*pairs["first"], *pairs["second"]}
+    assert set(pairs["n"]) == {8}
+    assert run("significance", *DONE, "--methods", "M3LA,BR,BR-fair")[0] == 2
+    assert run("significance", *DONE, "--methods", "M3LA")[0] == 2
+    found = json.loads(run("significance", *DONE, "--methods", "M3LA,BR-fair", "--json")[1])
+    assert found["methods"] == ["M3LA", "BR-fair"]
+    assert len(found["pairs"]) == 10
+
+
+def test_explain_traces_a_number_back(run):
+    code, out, _ = run("explain", "br", "ML2000", "micro_f1", "--json")
+    assert code == 0
+    found = json.loads(out)
+    frame = pd.read_csv(REFERENCE / "paper" / "ml2000" / "per_seed.csv")
+    own = frame[(frame["method"] == "BR") & (frame["threshold"] == "fixed") & (frame["metric"] == "micro_f1")]
+    assert found["mean"] == pytest.approx(own["value"].mean())
+    assert found["std"] == pytest.approx(own["value"].std(ddof=1))
+    assert {row["seed"]: row["score_digest"] for row in found["seeds"]} == dict(
+        zip(own["seed"], own["score_digest"], strict=True)
+    )
+    (printed,) = found["paper"]
+    assert (printed["table"], printed["mean"], printed["std"]) == ("II", 0.651, 0.019)
+    assert printed["ours_minus_paper"] == pytest.approx(own["value"].mean() - 0.6515)
+    assert found["environments"][0]["libraries"]["torch"]
+    text = run("explain", "br", "ML2000", "micro_f1")[1]
+    assert "paper, Table II: 0.651±0.019" in text
+    assert own["data_hash"].iloc[0] in text
+
+
+@pytest.mark.parametrize(
+    ("cell", "message"),
+    [
+        (("br*", "ml2000", "coverage"), "chooses BR, BR-fair; explain traces one cell"),
+        (("br", "ml200", "coverage"), "did you mean 'ml2000'?"),
+        (("br", "ml2000", "coverag"), "did you mean 'coverage'?"),
+        (("cs3g", "ml2000", "coverage"), "cannot explain coverage of CS3G on ml2000"),
+        (("br", "ml2000"), "the following arguments are required: METRIC"),
+    ],
+)
+def test_explain_needs_one_cell_that_exists(run, cell, message):
+    code, _, err = run("explain", *cell)
+    assert code == 2
+    assert message in err
+
+
+def test_a_method_in_the_paper_twice_shows_both_printed_cells(run):
+    found = json.loads(run("explain", "M3LA", "ml2000", "coverage", *DONE, "--json")[1])
+    assert [printed["table"] for printed in found["paper"]] == ["II", "III"]
+    fair = json.loads(run("explain", "BR-fair", "ml2000", "coverage", "--json")[1])
+    assert fair["paper"] == []
+
+
+def test_help_of_the_judging_commands_imports_nothing_heavy():
+    for command in ("compare", "significance", "explain"):
+        call = f"benchmark.cli.main(['{command}', '--help'])"
+        program = f"import sys, benchmark.cli; {call}; print(sorted(sys.modules))"
+        shown = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
+        assert "--reference" in shown.stdout
+        heavy = ("torch", "sklearn", "pandas", "numpy", "statsmodels", "matplotlib")
+        assert not any(f"'{name}'" in shown.stdout for name in heavy)
