@@ -1,0 +1,104 @@
+"""Fits methods again on the same splits with other seeds of their own, for a reference's refit noise.
+
+A refit is an ordinary resumable job in a store of its own, below the records that it belongs to; it judges
+nothing.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+
+from benchmark.config import ConfigError, RunConfig
+from benchmark.evaluate.metrics import METRICS
+from benchmark.execute.collect import REFERENCE_COLUMNS, bundle_of
+from benchmark.execute.plan import Catalogue, Pairs, Plan, make_plan
+from benchmark.execute.runner import Summary
+from benchmark.execute.store import RecordStore
+from benchmark.registry import Registry
+
+NOISE_KEYS = tuple(name for name in REFERENCE_COLUMNS if name not in ("metric", "value", "preset"))
+NOISE_COLUMNS = (*NOISE_KEYS[:3], "refit", *NOISE_KEYS[3:], *(metric.id for metric in METRICS))
+"""Of `refit_noise.csv`: one row per refit and reading, a column per metric."""
+
+Runner = Callable[[Plan, RunConfig, RecordStore], Summary]
+
+
+def refit_store(results_dir: Path, refit: int) -> RecordStore:
+    """Return the store of every k-th refit; its folder is hidden from the records' own store."""
+    return RecordStore(results_dir / "runs" / ".refits" / str(refit))
+
+
+def measure_refits(
+    config: RunConfig, registry: Registry, pairs: Pairs, n_refits: int, run: Runner
+) -> pd.DataFrame:
+    """Fit each job of `pairs` `n_refits` times more, as far as that was not done before.
+
+    Parameters
+    ----------
+    config
+        Profile, seeds, folders and how to run; its seeds are the splits to refit on.
+    registry
+        Methods and data sets.
+    pairs
+        Data sets and methods.
+    n_refits
+        Refits per split, at least 1.
+    run
+        Runs a plan: `run_plan` with a pool and a progress display.
+
+    Returns
+    -------
+    DataFrame
+        Columns `NOISE_COLUMNS`.
+
+    Raises
+    ------
+    ConfigError
+        If `n_refits` is below 1, or a refit failed or was interrupted: a noise of the refits that happened
+        to finish would be too small.
+    """
+    if n_refits < 1:
+        raise ConfigError(f"--refit-noise {n_refits}: at least one refit per split is needed")
+    catalogue = Catalogue(config.data_dir)
+    frames = []
+    for refit in range(1, n_refits + 1):
+        store = refit_store(config.results_dir, refit)
+        store.require_writable()
+        numbered = dataclasses.replace(config, refit=refit)
+        run(make_plan(numbered, registry, store, catalogue, pairs), numbered, store)
+        plan = make_plan(numbered, registry, store, catalogue, pairs)
+        undone = [planned.job for planned in plan.jobs if planned.state != "done"]
+        if undone:
+            first = undone[0]
+            raise ConfigError(
+                f"{len(undone)} of {len(plan.jobs)} fits of refit {refit} did not finish, first "
+                f"{first.dataset}/{first.method}/{first.seed}; start again to go on from there, with "
+                f"--retry-failed for jobs that failed twice (their records are below {store.root})"
+            )
+        bundle, unreadable = bundle_of(plan, store, registry, config.data_dir)
+        if unreadable:
+            raise ConfigError(f"refit {refit}: {'; '.join(unreadable)}")
+        frames.append(bundle.per_seed.assign(refit=refit))
+    return widen(pd.concat(frames, ignore_index=True))
+
+
+def widen(long: pd.DataFrame) -> pd.DataFrame:
+    """Turn a long frame with `refit` into one row per refit and reading."""
+    keys = list(NOISE_COLUMNS[: len(NOISE_KEYS) + 1])
+    wide = long.pivot(index=keys, columns="metric", values="value").reset_index()
+    order = long[["dataset", "method"]].drop_duplicates().reset_index(drop=True)
+    place = order.reset_index().set_index(["dataset", "method"])["index"]
+    wide["place"] = [place[pair] for pair in zip(wide["dataset"], wide["method"], strict=True)]
+    wide = wide.sort_values(["place", "seed", "refit", "threshold", "scoring"], kind="stable")
+    return wide[list(NOISE_COLUMNS)].reset_index(drop=True)
+
+
+def lengthen(wide: pd.DataFrame) -> pd.DataFrame:
+    """Undo `widen`; metrics that the table lacks are left out."""
+    keys = list(NOISE_COLUMNS[: len(NOISE_KEYS) + 1])
+    metrics = [metric.id for metric in METRICS if metric.id in wide.columns]
+    return wide.melt(id_vars=keys, value_vars=metrics, var_name="metric", value_name="value")
