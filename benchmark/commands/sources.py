@@ -131,8 +131,8 @@ def read_reference(folder: Path, config: RunConfig, registry: Registry) -> Judge
     ConfigError
         If a file is missing, lacks a column or holds what is not a number.
     """
-    per_seed = _read_csv(folder / PER_SEED_FILE, REFERENCE_COLUMNS)
-    origin = _read_csv(folder / PROVENANCE_FILE, ("dataset", "method", "provenance", "profile"))
+    per_seed = read_csv(folder / PER_SEED_FILE, REFERENCE_COLUMNS)
+    origin = read_csv(folder / PROVENANCE_FILE, ("dataset", "method", "provenance", "profile"))
     if wrong := set(origin["profile"]) - {config.profile.name}:
         raise ConfigError(
             f"cannot judge: {folder / PROVENANCE_FILE} was made with profile {', '.join(sorted(wrong))}, not "
@@ -189,7 +189,14 @@ def _limits(config: RunConfig) -> dict[str, str]:
     return limited
 
 
-def _read_csv(path: Path, columns: Sequence[str]) -> pd.DataFrame:
+def read_csv(path: Path, columns: Sequence[str]) -> pd.DataFrame:
+    """Read a reference's table; all columns but `seed` and `value` are text.
+
+    Raises
+    ------
+    ConfigError
+        If it is missing, unreadable, lacks a column, or holds a seed or value that is not a number.
+    """
     if not path.is_file():
         raise ConfigError(f"cannot judge: {path} is missing; write the reference again")
     try:

@@ -113,8 +113,8 @@ def write_reference(bundle: ResultBundle, records: Sequence[Record], folder: Pat
     Returns
     -------
     list of Path
-        `per_seed.csv` (columns `REFERENCE_COLUMNS`), `resources.csv`, `environment.json` and what
-        `write_all` writes.
+        `per_seed.csv` (columns `REFERENCE_COLUMNS`), `resources.csv`, `environment.json`, `settings.json`
+        (by method and hash, what the hash was made of) and what `write_all` writes.
     """
     written = write_all(bundle, folder)
     per_seed = bundle.per_seed[list(REFERENCE_COLUMNS)]
@@ -122,7 +122,10 @@ def write_reference(bundle: ResultBundle, records: Sequence[Record], folder: Pat
     resources_frame(records).to_csv(folder / "resources.csv", index=False, lineterminator="\n")
     environments = json.dumps(distinct_environments(records), indent=1, sort_keys=True) + "\n"
     (folder / "environment.json").write_text(environments, encoding="utf-8")
-    return sorted({*written, folder / "per_seed.csv", folder / "resources.csv", folder / "environment.json"})
+    settings = json.dumps(distinct_settings(records), indent=1, sort_keys=True) + "\n"
+    (folder / "settings.json").write_text(settings, encoding="utf-8")
+    files = ("per_seed.csv", "resources.csv", "environment.json", "settings.json")
+    return sorted({*written, *(folder / name for name in files)})
 
 
 def resources_frame(records: Iterable[Record]) -> pd.DataFrame:
@@ -139,6 +142,14 @@ def resources_frame(records: Iterable[Record]) -> pd.DataFrame:
         for record in records
     ]
     return pd.DataFrame(rows)
+
+
+def distinct_settings(records: Iterable[Record]) -> dict[str, dict[str, Any]]:
+    """Return what each configuration hash was made of, by method and hash."""
+    settings: dict[str, dict[str, Any]] = {}
+    for record in records:
+        settings.setdefault(record.method, {})[record.config_hash] = dict(record.settings)
+    return settings
 
 
 def distinct_environments(records: Iterable[Record]) -> list[dict[str, Any]]:
