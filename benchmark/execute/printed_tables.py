@@ -51,9 +51,9 @@ def read_audit_table(
     Raises
     ------
     ValueError
-        If the columns are of no known kind, or the table contradicts itself.
+        If the file is no CSV, its columns are of no known kind, or the table contradicts itself.
     """
-    source = pd.read_csv(path, dtype=str, keep_default_na=False)
+    source = _read_text(path)
     if {"mean", "std", "direction"} <= set(source.columns):
         frame = _published(source, read_printed(path, None if "dataset" in source else dataset), hard_methods)
     elif {"mean", "std", "n_seeds", "threshold", "scoring"} <= set(source.columns):
@@ -67,6 +67,13 @@ def read_audit_table(
         )
     frame["table"] = [name + suffix for suffix in frame["table"]]
     return AuditTable(frame[list(COLUMNS)], source, "direction" in source)
+
+
+def _read_text(path: Path) -> pd.DataFrame:
+    try:
+        return pd.read_csv(path, dtype=str, keep_default_na=False)
+    except ValueError as error:  # ParserError, EmptyDataError, UnicodeDecodeError
+        raise ValueError(f"{path} cannot be read as CSV ({str(error).strip()})") from error
 
 
 def _published(source: pd.DataFrame, checked: pd.DataFrame, hard: Collection[str]) -> pd.DataFrame:

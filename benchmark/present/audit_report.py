@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import isnan
 
 import pandas as pd
 from tabulate import tabulate
@@ -69,6 +70,8 @@ def _implied(implied: pd.DataFrame) -> list[str]:
 
 
 def _estimate(value: float, low: float, high: float) -> str:
-    if low == high:
+    if isnan(value):  # several values fit
+        return f"{low:.2f} to {high:.2f}"
+    if f"{low:.2f}" == f"{high:.2f}":
         return f"{value:.3f}"
     return f"{value:.2f} ({low:.2f} to {high:.2f})"

@@ -109,7 +109,9 @@ def test_a_changed_number_of_ours_is_found(run, tmp_path):
         ("metric,direction,method,mean,std,bold\nmacro_f1,up,A,1,0,0\n", (), "dataset missing"),
         (HEADER + "macro_f1,up,ML2000,A,0.5,0.1,0\n", ("--table", PAPER / "nothing.csv"), "nothing.csv"),
         (HEADER + "macro_f1,down,ML2000,A,0.5,0.1,0\n", (), "direction 'down'"),
-        ("", (), "No columns"),
+        ("", (), "table.csv cannot be read as CSV (No columns"),
+        (HEADER + '"a', (), "table.csv cannot be read as CSV"),
+        (HEADER + "macro_f1,up,ML2000,A,,,0\n", (), "no cell of the table holds a number"),
     ],
 )
 def test_what_cannot_be_judged_is_said_in_one_line_with_exit_code_2(run, tmp_path, content, flags, message):

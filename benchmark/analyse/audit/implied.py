@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import isnan
 from statistics import fmean
 from typing import Any
 
@@ -39,7 +40,7 @@ def implied(rows: Sequence[Row], facts: Mapping[str, Facts]) -> pd.DataFrame:
             cardinality: _Estimate | None = _Estimate(known.mean_cardinality, known.cardinality)
         else:
             cardinality = _joint(cardinalities.get((row.table, row.dataset), []))
-        if cardinality and (predicted := _predicted(row, known, cardinality)) is not None:
+        if cardinality is not None and (predicted := _predicted(row, known, cardinality)) is not None:
             lines.append(_line(row, "predicted labels", predicted))
     for row in rows:
         if (total := _total(row)) is not None:
@@ -126,6 +127,7 @@ def _cardinality(row: Row, known: Facts) -> _Estimate | None:
 
 
 def _joint(estimates: Sequence[_Estimate]) -> _Estimate | None:
+    estimates = [estimate for estimate in estimates if not isnan(estimate.value)]
     if not estimates:
         return None
     hull = Interval(min(e.range.lo for e in estimates), max(e.range.hi for e in estimates))

@@ -43,7 +43,7 @@ def coverage_and_ranking_loss(seen: Seen) -> Iterator[Violation]:
     printed = [seen.row.means[m].text for m in ("coverage", "ranking_loss")]
     text = f"coverage {printed[0]} is too {{}} for ranking loss {printed[1]} of {q} labels"
     key: Key = ("coverage and ranking loss", ("coverage", "ranking_loss"), "impossible")
-    least, assumption = q * loss.lo, "none, whatever the share of rows without labels"
+    least, assumption = q * loss.lo, "any share of rows without labels"
     if empty is not None and (sharper := 1 - empty.hi + (q - 1) * loss.lo) > least:
         least, assumption = sharper, f"rows without labels: at most {empty.hi:.1%} in any run"
     if coverage.hi < least - TOLERANCE:

@@ -71,6 +71,8 @@ def audit(frame: pd.DataFrame, facts: Mapping[str, Facts]) -> Report:
     if frame.empty:
         raise ValueError("there is no cell to audit; choose a table with at least one row")
     rows = rows_of(frame)
+    if not any(row.means for row in rows):
+        raise ValueError("no cell of the table holds a number, so there is nothing to audit")
     unknown = [row.dataset for row in rows if row.dataset not in facts]
     if unknown:
         raise ValueError(
