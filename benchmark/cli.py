@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from benchmark.commands import audit as audit_command
+from benchmark.commands import drift as drift_command
 
 if TYPE_CHECKING:
     from benchmark.config import RunConfig
@@ -57,6 +58,10 @@ def build_parser() -> argparse.ArgumentParser:
             sub.add_argument("--json", action="store_true", help="print for programs")
         if name == "run":
             _add_running(sub)
+        if name == "reference":
+            drift_command.add_refit_arguments(sub)
+        if name == "drift":
+            drift_command.add_arguments(sub)
         if name in _JUDGING:
             _add_judging(sub)
     return parser
@@ -71,6 +76,7 @@ _COMMANDS = {
     "compare": "say of each printed cell and each claim of the paper whether it was reproduced",
     "significance": "compare the methods with each other: ranks over data sets, or paired tests on each",
     "explain": "trace one number back to its records, settings, data and the paper's own number",
+    "drift": "fail where current records moved away from the reference, and say what explains it",
     "audit": "check a results table, by default the paper's, for numbers that cannot be true together",
     "conventions": "print the records' metrics under other libraries' rules, with soft and with hard scores",
 }
@@ -321,6 +327,8 @@ def _reference(args: argparse.Namespace, registry: Registry | None) -> int:
             continue
         folder = config.results_dir / "reference" / config.profile.name / dataset
         write_reference(bundle, plan.records(), folder)
+        if args.refit_noise is not None:
+            drift_command.measure_noise(args, found, config, dataset)
         print(f"{dataset}: {len(plan.jobs) - not_done} of {len(plan.jobs)} jobs written to {folder}")
         if text := describe_mixed_versions(plan.records()):
             print(f"{dataset}: {text}", file=sys.stderr)
@@ -349,6 +357,11 @@ def _conventions(args: argparse.Namespace, registry: Registry | None) -> int:
     return conventions.run(args, found, _config(args, found))
 
 
+def _drift(args: argparse.Namespace, registry: Registry | None) -> int:
+    found = _registry(registry)
+    return drift_command.run(args, found, _config(args, found))
+
+
 def _judge(args: argparse.Namespace, registry: Registry | None) -> int:
     module = importlib.import_module(f"benchmark.commands.{args.command}")
     found = _registry(registry)
@@ -362,6 +375,7 @@ _HANDLERS: dict[str, Command] = {
     "reference": _reference,
     "factors": _factors,
     "audit": _audit,
+    "drift": _drift,
     "conventions": _conventions,
     **dict.fromkeys(_JUDGING, _judge),
 }

@@ -166,6 +166,8 @@ def _paired_alone(sides: PairSides, distance: pd.Series, exact: bool) -> Row:
         return {"tier": "exact", "verdict": MOVED, "reason": "the same scores give another number"}
     if exact and same.all():
         return {"tier": "exact", "verdict": SAME}
+    if distance.max() <= EQUAL:
+        return {"tier": "tolerance", "verdict": SAME}
     if distance.mean() <= TOLERANCE:
         return {"tier": "tolerance", "verdict": WITHIN}
     if sides.noise_problem:

@@ -1,0 +1,266 @@
+"""How often the drift gate raises a false alarm, and the smallest shift that it finds, from real fits.
+
+`python -m benchmark.studies.drift_rates` fits a cheap set of methods with many seeds (kept in `pool.csv`, so
+that a second call goes on or only redoes the statistics), draws references and reruns from disjoint parts of
+that pool, and writes `rates.csv`, `power.csv` and `drift_rates.md`. It decides nothing that the gate uses.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.stats import binomtest
+
+from baselines.binary_relevance import METHODS as BINARY_RELEVANCE
+from baselines.classifier_chain import ClassifierChain
+from benchmark.analyse.band import ALPHA, paired_bands, refits_needed, unpaired_band
+from benchmark.analyse.bundle import EQUAL_RULE
+from benchmark.analyse.drift import TOLERANCE
+from benchmark.contracts import Array, Dataset, MethodSpec, Streams
+from benchmark.evaluate.metrics import METRICS
+from benchmark.evaluate.reading import read_scores
+from benchmark.execute.jobs import method_seed
+from benchmark.execute.seeding import make_deterministic
+from benchmark.execute.trial import build_estimator, run_trial
+from datasets._base import data_directory
+from datasets.ml2000 import DATASET
+from m3la.estimator import METHODS as M3LA_METHODS
+
+HERE = Path(__file__).parents[2] / "results" / "drift"
+TRAIN_ROWS, TEST_ROWS, EPOCHS = 200, 80, 1
+SPLITS = tuple(range(4))
+POOL = 60
+"""Method seeds per split on either side."""
+FRESH = 20
+OTHER_SPLITS = tuple(range(1000, 1000 + 2 * POOL))
+"""Splits for the unpaired band, the first half for references."""
+SEEDS_A_SIDE = 10
+POWER = 0.9
+
+
+@dataclass(frozen=True)
+class Fit:
+    """One fit of every method of a set on one split."""
+
+    seed: int
+    refit: int
+
+
+def stochastic_methods() -> list[MethodSpec]:
+    """Return methods whose refits differ: a chain in random order, and M3LA with one epoch."""
+    (m3la,) = (spec for spec in M3LA_METHODS if spec.id == "M3LA")
+    return [
+        MethodSpec("CC-random", ClassifierChain, {"chain_order": "random"}, scoring="hard"),
+        MethodSpec("M3LA", m3la.estimator, {**m3la.options, "epochs": EPOCHS}, threshold=m3la.threshold),
+    ]
+
+
+def deterministic_methods() -> list[MethodSpec]:
+    """Return methods that vary with the split alone; they enter the unpaired band."""
+    return [spec for spec in BINARY_RELEVANCE if spec.id in ("BR", "BR-fair")]
+
+
+def planned_fits() -> list[tuple[MethodSpec, Fit]]:
+    """Return every fit of the study: both pools and fresh reruns, and single fits on many splits."""
+    paired = [Fit(seed, refit) for refit in range(2 * POOL + FRESH) for seed in SPLITS]
+    single = [Fit(seed, 0) for seed in OTHER_SPLITS]
+    chain, m3la = stochastic_methods()
+    order = [(chain, paired), (chain, single), (m3la, paired), (m3la, single)]
+    order += [(spec, single) for spec in deterministic_methods()]
+    return [(spec, fit) for spec, fits in order for fit in fits]
+
+
+def fit_once(spec: MethodSpec, dataset: Dataset, fit: Fit) -> dict[str, Any]:
+    """Fit one method on one split and read it under its own rule and the equal one."""
+    streams = Streams(dataset.id, method_seed(fit.seed, fit.refit))
+    make_deterministic(streams)
+    method = build_estimator(spec.estimator, spec.options, streams, "cpu")
+    arrays = run_trial(method, dataset, fit.seed, TRAIN_ROWS, TEST_ROWS).arrays
+    row: dict[str, Any] = {"method": spec.id, "seed": fit.seed, "refit": fit.refit}
+    for rule in (spec.threshold, EQUAL_RULE):
+        metrics = read_scores(arrays, spec.scoring, rule).metrics
+        row |= {f"{name}:{'own' if rule == spec.threshold else 'equal'}": v for name, v in metrics.items()}
+    return row
+
+
+def fill_pool(path: Path) -> pd.DataFrame:
+    """Run the fits that `path` does not hold yet, one line each, and return them all."""
+    done: set[tuple[str, int, int]] = set()
+    if path.exists():
+        kept = pd.read_csv(path)
+        done = set(kept[["method", "seed", "refit"]].itertuples(index=False, name=None))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    dataset = DATASET.load(data_directory(None))
+    columns = [f"{metric.id}:{rule}" for rule in ("own", "equal") for metric in METRICS]
+    with path.open("a", newline="") as file:
+        writer = csv.DictWriter(file, ["method", "seed", "refit", *columns], lineterminator="\n")
+        if not done:
+            writer.writeheader()
+        for spec, fit in planned_fits():
+            if (spec.id, fit.seed, fit.refit) not in done:
+                row = fit_once(spec, dataset, fit)
+                writer.writerow({k: f"{v:.9g}" if isinstance(v, float) else v for k, v in row.items()})
+                file.flush()
+    return pd.read_csv(path)
+
+
+def cube(pool: pd.DataFrame) -> tuple[Array, list[tuple[str, str]]]:
+    """Return the paired pool as (splits, refits, cells), and the cells' names."""
+    names = [spec.id for spec in stochastic_methods()]
+    part = pool[pool["seed"].isin(SPLITS) & pool["method"].isin(names)]
+    wide = part.pivot(index=["seed", "refit"], columns="method")
+    cells = [(method, column) for method in names for column in pool.columns[3:]]
+    values = np.stack([wide[column, method].to_numpy(float) for method, column in cells], axis=1)
+    return values.reshape(len(SPLITS), 2 * POOL + FRESH, len(cells)), cells
+
+
+def alarms(blocks: list[Array]) -> Array:
+    """Return for each cell whether the paired band calls it moved; row 0 is current, row 1 the reference."""
+    (band,) = paired_bands([blocks])
+    distance = np.mean([np.abs(block[0] - block[1]) for block in blocks], axis=0)
+    return (band.p_values <= ALPHA) & (distance > TOLERANCE)
+
+
+def draw(values: Array, n_refits: int, generator: np.random.Generator) -> list[Array]:
+    """Draw a reference with refits from the first pool and a rerun from the second, on every split."""
+    blocks = []
+    for split in values:
+        reference = generator.choice(POOL, n_refits + 1, replace=False)
+        rerun = POOL + generator.integers(POOL)
+        blocks.append(split[[rerun, *reference]])
+    return blocks
+
+
+def paired_rate(values: Array, n_refits: int, n_draws: int) -> int:
+    """Return the number of draws in which any cell is called moved."""
+    generator = np.random.default_rng(1)
+    return sum(bool(alarms(draw(values, n_refits, generator)).any()) for _ in range(n_draws))
+
+
+def fresh_rate(values: Array, n_refits: int) -> int:
+    """Return how many fresh full reruns raise an alarm against one reference, as a stored one would be."""
+    reference = values[:, : n_refits + 1]
+    reruns = (values[:, 2 * POOL + k] for k in range(FRESH))
+    return sum(
+        bool(alarms([np.vstack([new, old]) for new, old in zip(rerun, reference, strict=True)]).any())
+        for rerun in reruns
+    )
+
+
+def unpaired_rate(pool: pd.DataFrame, n_draws: int) -> int:
+    """Return the number of draws with different splits on both sides in which any cell is called moved."""
+    part = pool[pool["seed"].isin(OTHER_SPLITS)].pivot(index="seed", columns="method")
+    values = part.drop(columns="refit").to_numpy(float)
+    generator = np.random.default_rng(2)
+    found = 0
+    for _ in range(n_draws):
+        before = values[generator.choice(POOL, SEEDS_A_SIDE, replace=False)]
+        now = values[POOL + generator.choice(POOL, SEEDS_A_SIDE, replace=False)]
+        difference, p_values = unpaired_band(list(zip(before.T, now.T, strict=True)))
+        found += bool(((p_values <= ALPHA) & (np.abs(difference) > TOLERANCE)).any())
+    return found
+
+
+def smallest_shifts(
+    values: Array, cells: list[tuple[str, str]], n_refits: int, n_draws: int
+) -> list[dict[str, Any]]:
+    """Return for each cell the smallest shift of the rerun that at least `POWER` of the draws find."""
+    spread = np.sqrt(values[:, : 2 * POOL].var(axis=1, ddof=1).mean(axis=0))
+    rows = []
+    for c, (method, column) in enumerate(cells):
+        metric, _, rule = column.partition(":")
+        if rule != "own":
+            continue
+        low, high = 0.0, 32.0
+        for _ in range(9):
+            middle = (low + high) / 2
+            generator = np.random.default_rng(3)
+            found = 0
+            for _ in range(n_draws):
+                blocks = [block.copy() for block in draw(values, n_refits, generator)]
+                for block in blocks:
+                    block[0, c] += middle * spread[c]
+                found += bool(alarms(blocks)[c])
+            low, high = (low, middle) if found >= POWER * n_draws else (middle, high)
+        shift = {"refit_std": spread[c], "shift_in_stds": high, "shift": high * spread[c]}
+        rows.append({"method": method, "metric": metric, **shift})
+    return rows
+
+
+def bounded(name: str, alarmed: int, decisions: int) -> dict[str, Any]:
+    """Return a rate with the upper end of its two-sided 95 % Clopper-Pearson interval."""
+    interval = binomtest(alarmed, decisions).proportion_ci(0.95, method="exact")
+    return {
+        "decision": name,
+        "decisions": decisions,
+        "false_alarms": alarmed,
+        "rate": alarmed / decisions,
+        "upper_95": interval.high,
+    }
+
+
+def describe(rates: pd.DataFrame, power: pd.DataFrame, facts: Mapping[str, Any]) -> str:
+    """Return the results as Markdown."""
+    return "\n".join(
+        [
+            "# The drift gate's false alarms and power",
+            "",
+            f"Written by `python -m benchmark.studies.drift_rates`. ML2000 with {TRAIN_ROWS} training and "
+            f"{TEST_ROWS} test rows. Paired decisions: {len(SPLITS)} splits, one reference and "
+            f"{facts['refits']} refits per split, methods CC (random order, scored from 0/1 predictions) and "
+            f"M3LA ({EPOCHS} epoch), {facts['cells']} cells in one decision; on every split references come "
+            f"from {POOL} method seeds and reruns from {POOL} others. Unpaired decisions: {SEEDS_A_SIDE} "
+            f"seeds a side, from {POOL} splits and {POOL} others, with BR and BR-fair too, "
+            "which draw nothing at random and so enter no paired band. Draws share the pool's fits, so the "
+            f"bound speaks for this pool; fresh reruns are {FRESH} method seeds that no draw uses, against one "
+            "stored reference. Upper bound: of the two-sided 95 % Clopper-Pearson interval.",
+            "",
+            rates.to_markdown(index=False, floatfmt=".4f"),
+            "",
+            f"Smallest shift of one cell of the rerun that at least {POWER:.0%} of "
+            f"{facts['power_draws']} decisions find, in the cell's own units and in standard deviations "
+            "between refits of one split:",
+            "",
+            power.to_markdown(index=False, floatfmt=".3f"),
+            "",
+        ]
+    )
+
+
+def main(argv: Iterable[str] | None = None) -> int:
+    """Fill the pool, draw, and write the results."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmark.studies.drift_rates", description=(__doc__ or "").splitlines()[0]
+    )
+    parser.add_argument("--draws", type=int, default=4000)
+    parser.add_argument("--power-draws", type=int, default=300)
+    parser.add_argument("--out", type=Path, default=HERE)
+    given = parser.parse_args(None if argv is None else list(argv))
+    pool = fill_pool(given.out / "pool.csv")
+    values, cells = cube(pool)
+    n_refits = refits_needed(len(SPLITS))
+    rates = pd.DataFrame(
+        [
+            bounded("paired", paired_rate(values, n_refits, given.draws), given.draws),
+            bounded("paired, fresh reruns", fresh_rate(values, n_refits), FRESH),
+            bounded("unpaired", unpaired_rate(pool, given.draws), given.draws),
+        ]
+    )
+    power = pd.DataFrame(smallest_shifts(values, cells, n_refits, given.power_draws))
+    rates.to_csv(given.out / "rates.csv", index=False, float_format="%.6g", lineterminator="\n")
+    power.to_csv(given.out / "power.csv", index=False, float_format="%.6g", lineterminator="\n")
+    facts = {"refits": n_refits, "cells": len(cells), "power_draws": given.power_draws}
+    (given.out / "drift_rates.md").write_text(describe(rates, power, facts), encoding="utf-8", newline="\n")
+    print((given.out / "drift_rates.md").read_text(encoding="utf-8"))
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
