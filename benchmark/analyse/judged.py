@@ -37,6 +37,8 @@ class Judged:
     """Why numbers that exist of a data set and method did not enter: another version, or another reading."""
     messages: tuple[str, ...] = ()
     """What the source had that could not be used at all, for the person who asked."""
+    warnings: tuple[str, ...] = ()
+    """What else that person should know; it keeps nothing from being judged."""
 
     @cached_property
     def _cells(self) -> dict[tuple[str, str, str], pd.DataFrame]:

@@ -1,4 +1,8 @@
-"""`compare`: a verdict for each printed cell and each claim, printed, written and told by the exit code."""
+"""`compare`: a verdict for each printed cell and each claim, printed and written.
+
+A verdict is a result, not a fault: the exit code says whether all that was run could be judged (0), something
+could not (1), or nothing (2).
+"""
 
 from __future__ import annotations
 
@@ -70,7 +74,7 @@ def run(args: argparse.Namespace, registry: Registry, config: RunConfig) -> int:
             print(verdicts_text(judgement.verdicts, judgement.totals, judgement.source.judged.source))
             print(claims_text(judgement.claims, judgement.source.judged.source))
             print(f"wrote verdicts and claims to {judgement.source.folder}")
-        for problem in judgement.problems:
+        for problem in (*judgement.source.judged.warnings, *judgement.problems):
             print(problem, file=sys.stderr)
         if judgement.exit_code == CANNOT:
             print(
@@ -78,8 +82,9 @@ def run(args: argparse.Namespace, registry: Registry, config: RunConfig) -> int:
                 file=sys.stderr,
             )
     codes = {judgement.exit_code for judgement in judgements}
-    # Nothing judged at all is worse than something left out.
-    return CANNOT if codes == {CANNOT} else max(codes - {CANNOT}) if CANNOT not in codes else FINDING
+    if len(codes) == 1:
+        return codes.pop()
+    return FINDING  # one reference was judged, and of another something or all could not be
 
 
 def judge_source(source: Source, paper: Path = PAPER) -> Judgement:

@@ -64,7 +64,7 @@ def run(args: argparse.Namespace, registry: Registry, config: RunConfig) -> int:
     else:
         print(text_of(result, source.judged))
         print(f"wrote {', '.join(path.name for path in written)} to {source.folder}")
-    for problem in (*source.judged.messages, *result.problems):
+    for problem in (*source.judged.warnings, *source.judged.messages, *result.problems):
         print(problem, file=sys.stderr)
     if result.exit_code == CANNOT:
         print("cannot judge: no two methods could be compared on real or rebuilt data", file=sys.stderr)

@@ -40,6 +40,7 @@ class Records:
     store: RecordStore
     bundle: ResultBundle
     messages: tuple[str, ...]
+    warnings: tuple[str, ...]
 
 
 def read_records(config: RunConfig, registry: Registry) -> Records:
@@ -65,8 +66,8 @@ def read_records(config: RunConfig, registry: Registry) -> Records:
     plan = make_plan(config, registry, store, Catalogue(config.data_dir), pairs)
     bundle, unreadable = bundle_of(plan, store, registry, config.data_dir)
     warning = describe_mixed_versions(plan.records())
-    messages = (*(f"left out: {text}" for text in (*plan.broken, *unreadable)), *filter(None, [warning]))
-    return Records(plan, store, bundle, messages)
+    left_out = tuple(f"left out: {text}" for text in (*plan.broken, *unreadable))
+    return Records(plan, store, bundle, left_out, (warning,) if warning else ())
 
 
 def source_of_records(records: Records, config: RunConfig, registry: Registry) -> Source:
@@ -82,6 +83,7 @@ def source_of_records(records: Records, config: RunConfig, registry: Registry) -
         limits=_limits(config),
         left_out=_stale(records.plan.stale),
         messages=records.messages,
+        warnings=records.warnings,
     )
     return Source(judged, config.results_dir / "tables", config.datasets.ids)
 

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from tiny_benchmark import ToyData, method, registry
 
 from benchmark.cli import main
+from benchmark.contracts import Provenance
 
 ROOT = Path(__file__).resolve().parents[2]
 REFERENCE = ROOT / "results" / "reference"
@@ -169,6 +171,39 @@ def test_no_records_are_no_silent_pass(results, capsys):
         assert "holds no record of the chosen data sets and methods" in printed.err
         assert not printed.out
     assert not (results / "tables").exists()
+
+
+@pytest.mark.usefixtures("warm_fork_server")
+def test_records_are_judged_and_those_of_another_version_are_not(tmp_path, capsys):
+    data = (ToyData(id="ml2000", kind=Provenance.REBUILT),)
+    places = ["--results", str(tmp_path), "--data", str(tmp_path), "--seeds", "2"]
+    first = registry(method("BR"), method("CC", blur=0.5), datasets=data)
+    assert main(["run", "--jobs", "1", *places], first) == 0
+    capsys.readouterr()
+    assert main(["compare", *places], first) == 0
+    verdicts = pd.read_csv(tmp_path / "tables" / "verdicts.csv", keep_default_na=False)
+    assert set(verdicts.loc[verdicts["method"].isin(["BR", "CC"]), "n_seeds"]) == {2}
+    assert set(verdicts.loc[verdicts["method"] == "M3LA", "reason"]) == {"method not implemented"}
+    assert main(["explain", "BR", "ml2000", "coverage", *places], first) == 0
+    assert "runs/ml2000/BR/0-" in capsys.readouterr().out
+
+    changed = registry(method("BR"), method("CC", blur=0.6), datasets=data)
+    assert main(["compare", *places], changed) == 1
+    assert (
+        "ml2000/CC: cannot judge: the records of seeds 0, 1 are of another version" in capsys.readouterr().err
+    )
+    assert main(["compare", "--methods", "CC", *places], changed) == 2
+    assert main(["significance", *places], changed) == 2
+    assert main(["explain", "CC", "ml2000", "coverage", *places], changed) == 2
+    assert "of another version" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["verdicts.csv", "claims.csv"])
+def test_the_committed_verdicts_are_those_of_the_committed_reference(run, results, name):
+    committed = pd.read_csv(folder(results) / name)
+    run("compare")
+    # Digits of a p-value may differ between versions of scipy, a verdict may not.
+    pd.testing.assert_frame_equal(pd.read_csv(folder(results) / name), committed, rtol=1e-4, atol=1e-9)
 
 
 def test_significance_says_why_there_are_no_ranks_and_tests_pairs(run, results):
