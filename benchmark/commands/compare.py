@@ -88,9 +88,17 @@ def run(args: argparse.Namespace, registry: Registry, config: RunConfig) -> int:
 
 
 def judge_source(source: Source, paper: Path = PAPER) -> Judgement:
-    """Read the printed tables, the margins and the claims, and judge one source."""
+    """Read the printed tables, the margins and the claims, and judge one source.
+
+    Raises
+    ------
+    ConfigError
+        If the paper has no table of any of its data sets.
+    """
     printed = read_cells(paper)
     about = printed[printed["dataset"].isin(source.datasets)]
+    if about.empty:
+        raise ConfigError(f"cannot judge: the paper prints nothing of {', '.join(source.datasets)}")
     verdicts = judge(about, read_margins(paper / "margins.csv"), source.judged)
     claims = check_claims(parse_claims(read_claims(paper / "claims.toml")), printed, source.judged)
     return Judgement(source, verdicts, totals(verdicts), claims)

@@ -125,19 +125,24 @@ def diagram(test: RankTest, path: Path) -> None:
     """
     try:
         import matplotlib
-
-        matplotlib.use("Agg")
-        import matplotlib.pyplot as plt
         import scikit_posthocs
+        from matplotlib.figure import Figure
     except ImportError as error:
         raise ValueError(
             f'a critical-difference diagram needs the extra: pip install -e ".[figures]" ({error})'
         ) from error
-    figure, axes = plt.subplots(figsize=(8, 0.4 * len(test.ranks) + 1.2))
+    figure = Figure(figsize=(8, 0.4 * len(test.ranks) + 1.2))  # not pyplot: it would choose a display
+    axes = figure.subplots()
     ranks = test.ranks.rename(names.method_title)
     pairwise = test.pairwise.rename(index=names.method_title, columns=names.method_title)
-    scikit_posthocs.critical_difference_diagram(ranks, pairwise, alpha=ALPHA, ax=axes)
+    scikit_posthocs.critical_difference_diagram(
+        ranks,
+        pairwise,
+        alpha=ALPHA,
+        ax=axes,
+        label_fmt_left="{label} ({rank:.2f})",
+        label_fmt_right="({rank:.2f}) {label}",
+    )
     axes.set_title(f"{names.METRIC_TITLES[test.metric]}, {test.n_datasets} data sets")
-    with matplotlib.rc_context({"svg.hashsalt": test.metric}):
+    with matplotlib.rc_context({"svg.hashsalt": test.metric}):  # the same numbers give the same file
         figure.savefig(path, bbox_inches="tight", metadata={"Date": None})
-    plt.close(figure)

@@ -10,7 +10,11 @@ import pandas as pd
 import pytest
 from tiny_benchmark import ToyData, method, registry
 
+from benchmark.analyse.judged import Judged
 from benchmark.cli import main
+from benchmark.commands.compare import judge_source
+from benchmark.commands.sources import Source
+from benchmark.config import ConfigError
 from benchmark.contracts import Provenance
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -138,16 +142,21 @@ def test_a_reference_read_by_another_rule_is_not_taken_for_the_own_reading(run, 
     ],
     ids=["no file", "empty", "columns", "text", "profile", "provenance", "no folder"],
 )
-@pytest.mark.parametrize(
-    "command", [("compare",), ("significance",), ("explain", "BR", "ml2000", "coverage")]
-)
-def test_a_reference_that_cannot_be_used_is_refused_with_exit_code_2(run, results, command, spoil, message):
+def test_a_reference_that_cannot_be_used_is_refused_with_exit_code_2(run, results, spoil, message):
     spoil(folder(results))
-    code, out, err = run(*command)
+    code, out, err = run("compare")
     assert code == 2
     assert message in err
     assert not out
     assert not (results / "reference" / "paper" / "ml2000" / "verdicts.md").exists()
+
+
+@pytest.mark.parametrize("command", [("significance",), ("explain", "BR", "ml2000", "coverage")])
+def test_the_other_commands_refuse_a_missing_reference_too(run, results, command):
+    shutil.rmtree(folder(results))
+    code, out, err = run(*command)
+    assert (code, out) == (2, "")
+    assert "holds no reference of" in err
 
 
 def test_look_alikes_and_capped_profiles_leave_nothing_to_judge(run, results):
@@ -161,6 +170,12 @@ def test_look_alikes_and_capped_profiles_leave_nothing_to_judge(run, results):
     verdicts = pd.read_csv(results / "reference" / "tiny" / "msra" / "verdicts.csv", keep_default_na=False)
     assert {"look-alike data"} <= set(verdicts["reason"])
     assert set(verdicts["verdict"]) == {"not comparable"}
+
+
+def test_a_data_set_that_the_paper_does_not_have_is_refused(results):
+    nothing = pd.DataFrame()
+    with pytest.raises(ConfigError, match="the paper prints nothing of mine"):
+        judge_source(Source(Judged(nothing, nothing, None, (), (0,), "mine"), results, ("mine",)))
 
 
 def test_no_records_are_no_silent_pass(results, capsys):
@@ -186,6 +201,10 @@ def test_records_are_judged_and_those_of_another_version_are_not(tmp_path, capsy
     assert set(verdicts.loc[verdicts["method"] == "M3LA", "reason"]) == {"method not implemented"}
     assert main(["explain", "BR", "ml2000", "coverage", *places], first) == 0
     assert "runs/ml2000/BR/0-" in capsys.readouterr().out
+
+    toy = registry(method("BR"), method("CC", blur=0.5), datasets=(*data, ToyData()))
+    assert main(["compare", "--datasets", "toy", *places], toy) == 2
+    assert "holds no record" in capsys.readouterr().err
 
     changed = registry(method("BR"), method("CC", blur=0.6), datasets=data)
     assert main(["compare", *places], changed) == 1
