@@ -1,5 +1,6 @@
 """The audit finds each kind of planted error and stays silent on tables that are true."""
 
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -69,6 +70,30 @@ def test_tables_of_the_papers_size_raise_no_alarm(way, known):
             ]  # fmt: skip
         frame = marked(pd.DataFrame(lines, columns=list(COLUMNS)))
         assert found(frame, facts_of(runs, 5) if known else UNKNOWN) == []
+
+
+@pytest.mark.parametrize("q", [2, 3, 4])
+def test_the_inequalities_of_one_row_hold_for_all_rankings_and_are_reached(q):
+    """All label sets and all rankings with ties: what `ranking` states, and that no bound could be closer."""
+    reached = set()
+    for bits in product((0, 1), repeat=q):
+        for scores in product(range(q), repeat=q):
+            labels, k = np.array([bits]), sum(bits)
+            if not 0 < k < q:
+                continue
+            m = compute_metrics(labels, np.array([scores], float), labels)
+            r, a, c = m["ranking_loss"], m["example_auc"], m["coverage"]
+            most = 1 + (q - 1) * r + (k - 1) * max(1, (q - 1) / 2)
+            assert 1 - a - 1e-9 <= r <= 2 * (1 - a) + 1e-9
+            assert 1 + (q - 1) * r - 1e-9 <= c <= most + 1e-9
+            sides = {
+                "auc": r - (1 - a),
+                "ties": 2 * (1 - a) - r,
+                "low": c - 1 - (q - 1) * r,
+                "high": most - c,
+            }
+            reached |= {name for name, slack in sides.items() if abs(slack) < 1e-9}
+    assert reached == {"auc", "ties", "low", "high"}
 
 
 @pytest.mark.parametrize(
@@ -336,7 +361,10 @@ def test_a_table_that_cannot_be_judged_is_refused_by_name(change, message):
 
 
 def test_empty_cells_are_left_out():
-    assert found(table(("a", "macro_f1", ""), ("a", "coverage", "nan", "nan"))) == []
+    cells = [("a", "macro_f1", ""), ("a", "coverage", "nan", "nan"), ("a", "micro_f1", "0.5")]
+    assert found(table(*cells)) == []
+    with pytest.raises(ValueError, match="no cell of the table holds a number"):
+        found(table(*cells[:2]))
 
 
 def test_the_audit_names_no_data_set_and_no_method():

@@ -66,7 +66,7 @@ def densities(seen: Seen) -> Iterator[Violation]:
         return
     printed = ", ".join(f"{metric} {seen.row.means[metric].text}" for metric in NEEDED)
     key = ("hard scores", NEEDED, level_of(seen.row))
-    assumption = "scores are the 0/1 predictions; every run lies within one standard deviation of its mean"
+    assumption = "scores are the 0/1 predictions; numbers may be off by one printed standard deviation"
     if not fits.any():
         text = f"no label density gives {printed} with hard scores"
         yield Violation(*key, text, np.nan, np.nan, assumption)
@@ -92,7 +92,9 @@ def disagreements(together: Sequence[Seen]) -> Iterator[tuple[Seen, Violation]]:
             mine, others = (_hull(f) for f in (fits, theirs))
             text = f"implies another label density than {other.row.title}, both with hard scores"
             found, limit = (mine.lo, others.hi) if mine.lo > others.hi else (mine.hi, others.lo)
-            assumption = "both methods were tested on the same rows; runs lie within one standard deviation"
+            assumption = (
+                "both were tested on the same rows; numbers may be off by one printed standard deviation"
+            )
             level = level_of(seen.row)
             yield seen, Violation("hard scores", NEEDED, level, text, found, limit, assumption)
 
