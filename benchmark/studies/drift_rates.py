@@ -219,8 +219,8 @@ def describe(rates: pd.DataFrame, power: pd.DataFrame, facts: Mapping[str, Any])
             f"from {POOL} method seeds and reruns from {POOL} others. Unpaired decisions: {SEEDS_A_SIDE} "
             f"seeds a side, from {POOL} splits and {POOL} others, with BR and BR-fair too, "
             "which draw nothing at random and so enter no paired band. Draws share the pool's fits, so the "
-            f"bound speaks for this pool; fresh reruns are {FRESH} method seeds that no draw uses, against one "
-            "stored reference. Upper bound: of the two-sided 95 % Clopper-Pearson interval.",
+            f"bound speaks for this pool; fresh reruns are {FRESH} method seeds that no draw uses, against "
+            "one stored reference. Upper bound: of the two-sided 95 % Clopper-Pearson interval.",
             "",
             rates.to_markdown(index=False, floatfmt=".4f"),
             "",
