@@ -101,8 +101,8 @@ class SequentialReader(nn.Module):
     ) -> None:
         super().__init__()
         self.options, self.L, self.h, self.chained = options, n_copies, hidden, chained
-        L, h, m = n_copies, hidden, len(dims)
-        self.M = m + chained
+        L, h = n_copies, hidden
+        self.M = len(dims) + chained
         if len(options.costs) != self.M:
             raise ValueError(f"{len(options.costs)} costs for {self.M} modalities; give one per modality")
         self.n_steps = min(options.n_steps or self.M, self.M)
@@ -123,19 +123,24 @@ class SequentialReader(nn.Module):
         self.V_modal = nn.ParameterList([parameter(L, width, self.M) for width in modal_widths])
         self.b_modal = nn.ParameterList([parameter(L, 1, self.M) for _ in modal_widths])
         self._initialise(generator)
-        copies = torch.arange(L)
-        offered = torch.ones(L, self.M, dtype=torch.bool)
-        first = torch.full((L,), start)
-        if chained:
-            offered[0, m] = False
-            first[0] = 0 if start == m else start
+        self._fix_what_may_be_read(start)
+        self._workspace = Workspace()
+
+    def _fix_what_may_be_read(self, start: int) -> None:
+        """Register what training leaves alone; the first copy of a chain has no earlier labels."""
+        copies, labels = torch.arange(self.L), self.M - 1
+        offered = torch.ones(self.L, self.M, dtype=torch.bool)
+        first = torch.full((self.L,), start)
+        if self.chained:
+            offered[0, labels] = False
+            first[0] = 0 if start == labels else start
             # Row i of W_earlier is label i, column block j is copy j: only i < j may be seen.
-            earlier = (copies[:, None] < copies).repeat_interleave(4 * h, dim=1)
+            earlier = (copies[:, None] < copies).repeat_interleave(4 * self.h, dim=1)
             self.register_buffer("earlier", earlier.float(), persistent=False)
         self.register_buffer("offered", offered, persistent=False)
         self.register_buffer("start", first, persistent=False)
-        self.register_buffer("costs", torch.tensor(options.costs, dtype=torch.float32), persistent=False)
-        self._workspace = Workspace()
+        costs = torch.tensor(self.options.costs, dtype=torch.float32)
+        self.register_buffer("costs", costs, persistent=False)
 
     def forward(
         self,

@@ -205,7 +205,8 @@ def chain_margins(modalities: Sequence[Array], chained: Array, k: int) -> Array:
 def _seconds(shape: Shape, options: Mapping[str, Any]) -> float:
     """Rough seconds of a fit on one core of a busy 2-core machine."""
     steps = expected_epochs(options) * -(-int(0.81 * shape.n) // 64)
-    return 2 + steps * (0.005 + 1e-6 * shape.q * (sum(shape.dims) * 4 + 300 * (shape.m + 1)))
+    margins = 5e-8 * shape.n**2 * (shape.m + shape.q / 10)
+    return 2 + margins + steps * (0.005 + 1e-6 * shape.q * (sum(shape.dims) * 4 + 300 * (shape.m + 1)))
 
 
 METHODS = (
