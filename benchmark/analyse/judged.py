@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from math import isnan, nan
+from math import isfinite, nan
 
 import pandas as pd
 
@@ -37,6 +37,8 @@ class Judged:
     """Why numbers that exist of a data set and method did not enter: another version, or another reading."""
     messages: tuple[str, ...] = ()
     """What the source had that could not be used at all, for the person who asked."""
+    missing: str = "not run"
+    """What to say of a method without numbers."""
     warnings: tuple[str, ...] = ()
     """What else that person should know; it keeps nothing from being judged."""
 
@@ -82,9 +84,9 @@ def why_not(rows: pd.DataFrame, seeds: Sequence[int]) -> str:
         return f"cannot judge: {_seeds(failed)} failed"
     if missing := set(seeds) - set(rows["seed"]):
         return f"cannot judge: {_seeds(missing)} missing"
-    undefined = rows.loc[rows["value"].map(isnan), "seed"]
+    undefined = rows.loc[~rows["value"].map(isfinite), "seed"]
     if len(undefined):
-        return f"cannot judge: undefined (nan) for {_seeds(undefined)}"
+        return f"cannot judge: undefined (nan or infinite) for {_seeds(undefined)}"
     if len(rows) < 2:
         return "cannot judge: one seed has no deviation; run at least two"
     return ""
@@ -111,7 +113,7 @@ def comparable(judged: Judged, dataset: str, method: str, metric: str) -> tuple[
     left_out = judged.left_out.get((dataset, method), "")
     if rows.empty:
         known = any(spec.id == method for spec in judged.methods)
-        return nothing, left_out or ("not run" if known else "method not implemented")
+        return nothing, left_out or (judged.missing if known else "method not implemented")
     provenances = set(rows["provenance"])
     if Provenance.LOOK_ALIKE in provenances:
         return nothing, "look-alike data"
@@ -134,7 +136,7 @@ def shown(judged: Judged, dataset: str, method: str, metric: str) -> tuple[float
     rows = judged.cell(dataset, method, metric)
     done = rows[rows["status"] == "done"]
     mixed = any(done[column].nunique() > 1 for column in ("config_hash", "data_hash", "provenance"))
-    if done.empty or mixed or done["value"].isna().any() or done["seed"].duplicated().any():
+    if done.empty or mixed or not done["value"].map(isfinite).all() or done["seed"].duplicated().any():
         return nan, nan, 0
     return float(done["value"].mean()), float(done["value"].std(ddof=1)), len(done)
 

@@ -118,7 +118,7 @@ def test_look_alikes_and_reconstructed_methods_support_no_claim():
     [
         (lambda rows: rows[rows["seed"] < 8], "cannot judge: seeds 8, 9 missing"),
         (lambda rows: rows.assign(data_hash="other"), "saw different versions of ml2000"),
-        (lambda rows: rows.assign(value=np.nan), "undefined (nan)"),
+        (lambda rows: rows.assign(value=np.nan), "undefined (nan or infinite)"),
         (lambda rows: rows.iloc[:0], "not run"),
     ],
     ids=["missing seeds", "other data", "nan", "not run"],

@@ -105,7 +105,14 @@ GOOD = exact(0.8125, 0.018)
     [
         (cell("M3LA", "micro_f1", GOOD, provenance="look-alike"), "look-alike data"),
         (cell("M3LA", "micro_f1", GOOD[:8]), "cannot judge: seeds 8, 9 missing"),
-        (cell("M3LA", "micro_f1", [*GOOD[:9], np.nan]), "cannot judge: undefined (nan) for seed 9"),
+        (
+            cell("M3LA", "micro_f1", [*GOOD[:9], np.nan]),
+            "cannot judge: undefined (nan or infinite) for seed 9",
+        ),
+        (
+            cell("M3LA", "micro_f1", [*GOOD[:9], np.inf]),
+            "cannot judge: undefined (nan or infinite) for seed 9",
+        ),
         (cell("BR", "micro_f1", GOOD), "not run"),
         (cell("M3LA", "micro_f1", [*GOOD, 0.8], seeds=[*range(10), 3]), "cannot judge: seed 3 appears twice"),
         (
@@ -145,7 +152,18 @@ GOOD = exact(0.8125, 0.018)
             "cannot judge: mixes real and rebuilt data",
         ),
     ],
-    ids=["look-alike", "missing", "nan", "not run", "twice", "failed", "versions", "data", "provenance"],
+    ids=[
+        "look-alike",
+        "missing",
+        "nan",
+        "infinite",
+        "not run",
+        "twice",
+        "failed",
+        "versions",
+        "data",
+        "provenance",
+    ],
 )
 def test_what_cannot_be_compared_says_why_and_is_never_tested(rows, reason):
     found = verdict_of(judged(rows))

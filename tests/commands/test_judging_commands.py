@@ -94,7 +94,7 @@ def test_a_metric_that_is_undefined_for_a_seed_is_told_with_exit_code_1(run, res
     frame.to_csv(folder(results) / "per_seed.csv", index=False)
     code, _, err = run("compare", *DONE)
     assert code == 1
-    assert "ml2000/BR: cannot judge: undefined (nan) for seed 3 (1 printed cells)" in err
+    assert "ml2000/BR: cannot judge: undefined (nan or infinite) for seed 3 (1 printed cells)" in err
 
 
 def test_seeds_of_two_versions_are_never_averaged(run, results):
