@@ -18,7 +18,7 @@ import pandas as pd
 
 from benchmark.analyse.aggregate import CELL
 from benchmark.analyse.band import ALPHA, PairedBand, paired_bands, refits_needed, unpaired_band
-from benchmark.analyse.drift_sides import PairSides, by_pair
+from benchmark.analyse.drift_sides import PairSides, by_pair, values_of
 from benchmark.contracts import Array
 
 TOLERANCE = 5e-4
@@ -240,7 +240,7 @@ def _judge_unpaired(judged: Sequence[_Judged]) -> None:
     cells = []
     for one, row in waiting:
         cell = (row["metric"], row["threshold"], row["scoring"])
-        before, now = (side.loc[cell].to_numpy(dtype=float) for side in one.sides.values)
+        before, now = (values_of(side, cell).to_numpy(dtype=float) for side in one.sides.values)
         cells.append((before, now))
     _, p_values = unpaired_band(cells)
     for (_, row), p in zip(waiting, p_values, strict=True):

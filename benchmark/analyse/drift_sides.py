@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,8 @@ from benchmark.contracts import Array
 
 READING = ["metric", "threshold", "scoring"]
 """What tells a pair's cells apart."""
+Cell = tuple[str, ...]
+"""Values of `READING`."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,7 @@ class PairSides:
         return before.loc[shared], now.loc[shared]
 
     @cached_property
-    def unshared(self) -> list[tuple[tuple[str, ...], str]]:
+    def unshared(self) -> list[tuple[Cell, str]]:
         """Cells that one side lacks, with what to say of them."""
         before, now = (
             list(side[READING].drop_duplicates().itertuples(index=False, name=None))
@@ -121,13 +124,12 @@ class PairSides:
         refits = self.refits.drop_duplicates(["seed", "refit"])
         return bool(refits["score_digest"].eq(refits["seed"].map(reference)).all())
 
-    def draws(self, cells: list[tuple[str, ...]], seed: int, refits: list[int]) -> Array:
+    def draws(self, cells: Sequence[Cell], seed: int, refits: Sequence[int]) -> Array:
         """Return current value, reference and the chosen refits of some cells on one split: (K, C)."""
         before, now = self.values
-        rows = [now.loc[cells, seed], before.loc[cells, seed]]
-        table = self._refit_values
-        rows += [table.loc[cells, (seed, refit)] for refit in refits]
-        return np.asarray(rows, dtype=float)
+        columns = [now[seed], before[seed], *(self._refit_values[seed, refit] for refit in refits)]
+        order = pd.MultiIndex.from_tuples(cells, names=READING)
+        return np.asarray([column.reindex(order) for column in columns], dtype=float)
 
     @cached_property
     def _refit_values(self) -> pd.DataFrame:
@@ -137,16 +139,17 @@ class PairSides:
         """Return the refits that one split has."""
         return set(self.refits.loc[self.refits["seed"] == seed, "refit"])
 
-    def undefined(self, cell: tuple[str, ...]) -> str:
+    def undefined(self, cell: Cell) -> str:
         """Say where a cell is nan, or return an empty string."""
         for name, side in zip(("reference", "current records"), self.values, strict=True):
-            row = side.loc[cell]
+            row = values_of(side, cell)
             if row.isna().any():
                 return f"nan in the {name} for {_seeds(row.index[row.isna()])}"
-        if not self.noise_problem and not self.refits.empty:
-            there = self._refit_values
-            if cell not in there.index or there.loc[cell].isna().any():
-                return "nan or absent in the refits"
+        if self.noise_problem:
+            return ""
+        refits = self._refit_values
+        if cell not in refits.index or values_of(refits, cell).isna().any():
+            return "nan or absent in the refits"
         return ""
 
 
@@ -173,6 +176,11 @@ def _seeds(seeds: object) -> str:
     if len(found) > 2 and found == list(range(found[0], found[-1] + 1)):
         return f"seeds {found[0]} to {found[-1]}"
     return f"seed{'s' if len(found) > 1 else ''} {', '.join(map(str, found))}"
+
+
+def values_of(side: pd.DataFrame, cell: Any) -> pd.Series:
+    """Return one cell's row of a table as in `PairSides.values`."""
+    return side.loc[cell]
 
 
 def by_pair(frame: pd.DataFrame) -> Mapping[tuple[str, str], pd.DataFrame]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from typing import Any
 from xml.etree import ElementTree
 
@@ -70,11 +71,11 @@ def _cells(cells: pd.DataFrame) -> str:
     ordered = cells.assign(size=cells["difference"].abs()).sort_values("size", ascending=False)
     rows = [
         (
-            *(row.dataset, row.method, row.metric, f"{row.threshold}, {row.scoring}"),
-            *(_number(row.reference), _number(row.current), _number(row.difference, "+")),
-            *(_number(row.shift, "+"), _number(row.noise), _number(row.p_value), row.tier),
+            *(cell["dataset"], cell["method"], cell["metric"], f"{cell['threshold']}, {cell['scoring']}"),
+            *(_number(cell["reference"]), _number(cell["current"]), _number(cell["difference"], "+")),
+            *(_number(cell["shift"], "+"), _number(cell["noise"]), _number(cell["p_value"]), cell["tier"]),
         )
-        for row in ordered.head(MOST_ROWS).itertuples(index=False)
+        for cell in ordered.head(MOST_ROWS).to_dict("records")
     ]
     headers = (
         *("data set", "method", "metric", "read by", "reference", "current", "difference"),
@@ -88,7 +89,7 @@ def _number(value: float, sign: str = "") -> str:
     return "" if value != value else f"{value:{sign}.4g}"
 
 
-def _table(rows: list[tuple[str, ...]], headers: tuple[str, ...]) -> str:
+def _table(rows: Sequence[Sequence[Any]], headers: tuple[str, ...]) -> str:
     escaped = [[str(cell).replace("|", "\\|") for cell in row] for row in rows]
     return tabulate(escaped, headers=headers, tablefmt="pipe", disable_numparse=True)
 
@@ -99,18 +100,19 @@ def junit(drift: Drift, name: str) -> str:
     What moved is a failure, what cannot be judged an error, and digests that were not compared are skipped.
     """
     suite = ElementTree.Element("testsuite", name=f"drift, {name}")
-    for pair in drift.pairs.itertuples(index=False):
-        case = _case(suite, f"{pair.dataset}.{pair.method}", "scores")
-        own = drift.cells[(drift.cells["dataset"] == pair.dataset) & (drift.cells["method"] == pair.method)]
-        explained = f"{pair.reason}. Explained by: {pair.cause}" if pair.cause else pair.reason
-        if pair.verdict == MOVED and not (own["verdict"] == MOVED).any():
-            _outcome(case, "failure", pair.reason, explained)
+    for pair in drift.pairs.to_dict("records"):
+        case = _case(suite, pair, "scores")
+        of_pair = (drift.cells["dataset"] == pair["dataset"]) & (drift.cells["method"] == pair["method"])
+        own = drift.cells[of_pair]
+        text = f"{pair['reason']}. Explained by: {pair['cause']}" if pair["cause"] else pair["reason"]
+        if pair["verdict"] == MOVED and not (own["verdict"] == MOVED).any():
+            _outcome(case, "failure", pair["reason"], text)
         elif own.empty:
-            _outcome(case, "error", pair.reason, explained)
-        elif why := drift.exact[pair.dataset]:
+            _outcome(case, "error", pair["reason"], text)
+        elif why := drift.exact[pair["dataset"]]:
             ElementTree.SubElement(case, "skipped", message=_plain(f"not compared bit by bit: {why}"))
-        for cell in own.itertuples(index=False):
-            _cell_case(suite, cell, pair.cause)
+        for cell in own.to_dict("records"):
+            _cell_case(suite, cell, pair["cause"])
     kinds = {"tests": "testcase", "failures": "testcase/failure", "errors": "testcase/error"}
     for attribute, path in {**kinds, "skipped": "testcase/skipped"}.items():
         suite.set(attribute, str(len(suite.findall(path))))
@@ -120,20 +122,22 @@ def junit(drift: Drift, name: str) -> str:
     return ElementTree.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
 
 
-def _cell_case(suite: ElementTree.Element, cell: Any, cause: str) -> None:
-    case = _case(suite, f"{cell.dataset}.{cell.method}", f"{cell.metric} ({cell.threshold}, {cell.scoring})")
+def _cell_case(suite: ElementTree.Element, cell: Mapping[Any, Any], cause: str) -> None:
+    case = _case(suite, cell, f"{cell['metric']} ({cell['threshold']}, {cell['scoring']})")
+    difference = _number(cell["difference"], "+")
     text = (
-        f"reference {_number(cell.reference)}, current {_number(cell.current)}, difference "
-        f"{_number(cell.difference, '+')}, p {_number(cell.p_value) or 'none'}; explained by: {cause}"
+        f"reference {_number(cell['reference'])}, current {_number(cell['current'])}, difference "
+        f"{difference}, p {_number(cell['p_value']) or 'none'}; explained by: {cause}"
     )
-    if cell.verdict == MOVED:
-        _outcome(case, "failure", f"moved by {_number(cell.difference, '+')}: {cell.reason}", text)
-    elif cell.verdict == CANNOT_JUDGE:
-        _outcome(case, "error", f"cannot judge: {cell.reason}", text)
+    if cell["verdict"] == MOVED:
+        _outcome(case, "failure", f"moved by {difference}: {cell['reason']}", text)
+    elif cell["verdict"] == CANNOT_JUDGE:
+        _outcome(case, "error", f"cannot judge: {cell['reason']}", text)
 
 
-def _case(suite: ElementTree.Element, classname: str, name: str) -> ElementTree.Element:
-    return ElementTree.SubElement(suite, "testcase", classname=_plain(classname), name=_plain(name))
+def _case(suite: ElementTree.Element, of: Mapping[Any, Any], name: str) -> ElementTree.Element:
+    classname = _plain(f"{of['dataset']}.{of['method']}")
+    return ElementTree.SubElement(suite, "testcase", classname=classname, name=_plain(name))
 
 
 def _outcome(case: ElementTree.Element, kind: str, message: str, text: str) -> None:
