@@ -11,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from benchmark.analyse.drift import Drift, Pair, judge
+from benchmark.analyse.drift_sides import PairSides
 from benchmark.cli import OK
 from benchmark.commands.drift_sides import read_references, read_sides
 from benchmark.commands.reference_folder import ACCEPTED_FILE, Reference, write_noise
@@ -90,14 +91,25 @@ def _noise(
     if asked == 0:
         return stored.iloc[:0]
     current = {planned.job.method: planned.cell.config_hash for planned in plan.jobs}
-    kept = stored.groupby("method")["config_hash"].agg(set).to_dict()
-    n_kept = stored.groupby("method")["refit"].max().to_dict()
+    dataset = plan.jobs[0].job.dataset
     outdated = [
-        (plan.jobs[0].job.dataset, name)
+        (dataset, name)
         for name, version in current.items()
-        if kept.get(name) != {version} or n_kept.get(name) != asked
+        if not _still_holds(_of(stored, name), _of(reference.per_seed, name), version, asked)
     ]
     return refits(args, registry, config, outdated, asked) if outdated else stored.iloc[:0]
+
+
+def _still_holds(refits: pd.DataFrame, reference: pd.DataFrame, version: str, asked: int) -> bool:
+    """Whether stored refits are of this version, and as many as asked for where the method needs any."""
+    if set(refits["config_hash"]) != {version}:
+        return False
+    name = (str(refits["dataset"].iloc[0]), str(refits["method"].iloc[0]))
+    return int(refits["refit"].max()) >= asked or PairSides(*name, reference, reference, refits).deterministic
+
+
+def _of(frame: pd.DataFrame, method: str) -> pd.DataFrame:
+    return frame[frame["method"] == method]
 
 
 def refits(
