@@ -88,6 +88,8 @@ def _noise(
     asked = args.refit_noise
     if asked is None:
         asked = int(stored["refit"].max()) if len(stored) else 0
+    if asked < 0:
+        raise ConfigError(f"--refit-noise {asked}: a number of refits, or 0 for none")
     if asked == 0:
         return stored.iloc[:0]
     current = {planned.job.method: planned.cell.config_hash for planned in plan.jobs}
@@ -95,7 +97,7 @@ def _noise(
     outdated = [
         (dataset, name)
         for name, version in current.items()
-        if not _still_holds(_of(stored, name), _of(reference.per_seed, name), version, asked)
+        if not _still_holds(_of(reference.long_noise, name), _of(reference.per_seed, name), version, asked)
     ]
     return refits(args, registry, config, outdated, asked) if outdated else stored.iloc[:0]
 

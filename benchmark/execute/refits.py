@@ -67,14 +67,15 @@ def measure_refits(
     if n_refits < 1:
         raise ConfigError(f"--refit-noise {n_refits}: at least one refit per split is needed")
     catalogue = Catalogue(config.data_dir)
-    records = make_plan(
-        config, registry, RecordStore(config.results_dir / "runs"), catalogue, pairs
-    ).records()
+    store = RecordStore(config.results_dir / "runs")
+    records = make_plan(config, registry, store, catalogue, pairs).records()
     frames = []
     for refit in range(1, n_refits + 1):
         frames.append(_one_refit(config, registry, pairs, refit, catalogue, run))
         if refit == 1:
             pairs = _random(pairs, records, frames[0])
+        if not pairs:
+            break
     return widen(pd.concat(frames, ignore_index=True))
 
 
