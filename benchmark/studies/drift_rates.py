@@ -178,8 +178,8 @@ def smallest_shifts(
         metric, _, rule = column.partition(":")
         if rule != "own":
             continue
-        low, high = 0.0, 32.0
-        for _ in range(9):
+        low, high = 0.0, 16.0
+        for _ in range(8):
             middle = (low + high) / 2
             generator = np.random.default_rng(3)
             found = 0
@@ -240,7 +240,7 @@ def main(argv: Iterable[str] | None = None) -> int:
         prog="python -m benchmark.studies.drift_rates", description=(__doc__ or "").splitlines()[0]
     )
     parser.add_argument("--draws", type=int, default=4000)
-    parser.add_argument("--power-draws", type=int, default=300)
+    parser.add_argument("--power-draws", type=int, default=200)
     parser.add_argument("--out", type=Path, default=HERE)
     given = parser.parse_args(None if argv is None else list(argv))
     pool = fill_pool(given.out / "pool.csv")
@@ -250,7 +250,7 @@ def main(argv: Iterable[str] | None = None) -> int:
         [
             bounded("paired", paired_rate(values, n_refits, given.draws), given.draws),
             bounded("paired, fresh reruns", fresh_rate(values, n_refits), FRESH),
-            bounded("unpaired", unpaired_rate(pool, given.draws), given.draws),
+            bounded("unpaired", unpaired_rate(pool, given.draws // 2), given.draws // 2),
         ]
     )
     power = pd.DataFrame(smallest_shifts(values, cells, n_refits, given.power_draws))

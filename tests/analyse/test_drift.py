@@ -263,3 +263,10 @@ def test_edited_code_that_moves_no_bit_is_no_drift(sides):
     drift = judge(replace(sides, current=sides.reference.assign(config_hash="v2")))
     assert drift.exit_code == 0
     assert set(drift.cells["verdict"]) == {SAME}
+
+
+def test_a_fixed_method_that_stays_within_the_tolerance_is_not_put_down_to_chance(draws):
+    noise = rows(draws[0], refit=1)
+    drift = judge(Sides(rows(draws[0]), rows(draws[0] + 1e-5), noise, bits={"toy": "torch 1 -> 2"}))
+    assert drift.exit_code == 0
+    assert drift.pairs["cause"][0].startswith("within the tolerance of 0.0005")
