@@ -116,21 +116,11 @@ def _pairs(pairs: pd.DataFrame, dataset: str) -> str:
 
 
 def diagram(test: RankTest, path: Path) -> None:
-    """Draw the critical-difference diagram of one metric; bars join methods that no test tells apart.
+    """Draw the critical-difference diagram of one metric; bars join methods that no test tells apart."""
+    import matplotlib
+    import scikit_posthocs
+    from matplotlib.figure import Figure
 
-    Raises
-    ------
-    ValueError
-        If the libraries that draw it are not installed.
-    """
-    try:
-        import matplotlib
-        import scikit_posthocs
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ValueError(
-            f'a critical-difference diagram needs the extra: pip install -e ".[figures]" ({error})'
-        ) from error
     figure = Figure(figsize=(8, 0.4 * len(test.ranks) + 1.2))  # not pyplot: it would choose a display
     axes = figure.subplots()
     ranks = test.ranks.rename(names.method_title)
