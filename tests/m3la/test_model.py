@@ -1,12 +1,15 @@
-"""The network against a plain transcription of the equations, and its choice of modalities."""
+"""The network against a plain program of the equations, and its choice of modalities."""
 
 from __future__ import annotations
 
 import pytest
 import torch
+from plain_forms import paired_gradients
 from torch import Tensor
-from transcription import Transcription, copy_weights, literal_loss, paired_gradients
+from transcription import literal_loss
 
+from benchmark.studies.plain.forms import copy_weights
+from benchmark.studies.plain.m3la import PlainM3LA, pairs, plain_loss
 from m3la.loss import LossOptions, m3la_loss
 from m3la.model import M3LANet, ModelOptions, label_log_scores
 
@@ -28,29 +31,33 @@ def network(**options: object) -> M3LANet:
 
 
 @pytest.mark.parametrize("activation", ["softmax", "sigmoid"])
-def test_scores_orders_and_gradients_equal_the_transcription(activation: str) -> None:
+@pytest.mark.parametrize(("dtype", "bound"), [(torch.float32, 1e-5), (torch.float64, 1e-9)], ids=str)
+def test_scores_orders_and_gradients_equal_the_plain_program(
+    activation: str, dtype: torch.dtype, bound: float
+) -> None:
     torch.manual_seed(1)
-    net = network(label_activation=activation)
-    plain = Transcription(DIMS, Q, H, activation)
-    copy_weights(net, plain)
-    x, y = batch()
+    net = network(label_activation=activation).to(dtype)
+    plain = PlainM3LA(DIMS, Q, H, activation).to(dtype)
+    copy_weights(pairs(plain, net))
+    x, y = batch(dtype)
     steps = net(x)
     predictions, orders = plain(x)
     assert torch.equal(steps.orders, orders)
     assert len({tuple(o) for o in orders.tolist()}) > 1
-    torch.testing.assert_close(steps.scores(), torch.stack(predictions, 1), atol=1e-5, rtol=0)
-    loss, plain_loss = m3la_loss(steps, y, 1.6, LossOptions()), literal_loss(predictions, y)
-    torch.testing.assert_close(loss, plain_loss, atol=1e-5, rtol=1e-6)
+    torch.testing.assert_close(steps.scores(), torch.stack(predictions, 1), atol=bound, rtol=0)
+    loss, literal = m3la_loss(steps, y, 1.6, LossOptions()), literal_loss(predictions, y)
+    torch.testing.assert_close(loss, literal, atol=bound, rtol=1e-6)
+    torch.testing.assert_close(plain_loss(predictions, y), literal, atol=bound, rtol=1e-6)
     loss.backward()
-    plain_loss.backward()
-    for ours, theirs in paired_gradients(net, plain):
-        torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=0)
+    literal.backward()
+    for theirs, ours in paired_gradients(plain, net, pairs):
+        torch.testing.assert_close(ours, theirs, atol=bound, rtol=0)
 
 
-def test_two_hundred_steps_stay_with_the_transcription_in_double_precision() -> None:
+def test_two_hundred_steps_stay_with_the_plain_program_in_double_precision() -> None:
     torch.manual_seed(1)
-    net, plain = network().double(), Transcription(DIMS, Q, H).double()
-    copy_weights(net, plain)
+    net, plain = network().double(), PlainM3LA(DIMS, Q, H).double()
+    copy_weights(pairs(plain, net))
     x, y = batch(torch.float64)
     settings = {"lr": 0.05, "weight_decay": 2e-4}
     ours, theirs = (
