@@ -12,8 +12,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+from benchmark.commands import ablate as ablate_command
 from benchmark.commands import audit as audit_command
 from benchmark.commands import drift as drift_command
+from benchmark.commands import speed as speed_command
 
 if TYPE_CHECKING:
     from benchmark.config import RunConfig
@@ -53,6 +55,12 @@ def build_parser() -> argparse.ArgumentParser:
         if name == "audit":
             audit_command.add_arguments(sub)
             continue
+        if name == "speed":
+            speed_command.add_arguments(sub)
+            continue
+        if name == "ablate":
+            ablate_command.add_arguments(sub)
+            continue
         _add_selection(sub, one_cell=name == "explain")
         if name == "conventions":
             sub.add_argument("--json", action="store_true", help="print for programs")
@@ -78,6 +86,8 @@ _COMMANDS = {
     "explain": "trace one number back to its records, settings, data and the paper's own number",
     "drift": "fail where current records moved away from the reference, and say what explains it",
     "audit": "check a results table, by default the paper's, for numbers that cannot be true together",
+    "ablate": "measure what M3LA's results depend on where the paper leaves the choice open",
+    "speed": "time training steps against plain PyTorch programs and this machine's own rate",
     "conventions": "print the records' metrics under other libraries' rules, with soft and with hard scores",
 }
 
@@ -350,6 +360,14 @@ def _audit(args: argparse.Namespace, registry: Registry | None) -> int:
     return audit_command.run(args, _registry(registry))
 
 
+def _ablate(args: argparse.Namespace, registry: Registry | None) -> int:
+    return ablate_command.run(args, _registry(registry))
+
+
+def _speed(args: argparse.Namespace, registry: Registry | None) -> int:
+    return speed_command.run(args, _registry(registry))
+
+
 def _conventions(args: argparse.Namespace, registry: Registry | None) -> int:
     from benchmark.commands import conventions
 
@@ -375,6 +393,8 @@ _HANDLERS: dict[str, Command] = {
     "reference": _reference,
     "factors": _factors,
     "audit": _audit,
+    "speed": _speed,
+    "ablate": _ablate,
     "drift": _drift,
     "conventions": _conventions,
     **dict.fromkeys(_JUDGING, _judge),

@@ -1,0 +1,91 @@
+"""What `run_all.py ablate` writes and prints of its stages; it judges nothing."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from benchmark.analyse.sensitivity import Findings
+from benchmark.commands.compare import records as rows_of
+from benchmark.present.sensitivity import Setting, sensitivity_tables, sensitivity_text
+from benchmark.present.sensitivity_figure import draw_ranking
+
+FRAMES = ("values", "effects", "ranking", "distances", "contrasts")
+
+
+@dataclass
+class Outcome:
+    """One stage, run and judged."""
+
+    name: str
+    setting: Setting
+    values: pd.DataFrame
+    findings: Findings
+    problems: list[str] = field(default_factory=list)
+
+    def frame(self, name: str) -> pd.DataFrame:
+        """Return one of `FRAMES`."""
+        found: pd.DataFrame = self.values if name == "values" else getattr(self.findings, name)
+        return found
+
+
+def write_outcome(outcomes: Sequence[Outcome], folder: Path) -> list[Path]:
+    """Write `ablate.md`, the CSV of each frame, LaTeX and figures; files of an earlier outcome go."""
+    folder.mkdir(parents=True, exist_ok=True)
+    stages = [(outcome.setting, outcome.findings) for outcome in outcomes]
+    texts = {"ablate.md": sensitivity_text(stages), **sensitivity_tables(stages)}
+    for name in FRAMES:
+        frames = [
+            outcome.frame(name).assign(stage=outcome.name) for outcome in outcomes if len(outcome.frame(name))
+        ]
+        if frames:
+            whole = pd.concat(frames, ignore_index=True)
+            columns = ["stage", *(column for column in whole.columns if column != "stage")]
+            texts[f"{name}.csv"] = whole[columns].to_csv(
+                index=False, lineterminator="\n", float_format="%.6g"
+            )
+    written = []
+    for name, text in texts.items():
+        (folder / name).write_text(text, encoding="utf-8", newline="\n")
+        written.append(folder / name)
+    for outcome in outcomes:
+        path = folder / f"ablate_{outcome.name}.svg"
+        draw_ranking(outcome.findings.ranking, outcome.findings.effects, outcome.setting.sentence, path)
+        written.append(path)
+    for old in (*(folder / f"{name}.csv" for name in FRAMES), *folder.glob("ablate_*")):
+        if old not in written:
+            old.unlink(missing_ok=True)
+    return written
+
+
+def print_outcome(outcomes: Sequence[Outcome], code: int, written: Sequence[Path], *, as_json: bool) -> None:
+    """Print the outcome for people or for programs; problems go to stderr."""
+    problems = [text for outcome in outcomes for text in outcome.problems]
+    if as_json:
+        print(json.dumps({**as_document(outcomes), "problems": problems, "exit_code": code}, indent=1))
+    else:
+        print(sensitivity_text([(outcome.setting, outcome.findings) for outcome in outcomes]))
+        print(f"wrote {', '.join(path.name for path in written)} to {written[0].parent}")
+    for text in problems:
+        print(text, file=sys.stderr)
+
+
+def as_document(outcomes: Sequence[Outcome]) -> dict[str, Any]:
+    """Return what programs read."""
+    return {
+        "stages": [
+            {
+                "name": outcome.name,
+                **asdict(outcome.setting),
+                "configurations_tried": len(outcome.findings.distances),
+                **{name: rows_of(outcome.frame(name)) for name in FRAMES if name != "values"},
+            }
+            for outcome in outcomes
+        ]
+    }

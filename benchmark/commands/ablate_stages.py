@@ -1,0 +1,259 @@
+"""The stages of `run_all.py ablate`: one change at a time, then the largest together; it judges nothing."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TextIO
+
+import pandas as pd
+from rich.console import Console
+
+from benchmark import config as configuration_of_runs
+from benchmark.analyse.printed import read_cells
+from benchmark.analyse.sensitivity import Findings, examine, largest
+from benchmark.analyse.sensitivity_values import READINGS, collect_values
+from benchmark.cli import CANNOT, FINDING, INTERRUPTED, OK
+from benchmark.commands.ablate_report import Outcome, print_outcome, write_outcome
+from benchmark.commands.compare import PAPER
+from benchmark.config import ConfigError
+from benchmark.contracts import DatasetSpec, MethodSpec, Provenance
+from benchmark.execute.ablation import Configuration, Stage, declared_factors, factorial, one_at_a_time
+from benchmark.execute.collect import Entries
+from benchmark.execute.devices import available_pool
+from benchmark.execute.plan import Catalogue, Plan, expected_total
+from benchmark.execute.progress import Progress, duration
+from benchmark.execute.report import describe_failures, describe_mixed_versions, describe_plan
+from benchmark.execute.runner import run_plan
+from benchmark.execute.store import RecordStore
+from benchmark.present.names import PROVENANCE_TEXTS
+from benchmark.present.sensitivity import Setting
+from benchmark.registry import Registry, select
+from datasets._base import data_directory
+
+METHOD, DATASET = "M3LA", "ml2000"
+DDOF = "ddof"
+SCREENING, FINAL = "screening", "final"
+"""The stages, and the folders of their records."""
+
+
+@dataclass(frozen=True)
+class Study:
+    """What all stages share."""
+
+    args: argparse.Namespace
+    registry: Registry
+    base: MethodSpec
+    dataset: DatasetSpec
+    factors: tuple[str, ...]
+    printed: pd.DataFrame
+    catalogue: Catalogue
+
+    @property
+    def out(self) -> TextIO:
+        """Return where progress is printed."""
+        return sys.stderr if self.args.json else sys.stdout
+
+    def stage(self, name: str, configurations: tuple[Configuration, ...]) -> Stage:
+        """Join configurations with the flags of a stage."""
+        seeds = self.args.final_seeds if name == FINAL else self.args.seeds
+        config = configuration_of_runs.build(
+            self.registry,
+            profile=self.args.profile,
+            seeds=seeds,
+            data_dir=self.catalogue.data_dir,
+            results_dir=self.args.results / "ablate",
+            jobs=self.args.jobs,
+            device=self.args.device,
+            backend=self.args.backend,
+            retry_failed=self.args.retry_failed,
+        )
+        if len(config.seeds) < 2:
+            raise ConfigError(f"{seeds!r} is one seed; an effect's interval needs two at least")
+        epochs = configurations[0].spec.options["epochs"]
+        described = f"{config.profile.description}; here {epochs} epochs at most ({name} of ablate)"
+        config = dataclasses.replace(
+            config, profile=dataclasses.replace(config.profile, description=described)
+        )
+        store = RecordStore(config.results_dir / "runs" / name)
+        return Stage(configurations, self.dataset, config, store, self.catalogue)
+
+
+def conduct(args: argparse.Namespace, registry: Registry) -> int:
+    """Plan, train and judge what the flags ask for."""
+    study = make_study(args, registry)
+    screening = study.stage(SCREENING, one_at_a_time(study.base, args.epochs, study.factors))
+    if args.final:  # so that a wrong flag ends the command now rather than after the screening
+        study.stage(FINAL, factorial(study.base, args.final_epochs, {}))
+    if args.dry_run:
+        return _announce(study, screening)
+    _refuse_look_alike(screening)
+    if not train(study, screening):
+        return INTERRUPTED
+    first = judge(study, screening, SCREENING)
+    outcomes = [first]
+    if any(planned.state == "missing" for planned in screening.plan().jobs):
+        first.problems.append("some jobs were left to another run; start again when it has ended")
+    elif (final := final_stage(study, screening, first.findings)) is not None:
+        if args.final and not train(study, final):
+            return INTERRUPTED
+        if args.final or all(planned.state != "missing" for planned in final.plan().jobs):
+            chosen = [(c.factor, c.level) for c in final.configurations if len(c.changes) == 1]
+            outcomes.append(judge(study, final, FINAL, chosen))
+    elif args.final:
+        raise ConfigError("no factor of training has an effect on two seeds, so none can be combined")
+    code = _exit_code(outcomes)
+    written = write_outcome(outcomes, args.results / "ablate")
+    print_outcome(outcomes, code, written, as_json=args.json)
+    return code
+
+
+def make_study(args: argparse.Namespace, registry: Registry) -> Study:
+    """Find method, data set, printed row and factors.
+
+    Raises
+    ------
+    ConfigError
+        If method or data set is not registered, or the paper prints no such row.
+    SelectionError
+        If `--factors` names none.
+    """
+    if METHOD not in registry.methods or DATASET not in registry.datasets:
+        raise ConfigError(f"ablate studies {METHOD} on {DATASET}, and the registry lacks one of them")
+    base = registry.methods[METHOD]
+    names = [*(factor.name for factor in declared_factors(base)), *READINGS, DDOF]
+    cells = read_cells(PAPER)
+    printed = cells[(cells["table"] == "II") & (cells["dataset"] == DATASET) & (cells["method"] == METHOD)]
+    if printed.empty:
+        raise ConfigError(f"{PAPER / 'table2.csv'} prints no row of {METHOD} on {DATASET}")
+    return Study(
+        args=args,
+        registry=registry,
+        base=base,
+        dataset=registry.datasets[DATASET],
+        factors=select(args.factors, names, "factor").ids,
+        printed=printed,
+        catalogue=Catalogue(data_directory(args.data)),
+    )
+
+
+def train(study: Study, stage: Stage) -> bool:
+    """Run what a stage's store lacks; False after Ctrl-C."""
+    plan = stage.plan()
+    stage.store.require_writable()
+    print(describe_plan(plan, stage.config), file=study.out, flush=True)
+    pool = available_pool(stage.config.device)
+    progress = Progress(plan.to_run(), stage.config.jobs, Console(file=study.out))
+    if run_plan(plan, stage.config, stage.store, pool, progress).interrupted:
+        print("interrupted; finished jobs are kept, and the same command goes on from there", file=sys.stderr)
+        return False
+    return True
+
+
+def judge(study: Study, stage: Stage, name: str, chosen: Sequence[tuple[str, str]] = ()) -> Outcome:
+    """Read a stage's records and measure every configuration against the baseline."""
+    plan = stage.plan()
+    entries = Entries(plan, stage.store)
+    keys = {c.spec.id: (c.kind, c.factor, c.level) for c in stage.configurations}
+    readings = [factor for factor in study.factors if factor in READINGS]
+    values = collect_values(entries, keys, stage.config.seeds, stage.configurations[0].spec, readings)
+    findings = examine(values, study.printed, chosen, spread=DDOF in study.factors)
+    problems = [*(f"left out: {message}" for message in (*plan.broken, *entries.unreadable))]
+    problems += [text for text in (describe_failures(plan), describe_mixed_versions(plan.records())) if text]
+    return Outcome(name, _setting(study, stage, plan), values, findings, problems)
+
+
+def _setting(study: Study, stage: Stage, plan: Plan) -> Setting:
+    facts, settings = plan.jobs[0].cell.facts, plan.jobs[0].cell.settings
+    return Setting(
+        method=study.base.id,
+        preset=study.base.preset,
+        dataset=facts.spec.id,
+        features="; ".join(filter(None, (PROVENANCE_TEXTS[facts.provenance], facts.note.rstrip(". ")))),
+        protocol=f"profile {stage.config.profile.name}",
+        epochs=settings["options"]["epochs"],
+        n_seeds=len(stage.config.seeds),
+        threshold=study.base.threshold,
+    )
+
+
+def final_stage(study: Study, screening: Stage, findings: Findings) -> Stage | None:
+    """Return all combinations of the largest factors of training, each at its strongest level."""
+    by_name: Mapping[tuple[str, str], Mapping[str, Any]] = {
+        (c.factor, c.level): c.changes for c in screening.configurations
+    }
+    changes: dict[str, Any] = {}
+    for row in largest(findings.ranking).to_dict("records"):
+        changes |= by_name[row["factor"], row["level"]]
+    if not changes:
+        return None
+    return study.stage(FINAL, factorial(study.base, study.args.final_epochs, changes))
+
+
+def _refuse_look_alike(stage: Stage) -> None:
+    facts = stage.catalogue.facts(stage.dataset)
+    if facts.provenance is Provenance.LOOK_ALIKE:
+        raise ConfigError(
+            f"cannot judge: only the look-alike of {stage.dataset.id} is here, and it says nothing about the "
+            "paper; put features below --data DIR (see the README), or see the jobs with --dry-run"
+        )
+
+
+def _exit_code(outcomes: Sequence[Outcome]) -> int:
+    if not outcomes[0].findings.ranking["effect"].notna().any():
+        outcomes[0].problems.append(
+            "cannot judge: no configuration and the baseline have two finished seeds in common"
+        )
+        return CANNOT
+    return FINDING if any(outcome.problems for outcome in outcomes) else OK
+
+
+def _announce(study: Study, screening: Stage) -> int:
+    """Print the jobs and the time they should take, and run none."""
+    plan = screening.plan()
+    plans = [(screening, plan)]
+    later = ""
+    if study.args.final:
+        done = not plan.to_run() and any(planned.state == "done" for planned in plan.jobs)
+        found = judge(study, screening, SCREENING).findings if done else None
+        final = final_stage(study, screening, found) if found is not None else None
+        if final is not None:
+            plans.append((final, final.plan()))
+        else:
+            later = _later(study)
+    if study.args.json:
+        print(json.dumps([_job(planned) for _, one in plans for planned in one.jobs], indent=1))
+    else:
+        print(
+            "\n\n".join([*(describe_plan(one, stage.config) for stage, one in plans), *filter(None, [later])])
+        )
+    return OK
+
+
+def _later(study: Study) -> str:
+    """Estimate the final stage before its factors are known: every job like the baseline's."""
+    stage = study.stage(FINAL, factorial(study.base, study.args.final_epochs, {}))
+    jobs = stage.plan().jobs * 2**3
+    seconds, unknown = expected_total(jobs, stage.config.jobs)
+    time = "unknown time" if unknown else f"about {duration(seconds)} if each takes as long as the baseline"
+    return (
+        "then the combinations of the three largest factors, chosen when the jobs above are done: "
+        f"{len(jobs)} jobs, {time}"
+    )
+
+
+def _job(planned: Any) -> dict[str, Any]:
+    cell = planned.cell
+    return {
+        "dataset": planned.job.dataset,
+        "method": planned.job.method,
+        "seed": planned.job.seed,
+        "options": dict(cell.settings["options"]),
+        "state": planned.state,
+        "to_run": planned.to_run,
+        "expected_seconds": cell.expected_seconds,
+    }

@@ -1,0 +1,152 @@
+"""`run_all.py ablate`: from jobs to effects, resumed where it stopped, with refused levels told apart."""
+
+import json
+
+import pandas as pd
+import pytest
+from ablate_methods import study_registry
+
+from benchmark.cli import main
+from benchmark.contracts import Provenance
+from benchmark.evaluate.reading import read_scores
+from benchmark.execute.store import RecordStore
+
+pytestmark = pytest.mark.usefixtures("warm_fork_server")
+SMALL = ["--jobs", "1", "--device", "cpu", "--profile", "tiny"]
+
+
+@pytest.fixture
+def ablate(tmp_path, capsys):
+    """Call the command in a results folder of its own; return exit code, output and errors."""
+
+    def call(*arguments, toys=None):
+        places = ["--results", str(tmp_path), "--data", str(tmp_path)]
+        code = main(["ablate", *arguments, *SMALL, *places], toys or study_registry())
+        printed = capsys.readouterr()
+        return code, printed.out, printed.err
+
+    return call
+
+
+def folders(tmp_path):
+    return {path.parent: path.stat().st_mtime_ns for path in tmp_path.glob("ablate/runs/**/record.json")}
+
+
+def test_study_runs_resumes_and_tells_refused_levels(ablate, tmp_path):
+    code, out, _ = ablate("--seeds", "2", "--factors", "sharpness,trouble,threshold,ddof")
+    made = folders(tmp_path)
+    assert code == 1  # failed jobs
+    # The baseline, two levels of sharpness and two of trouble, on two seeds each, and nowhere else.
+    assert len(made) == 10
+    assert not (tmp_path / "runs").exists()
+    assert "trouble = always: 2 of 2 seeds without a result; failed: FloatingPointError" in out
+    assert "trouble = seed1: 1 of 2 seeds without a result" in out
+    assert "refused: rule 'eq13@holdout' needs scores of held-out rows" in out
+    effects = pd.read_csv(tmp_path / "ablate" / "effects.csv")
+    always = effects[(effects["factor"] == "trouble") & (effects["level"] == "always")]
+    assert (always["n_pairs"] == 0).all()
+    assert always["effect"].isna().all()
+    ranking = pd.read_csv(tmp_path / "ablate" / "ranking.csv").set_index("factor")
+    assert ranking.loc["trouble", "n_without"] == 2
+
+    ablate("--seeds", "2", "--factors", "sharpness,trouble,threshold,ddof")  # failed jobs: once again
+    retried = folders(tmp_path)
+    changed = {folder.parent.name for folder in made if made[folder] != retried[folder]}
+    assert changed == {"M3LA[trouble=always]", "M3LA[trouble=seed1]"}
+    _, out, _ = ablate("--seeds", "2", "--factors", "sharpness,trouble,threshold,ddof")
+    assert folders(tmp_path) == retried  # nothing ran
+    assert "0 to run" in out
+
+
+def test_readings_after_training_are_those_of_the_stored_scores(ablate, tmp_path):
+    assert ablate("--seeds", "3", "--factors", "threshold,scoring")[0] == 0
+    effects = pd.read_csv(tmp_path / "ablate" / "effects.csv").set_index(["factor", "level", "metric"])
+    store = RecordStore(tmp_path / "ablate" / "runs" / "screening")
+    records = store.scan().records
+    assert {record.method for record in records} == {"M3LA"}  # nothing else was trained
+    for name, other, scoring, rule in (
+        ("threshold", "fixed", "soft", "fixed"),
+        ("scoring", "hard", "hard", "eq16a"),
+    ):
+        for metric in ("hamming_loss", "ranking_loss"):
+            by_hand = [
+                read_scores(store.arrays(record), scoring, rule).metrics[metric] - record.metrics[metric]
+                for record in records
+            ]
+            row = effects.loc[name, other, metric]
+            assert row["difference"] == pytest.approx(sum(by_hand) / 3, rel=1e-5, abs=1e-9)
+            assert row["n_pairs"] == 3
+
+
+def test_final_stage_combines_the_largest_factors_of_training(ablate, tmp_path):
+    flags = ["--seeds", "2", "--factors", "sharpness,bias,noise,label", "--final", "--final-seeds", "3"]
+    code, out, err = ablate(*flags, "--json")
+    document = json.loads(out)
+    assert (code, document["exit_code"]) == (0, 0)
+    assert "8 jobs" not in out
+    assert "24 jobs" in err  # 2^3 configurations, three seeds
+    screening, final = document["stages"]
+    first = [row["factor"] for row in screening["ranking"] if row["kind"] == "training"][:3]
+    assert "label" not in first  # it changes nothing
+    terms = {row["term"] for row in final["contrasts"]}
+    assert len(terms) == 7
+    assert " × ".join(first) in terms
+    assert final["configurations_tried"] == 8
+    assert {row["n_pairs"] for row in final["contrasts"]} == {3}
+    text = (tmp_path / "ablate" / "ablate.md").read_text()
+    assert "Of 8 configurations tried here after 6 before" in text
+    svg = (tmp_path / "ablate" / "ablate_screening.svg").read_bytes()
+    before = folders(tmp_path)
+
+    ablate(*flags[:4])  # without --final: what was recorded of it stays in the report
+    assert folders(tmp_path) == before
+    assert (tmp_path / "ablate" / "contrasts.csv").is_file()
+    assert (tmp_path / "ablate" / "ablate_screening.svg").read_bytes() == svg
+    assert b"<dc:date>" not in svg
+
+
+def test_dry_run_prints_jobs_and_makes_nothing(ablate, tmp_path):
+    code, out, _ = ablate("--dry-run", "--final", "--factors", "label,bias")
+    assert code == 0
+    assert "M3LA[label=1%2Fq]" in out
+    assert "9 jobs, 0 done, 9 to run" in out
+    assert "80 jobs" in out
+    code, out, _ = ablate("--dry-run", "--json", "--factors", "bias", "--seeds", "2")
+    assert [job["method"] for job in json.loads(out)] == ["M3LA", "M3LA[bias=up]"] * 2
+    assert not (tmp_path / "ablate").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--seeds", "0"], "not understood"),
+        (["--seeds", "4,"], "one seed"),
+        (["--seeds", "1"], "one seed"),
+        (["--epochs", "0"], "at least 1"),
+        (["--factors", "sharpnes"], "did you mean 'sharpness'"),
+        (["--final", "--final-epochs", "-3"], "at least 1"),
+        (["--final", "--final-seeds", "1"], "one seed"),
+    ],
+)
+def test_flags_that_cannot_be_used_are_named(ablate, tmp_path, arguments, message):
+    code, out, err = ablate(*arguments)
+    assert (code, out) == (2, "")
+    assert message in err
+    assert not (tmp_path / "ablate").exists()
+
+
+def test_look_alike_data_are_refused_before_any_training(ablate, tmp_path):
+    code, _, err = ablate(toys=study_registry(Provenance.LOOK_ALIKE))
+    assert code == 2
+    assert "look-alike" in err
+    assert not (tmp_path / "ablate").exists()
+
+
+def test_all_failed_is_cannot_judge(ablate):
+    toys = study_registry()
+    spec = toys.methods["M3LA"]
+    object.__setattr__(spec, "options", {"trouble": "always"})
+    code, out, err = ablate("--seeds", "2", "--factors", "bias", toys=toys)
+    assert code == 2
+    assert "cannot judge" in err
+    assert "baseline: failed: FloatingPointError" in out or "failed: FloatingPointError" in out
