@@ -7,17 +7,20 @@ Laplacian's eigenvectors both quadratic terms are diagonal, and nearly so is the
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
 from scipy.linalg import eigh, svd
-from scipy.optimize import brentq
 from scipy.special import expit, log_expit, logit
 from scipy.stats import chi2
 
 from benchmark.contracts import Array, Modalities
+
+MAX_NEWTON_STEPS = 100
+"""Far more than the proximal operator takes; convergence is quadratic."""
 
 
 class Strengths(NamedTuple):
@@ -214,7 +217,8 @@ def shrink_norm(point: Array, metric: Array, weight: float) -> Array:
     """Return argmin over U of 1/2 sum(metric * (U - point)^2) + weight * ||U||_F.
 
     With a constant metric h this is group soft-thresholding, point * max(0, 1 - weight / (h ||point||)).
-    Else U = metric * point / (metric + weight / r), where r = ||U|| is the root of a decreasing function.
+    Else U = metric * point / (metric + weight / r), where r = ||U|| solves
+    ||pull / (metric * r + weight)|| = 1 with pull = metric * point.
     """
     if weight == 0:
         return point
@@ -222,18 +226,17 @@ def shrink_norm(point: Array, metric: Array, weight: float) -> Array:
     left = float(np.linalg.norm(pull)) - weight
     if left <= 0:
         return np.zeros_like(point)
-
-    def excess(r: float) -> float:
-        return float(np.sum((pull / (metric * r + weight)) ** 2)) - 1.0
-
-    # ||metric * U|| = ||pull|| - weight encloses r; rounding may leave no change of sign between the ends.
-    lower, upper = left / float(metric.max()), left / float(metric.min())
-    if excess(lower) <= 0:
-        r = lower
-    elif excess(upper) >= 0:
-        r = upper
-    else:
-        r = brentq(excess, lower, upper, xtol=max(1e-14 * lower, np.finfo(float).tiny), rtol=1e-13)
+    # ||metric * U|| = ||pull|| - weight bounds r from below. 1 / ||pull / (metric * r + weight)|| is concave
+    # in r, so that Newton's steps on it climb to the root without passing it, as in trust-region methods.
+    r = left / float(metric.max())
+    for _ in range(MAX_NEWTON_STEPS):
+        denominator = metric * r + weight
+        squares = (pull / denominator) ** 2
+        norm = math.sqrt(float(np.sum(squares)))
+        step = (norm - 1) * norm**2 / float(np.sum(squares * metric / denominator))
+        r += max(step, 0.0)
+        if step <= 1e-14 * r:
+            break
     return pull * r / (metric * r + weight)
 
 
