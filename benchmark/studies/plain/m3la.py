@@ -90,17 +90,17 @@ def pairs(plain: PlainM3LA, net: M3LANet) -> Pairs:
     """Pair the parameters of both; the real model's side may be a copy, so copy towards the plain one."""
     h = net.h
     W_in = torch.cat(list(net.W_in)).T  # (9h, D)
-    gru, cell = plain.encoder, plain.decoder
+    gru, cell = dict(plain.encoder.named_parameters()), plain.decoder
     D = W_in.shape[1]
     return [
-        (gru.weight_ih_l0, W_in[: 3 * h]),
-        (gru.weight_ih_l0_reverse, W_in[3 * h : 6 * h]),
-        (gru.weight_hh_l0, net.U_enc[0].T),
-        (gru.weight_hh_l0_reverse, net.U_enc[1].T),
-        (gru.bias_ih_l0, net.b_in[: 3 * h]),
-        (gru.bias_ih_l0_reverse, net.b_in[3 * h : 6 * h]),
-        (gru.bias_hh_l0, net.b_enc[0, 0]),
-        (gru.bias_hh_l0_reverse, net.b_enc[1, 0]),
+        (gru["weight_ih_l0"], W_in[: 3 * h]),
+        (gru["weight_ih_l0_reverse"], W_in[3 * h : 6 * h]),
+        (gru["weight_hh_l0"], net.U_enc[0].T),
+        (gru["weight_hh_l0_reverse"], net.U_enc[1].T),
+        (gru["bias_ih_l0"], net.b_in[: 3 * h]),
+        (gru["bias_ih_l0_reverse"], net.b_in[3 * h : 6 * h]),
+        (gru["bias_hh_l0"], net.b_enc[0, 0]),
+        (gru["bias_hh_l0_reverse"], net.b_enc[1, 0]),
         (cell.weight_ih[:, :D], W_in[6 * h :]),
         (cell.weight_ih[:, D:], net.W_att.T),
         (cell.weight_hh, net.U_dec.T),
