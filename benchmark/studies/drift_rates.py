@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import argparse
 import csv
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,14 @@ OTHER_SPLITS = tuple(range(1000, 1000 + 2 * POOL))
 """Splits for the unpaired band, the first half for references."""
 SEEDS_A_SIDE = 10
 POWER = 0.9
+LARGEST_SHIFT = 16.0
+"""In standard deviations between refits; what is not found at it is printed as inf."""
+MEANING = {
+    "CC-random": "CC in random order of labels, scored from 0/1 predictions",
+    "M3LA": f"M3LA with {EPOCHS} epoch",
+    "BR": "BR",
+    "BR-fair": "BR-fair",
+}
 
 
 @dataclass(frozen=True)
@@ -67,14 +76,13 @@ def deterministic_methods() -> list[MethodSpec]:
     return [spec for spec in BINARY_RELEVANCE if spec.id in ("BR", "BR-fair")]
 
 
-def planned_fits() -> list[tuple[MethodSpec, Fit]]:
+def planned_fits(methods: Collection[str]) -> list[tuple[MethodSpec, Fit]]:
     """Return every fit of the study: both pools and fresh reruns, and single fits on many splits."""
     paired = [Fit(seed, refit) for refit in range(2 * POOL + FRESH) for seed in SPLITS]
     single = [Fit(seed, 0) for seed in OTHER_SPLITS]
-    chain, m3la = stochastic_methods()
-    order = [(chain, paired), (chain, single), (m3la, paired), (m3la, single)]
+    order = [(spec, [*paired, *single]) for spec in stochastic_methods()]
     order += [(spec, single) for spec in deterministic_methods()]
-    return [(spec, fit) for spec, fits in order for fit in fits]
+    return [(spec, fit) for spec, fits in order if spec.id in methods for fit in fits]
 
 
 def fit_once(spec: MethodSpec, dataset: Dataset, fit: Fit) -> dict[str, Any]:
@@ -90,8 +98,8 @@ def fit_once(spec: MethodSpec, dataset: Dataset, fit: Fit) -> dict[str, Any]:
     return row
 
 
-def fill_pool(path: Path) -> pd.DataFrame:
-    """Run the fits that `path` does not hold yet, one line each, and return them all."""
+def fill_pool(path: Path, methods: Collection[str]) -> pd.DataFrame:
+    """Run the methods' fits that `path` does not hold yet, one line each, and return them all."""
     done: set[tuple[str, int, int]] = set()
     if path.exists():
         kept = pd.read_csv(path)
@@ -103,17 +111,18 @@ def fill_pool(path: Path) -> pd.DataFrame:
         writer = csv.DictWriter(file, ["method", "seed", "refit", *columns], lineterminator="\n")
         if not done:
             writer.writeheader()
-        for spec, fit in planned_fits():
+        for spec, fit in planned_fits(methods):
             if (spec.id, fit.seed, fit.refit) not in done:
                 row = fit_once(spec, dataset, fit)
                 writer.writerow({k: f"{v:.9g}" if isinstance(v, float) else v for k, v in row.items()})
                 file.flush()
-    return pd.read_csv(path)
+    pool = pd.read_csv(path)
+    return pool[pool["method"].isin(methods)]
 
 
 def cube(pool: pd.DataFrame) -> tuple[Array, list[tuple[str, str]]]:
     """Return the paired pool as (splits, refits, cells), and the cells' names."""
-    names = [spec.id for spec in stochastic_methods()]
+    names = [spec.id for spec in stochastic_methods() if spec.id in set(pool["method"])]
     part = pool[pool["seed"].isin(SPLITS) & pool["method"].isin(names)]
     wide = part.pivot(index=["seed", "refit"], columns="method")
     cells = [(method, column) for method in names for column in pool.columns[3:]]
@@ -168,6 +177,18 @@ def unpaired_rate(pool: pd.DataFrame, n_draws: int) -> int:
     return found
 
 
+def found_shifts(values: Array, cell: int, shift: float, n_refits: int, n_draws: int) -> int:
+    """Return in how many draws the gate finds that one cell of the rerun was shifted."""
+    generator = np.random.default_rng(3)
+    found = 0
+    for _ in range(n_draws):
+        blocks = draw(values, n_refits, generator)
+        for block in blocks:
+            block[0, cell] += shift  # a draw is a copy
+        found += bool(alarms(blocks)[cell])
+    return found
+
+
 def smallest_shifts(
     values: Array, cells: list[tuple[str, str]], n_refits: int, n_draws: int
 ) -> list[dict[str, Any]]:
@@ -178,18 +199,14 @@ def smallest_shifts(
         metric, _, rule = column.partition(":")
         if rule != "own":
             continue
-        low, high = 0.0, 16.0
+        low, high = 0.0, LARGEST_SHIFT
         for _ in range(8):
             middle = (low + high) / 2
-            generator = np.random.default_rng(3)
-            found = 0
-            for _ in range(n_draws):
-                blocks = [block.copy() for block in draw(values, n_refits, generator)]
-                for block in blocks:
-                    block[0, c] += middle * spread[c]
-                found += bool(alarms(blocks)[c])
+            found = found_shifts(values, c, middle * spread[c], n_refits, n_draws)
             low, high = (low, middle) if found >= POWER * n_draws else (middle, high)
         shift = {"refit_std": spread[c], "shift_in_stds": high, "shift": high * spread[c]}
+        if high == LARGEST_SHIFT:
+            shift |= {"shift_in_stds": inf, "shift": inf}
         rows.append({"method": method, "metric": metric, **shift})
     return rows
 
@@ -214,11 +231,11 @@ def describe(rates: pd.DataFrame, power: pd.DataFrame, facts: Mapping[str, Any])
             "",
             f"Written by `python -m benchmark.studies.drift_rates`. ML2000 with {TRAIN_ROWS} training and "
             f"{TEST_ROWS} test rows. Paired decisions: {len(SPLITS)} splits, one reference and "
-            f"{facts['refits']} refits per split, methods CC (random order, scored from 0/1 predictions) and "
-            f"M3LA ({EPOCHS} epoch), {facts['cells']} cells in one decision; on every split references come "
+            f"{facts['refits']} refits per split, {facts['paired']}, {facts['cells']} cells in one decision; "
+            "on every split references come "
             f"from {POOL} method seeds and reruns from {POOL} others. Unpaired decisions: {SEEDS_A_SIDE} "
-            f"seeds a side, from {POOL} splits and {POOL} others, with BR and BR-fair too, "
-            "which draw nothing at random and so enter no paired band. Draws share the pool's fits, so the "
+            f"seeds a side, from {POOL} splits and {POOL} others, {facts['unpaired']}. BR and BR-fair "
+            "draw nothing at random and so enter no paired band. Draws share the pool's fits, so the "
             f"bound speaks for this pool; fresh reruns are {FRESH} method seeds that no draw uses, against "
             "one stored reference. Upper bound: of the two-sided 95 % Clopper-Pearson interval.",
             "",
@@ -239,11 +256,13 @@ def main(argv: Iterable[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m benchmark.studies.drift_rates", description=(__doc__ or "").splitlines()[0]
     )
+    known = [spec.id for spec in (*stochastic_methods(), *deterministic_methods())]
+    parser.add_argument("--methods", nargs="+", choices=known, default=known)
     parser.add_argument("--draws", type=int, default=4000)
     parser.add_argument("--power-draws", type=int, default=200)
     parser.add_argument("--out", type=Path, default=HERE)
     given = parser.parse_args(None if argv is None else list(argv))
-    pool = fill_pool(given.out / "pool.csv")
+    pool = fill_pool(given.out / "pool.csv", given.methods)
     values, cells = cube(pool)
     n_refits = refits_needed(len(SPLITS))
     rates = pd.DataFrame(
@@ -256,7 +275,13 @@ def main(argv: Iterable[str] | None = None) -> int:
     power = pd.DataFrame(smallest_shifts(values, cells, n_refits, given.power_draws))
     rates.to_csv(given.out / "rates.csv", index=False, float_format="%.6g", lineterminator="\n")
     power.to_csv(given.out / "power.csv", index=False, float_format="%.6g", lineterminator="\n")
-    facts = {"refits": n_refits, "cells": len(cells), "power_draws": given.power_draws}
+    facts = {
+        "refits": n_refits,
+        "cells": len(cells),
+        "power_draws": given.power_draws,
+        "paired": " and ".join(dict.fromkeys(MEANING[method] for method, _ in cells)),
+        "unpaired": " and ".join(MEANING[name] for name in given.methods),
+    }
     (given.out / "drift_rates.md").write_text(describe(rates, power, facts), encoding="utf-8", newline="\n")
     print((given.out / "drift_rates.md").read_text(encoding="utf-8"))
     return 0
