@@ -28,6 +28,8 @@ EFFECT_COLUMNS = (*CONFIGURATION, "metric", "n_seeds", "n_pairs", *MEASURED, "re
 CONTRAST_COLUMNS = ("term", "n_factors", "metric", "n_seeds", "n_pairs", *MEASURED)
 DISTANCE_COLUMNS = (*CONFIGURATION, "distance", "farthest", "farthest_by", "reason")
 FACTORS_RANKED = 3
+ROUNDING = 1e-12
+"""Differences below this are sums of rounding errors, of numbers that are equal."""
 JOINT = " + "
 """Between the factors, and between the levels, of a configuration with several changes."""
 TIMES = " × "
@@ -285,6 +287,7 @@ def _units(printed: pd.DataFrame) -> pd.DataFrame:
 def _measure(differences: Array, unit: pd.Series) -> dict[str, Any]:
     """Return the mean of paired differences with its interval, also in printed deviations."""
     paired = differences[np.isfinite(differences)]
+    paired = np.where(np.abs(paired) < ROUNDING, 0.0, paired)
     counts = {"n_seeds": len(differences), "n_pairs": len(paired)}
     mean, low, high, p_value = nan, nan, nan, nan
     if len(paired) == 1:

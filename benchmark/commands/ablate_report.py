@@ -56,7 +56,7 @@ def write_outcome(outcomes: Sequence[Outcome], folder: Path) -> list[Path]:
         written.append(folder / name)
     for outcome in outcomes:
         path = folder / f"ablate_{outcome.name}.svg"
-        draw_ranking(outcome.findings.ranking, outcome.findings.effects, outcome.setting.sentence, path)
+        draw_ranking(outcome.findings.ranking, outcome.findings.effects, outcome.setting.title, path)
         written.append(path)
     for old in (*(folder / f"{name}.csv" for name in FRAMES), *folder.glob("ablate_*")):
         if old not in written:

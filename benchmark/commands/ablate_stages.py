@@ -96,16 +96,16 @@ def conduct(args: argparse.Namespace, registry: Registry) -> int:
         return INTERRUPTED
     first = judge(study, screening, SCREENING)
     outcomes = [first]
-    if any(planned.state == "missing" for planned in screening.plan().jobs):
-        first.problems.append("some jobs were left to another run; start again when it has ended")
-    elif (final := final_stage(study, screening, first.findings)) is not None:
+    # While a job of the screening is missing, the largest factors may yet become others.
+    final = None if _missing(screening) else final_stage(study, screening, first.findings)
+    if final is not None:
         if args.final and not train(study, final):
             return INTERRUPTED
-        if args.final or all(planned.state != "missing" for planned in final.plan().jobs):
+        if _missing(final) < len(final.plan().jobs):  # without --final: what was recorded before
             chosen = [(c.factor, c.level) for c in final.configurations if len(c.changes) == 1]
             outcomes.append(judge(study, final, FINAL, chosen))
     elif args.final:
-        raise ConfigError("no factor of training has an effect on two seeds, so none can be combined")
+        first.problems.append("no final stage: " + _why_no_final(screening))
     code = _exit_code(outcomes)
     written = write_outcome(outcomes, args.results / "ablate")
     print_outcome(outcomes, code, written, as_json=args.json)
@@ -164,6 +164,8 @@ def judge(study: Study, stage: Stage, name: str, chosen: Sequence[tuple[str, str
     findings = examine(values, study.printed, chosen, spread=DDOF in study.factors)
     problems = [*(f"left out: {message}" for message in (*plan.broken, *entries.unreadable))]
     problems += [text for text in (describe_failures(plan), describe_mixed_versions(plan.records())) if text]
+    if lacking := sum(planned.state == "missing" for planned in plan.jobs):
+        problems.append(f"{name}: {lacking} of {len(plan.jobs)} jobs were not run, or left to another run")
     return Outcome(name, _setting(study, stage, plan), values, findings, problems)
 
 
@@ -192,6 +194,16 @@ def final_stage(study: Study, screening: Stage, findings: Findings) -> Stage | N
     if not changes:
         return None
     return study.stage(FINAL, factorial(study.base, study.args.final_epochs, changes))
+
+
+def _missing(stage: Stage) -> int:
+    return sum(planned.state == "missing" for planned in stage.plan().jobs)
+
+
+def _why_no_final(screening: Stage) -> str:
+    if _missing(screening):
+        return "its factors are chosen when every job of the screening has run; start again then"
+    return "no factor of training has an effect on two seeds, so none can be combined"
 
 
 def _refuse_look_alike(stage: Stage) -> None:

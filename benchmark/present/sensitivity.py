@@ -14,6 +14,7 @@ from benchmark.present import latex, markdown, names
 from benchmark.present.model import Block, Cell, Row, Table
 
 MISSING = "–"
+BOLD = "Bold: the 95 % interval leaves out 0, and has a width (a few equal differences give it none)."
 NEAREST_SHOWN = 5
 HOW = (
     "Effects are differences from the baseline, paired by seed, divided by the standard deviation that the "
@@ -37,6 +38,14 @@ class Setting:
     epochs: int
     n_seeds: int
     threshold: str
+
+    @property
+    def title(self) -> str:
+        """Name the stage above a figure."""
+        return (
+            f"{names.method_title(self.method)} on {names.dataset_title(self.dataset)}: strongest effect per "
+            f"factor with its 95 % interval, {self.epochs} epochs, {self.n_seeds} seeds"
+        )
 
     @property
     def sentence(self) -> str:
@@ -77,10 +86,10 @@ def sensitivity_tables(stages: Sequence[tuple[Setting, Findings]]) -> dict[str, 
 
 def tables_of(setting: Setting, findings: Findings, number: int = 0) -> list[Table]:
     """Lay out one stage: the ranking, every effect and, of factors together, the contrasts."""
-    suffix = "f" if number else ""
-    tables = [_ranking(setting, findings.ranking, f"A1{suffix}"), _effects(findings.effects, f"A2{suffix}")]
+    letter = "B" if number else "A"
+    tables = [_ranking(setting, findings.ranking, f"{letter}1"), _effects(findings.effects, f"{letter}2")]
     if len(findings.contrasts):
-        tables.append(_contrasts(findings.contrasts, f"A3{suffix}"))
+        tables.append(_contrasts(findings.contrasts, f"{letter}3"))
     return tables
 
 
@@ -105,7 +114,9 @@ def _ranking(setting: Setting, ranking: pd.DataFrame, number: str) -> Table:
         f"standard deviations. {setting.sentence} A level without effect has fewer than two pairs of "
         "finished seeds."
     )
-    notes = [f"{READING}: recomputed from the baseline's stored scores, without training."]
+    notes = []
+    if (ranking["kind"] == READING).any():
+        notes.append(f"{READING}: recomputed from the baseline's stored scores, without training.")
     if (ranking["kind"] == SPREAD).any():
         notes.append(
             f"{SPREAD}: ddof = 0 in place of 1 changes the deviation that is printed, and no mean; it has no "
@@ -122,8 +133,8 @@ def _effects(found: pd.DataFrame, number: str) -> Table:
         pairs = sorted({f"{row['n_pairs']}/{row['n_seeds']}" for row in part.to_dict("records")})
         rows.append(Row(f"{first['factor']} = {first['level']}", (*cells, Cell(", ".join(pairs)))))
     caption = (
-        f"Table {number}: Every effect, in printed standard deviations, positive is better. Bold: the 95 % "
-        f"interval leaves out 0. {MISSING}: no pair of finished seeds, or undefined."
+        f"Table {number}: Every effect, in printed standard deviations, positive is better. {BOLD} "
+        f"{MISSING}: no pair of finished seeds, or undefined."
     )
     return Table(number, caption, (Block("factor = level", (), (*_metrics(), "pairs"), tuple(rows)),))
 
@@ -137,8 +148,8 @@ def _contrasts(found: pd.DataFrame, number: str) -> Table:
     caption = (
         f"Table {number}: Main effects and interactions of all combinations, in printed standard deviations, "
         "positive is better. Main effect: of a factor's change, averaged over the others'; interaction of "
-        "two: half of what one's change does to the other's effect. Bold: the 95 % interval leaves out 0. A "
-        "seed counts if all combinations finished on it."
+        "two: half of what one's change does to the other's effect. A seed counts if all combinations "
+        f"finished on it. {BOLD}"
     )
     return Table(number, caption, (Block("term", (), (*_metrics(), "seeds"), tuple(rows)),))
 
@@ -189,7 +200,7 @@ def _configuration(row: dict[str, str]) -> str:
 
 
 def _effect_cell(row: dict[str, float]) -> Cell:
-    clear = row["effect_low"] > 0 or row["effect_high"] < 0
+    clear = (row["effect_low"] > 0 or row["effect_high"] < 0) and row["effect_low"] < row["effect_high"]
     return Cell(_signed(row["effect"]), bold=clear)
 
 

@@ -39,14 +39,14 @@ def draw_ranking(ranking: pd.DataFrame, found: pd.DataFrame, title: str, path: P
     with matplotlib.rc_context({"svg.hashsalt": "sensitivity", "font.size": 9, "axes.axisbelow": True}):
         figure = Figure(figsize=(9.5, 0.27 * max(len(ranking), 1) + 1.6))  # not pyplot: it seeks a display
         axes = figure.subplots()
-        axes.axvspan(-1, 1, color="0.93", label="within 1 printed deviation")
+        axes.axvspan(-1, 1, color="0.93")
         axes.axvline(0, color="0.4", linewidth=0.8)
         for place, row in enumerate(ranking.to_dict("records")):
             _draw_factor(axes, place, row, _others(found, row))
         axes.set_yticks(range(len(ranking)), [str(name) for name in ranking["factor"]])
         axes.set_ylim(len(ranking) - 0.4, -0.6)
         _draw_scale(axes)
-        axes.set_title(title, loc="left", fontsize=9, wrap=True)
+        axes.set_title(title, loc="left", fontsize=9)
         _draw_legend(axes, ranking)
         figure.savefig(path, bbox_inches="tight", metadata={"Date": None})
 
@@ -94,7 +94,7 @@ def _draw_scale(axes: Any) -> None:
     ticks = [tick for tick in (1, 2, 5, 10, 20, 50, 100, 1000) if tick <= reach]
     axes.set_xticks([*(-tick for tick in reversed(ticks)), 0, *ticks])
     axes.grid(axis="x", color="0.85", linewidth=0.6)
-    axes.set_xlabel("effect in printed standard deviations (left: worse, right: better)")
+    axes.set_xlabel("effect in printed standard deviations (left: worse, right: better; grey: within one)")
 
 
 def _draw_legend(axes: Any, ranking: pd.DataFrame) -> None:
@@ -107,4 +107,6 @@ def _draw_legend(axes: Any, ranking: pd.DataFrame) -> None:
     handles.append(
         Line2D([], [], color="0.4", marker="o", fillstyle="none", linestyle="", label="other levels")
     )
-    axes.legend(handles=handles, loc="lower right", fontsize=8, framealpha=0.9)
+    # Below the axis' label, a distance in points, so that no line can lie behind it.
+    place = {"loc": "upper center", "bbox_to_anchor": (0.5, 0.0), "borderaxespad": 4.5, "frameon": False}
+    axes.legend(handles=handles, ncols=len(handles), fontsize=8, **place)

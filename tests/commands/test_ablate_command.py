@@ -98,9 +98,11 @@ def test_final_stage_combines_the_largest_factors_of_training(ablate, tmp_path):
     svg = (tmp_path / "ablate" / "ablate_screening.svg").read_bytes()
     before = folders(tmp_path)
 
-    ablate(*flags[:4])  # without --final: what was recorded of it stays in the report
+    code, _, err = ablate(*flags[:4])  # without --final: what was recorded of it stays in the report
     assert folders(tmp_path) == before
-    assert (tmp_path / "ablate" / "contrasts.csv").is_file()
+    assert set(pd.read_csv(tmp_path / "ablate" / "contrasts.csv")["n_pairs"]) == {3}
+    assert code == 1
+    assert "final: 56 of 80 jobs were not run" in err  # by default it has ten seeds
     assert (tmp_path / "ablate" / "ablate_screening.svg").read_bytes() == svg
     assert b"<dc:date>" not in svg
 
