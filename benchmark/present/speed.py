@@ -12,8 +12,8 @@ from benchmark.present.names import dataset_title, method_title
 VERDICTS: Mapping[bool | None, str] = {True: "met", False: "NOT MET", None: "not judged"}
 COLUMNS = ("method", "shape", "plain ms", "ours ms", "ratio", "useful GFLOP/s", "SGEMM GFLOP/s", "share")
 TEXT = (
-    "Milliseconds of a training step (forward, loss, backward, optimiser), batch 64, one thread: medians of "
-    "steps of the plain PyTorch program (`benchmark/studies/plain`) and of the real model in alternation, on "
+    "Milliseconds (processor time) of a training step (forward, loss, backward, optimiser), batch 64, one "
+    "thread: medians of steps of the plain PyTorch program (`benchmark/studies/plain`) and of the real model in alternation, on "
     "random data. Useful operations are those of `benchmark/studies/flops.py`; SGEMM is this machine's own "
     "rate at 1024 cubed, before and after."
 )

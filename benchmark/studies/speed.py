@@ -1,7 +1,8 @@
 """Times training steps of a method's plain PyTorch program and of the real model; it judges nothing.
 
 Steps alternate, so that whatever else the machine does disturbs both; the process is set up as a job's is.
-Features and labels are random: a step's time depends on their shape alone.
+Seconds are processor time: on a quiet machine that of the clock, as there is one thread, and less disturbed
+by other programs where there are any. Features and labels are random: a step's time depends on their shape alone.
 """
 
 from __future__ import annotations
@@ -127,6 +128,6 @@ def _require_same_loss(rivals: Rivals, rows: Tensor, name: str) -> None:
 
 
 def _seconds(work: Callable[[], object]) -> float:
-    started = time.perf_counter()
+    started = time.process_time()
     work()
-    return time.perf_counter() - started
+    return time.process_time() - started
