@@ -23,7 +23,7 @@ from baselines.binary_relevance import METHODS as BINARY_RELEVANCE
 from baselines.classifier_chain import ClassifierChain
 from benchmark.analyse.band import ALPHA, paired_bands, refits_needed, unpaired_band
 from benchmark.analyse.bundle import EQUAL_RULE
-from benchmark.analyse.drift import TOLERANCE
+from benchmark.analyse.drift import EQUAL, TOLERANCE
 from benchmark.contracts import Array, Dataset, MethodSpec, Streams
 from benchmark.evaluate.metrics import METRICS
 from benchmark.evaluate.reading import read_scores
@@ -45,7 +45,7 @@ OTHER_SPLITS = tuple(range(1000, 1000 + 2 * POOL))
 SEEDS_A_SIDE = 10
 POWER = 0.9
 LARGEST_SHIFT = 16.0
-"""In standard deviations between refits; what is not found at it is printed as inf."""
+"""In standard deviations between refits, at least in `TOLERANCE`; what is not found at it is inf."""
 MEANING = {
     "CC-random": "CC in random order of labels, scored from 0/1 predictions",
     "M3LA": f"M3LA with {EPOCHS} epoch",
@@ -199,15 +199,25 @@ def smallest_shifts(
         metric, _, rule = column.partition(":")
         if rule != "own":
             continue
+        unit = max(spread[c], TOLERANCE)
         low, high = 0.0, LARGEST_SHIFT
         for _ in range(8):
             middle = (low + high) / 2
-            found = found_shifts(values, c, middle * spread[c], n_refits, n_draws)
+            found = found_shifts(values, c, middle * unit, n_refits, n_draws)
             low, high = (low, middle) if found >= POWER * n_draws else (middle, high)
-        shift = {"refit_std": spread[c], "shift_in_stds": high, "shift": high * spread[c]}
-        if high == LARGEST_SHIFT:
-            shift |= {"shift_in_stds": inf, "shift": inf}
-        rows.append({"method": method, "metric": metric, **shift})
+        shift = inf if high == LARGEST_SHIFT else high * unit
+        # Rounding leaves 1e-16 where refits do not vary at all.
+        std = spread[c] if spread[c] > EQUAL else 0.0
+        in_stds = shift / std if std else inf
+        rows.append(
+            {
+                "method": method,
+                "metric": metric,
+                "refit_std": std,
+                "shift_in_stds": in_stds,
+                "shift": shift,
+            }
+        )
     return rows
 
 
