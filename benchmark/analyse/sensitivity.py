@@ -6,7 +6,7 @@ Pure functions over frames; it knows no method, no data set and no file.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import nan, sqrt
 from typing import Any
@@ -95,7 +95,7 @@ def effects(values: pd.DataFrame, printed: pd.DataFrame) -> pd.DataFrame:
     ValueError
         If there is no baseline, a seed appears twice, or a printed deviation is not above 0.
     """
-    units = _units(printed)
+    units = _by_metric(printed)
     baseline = values[values["kind"] == BASELINE]
     if baseline.empty:
         raise ValueError("no baseline among the values: an effect needs something to be measured against")
@@ -109,7 +109,7 @@ def effects(values: pd.DataFrame, printed: pd.DataFrame) -> pd.DataFrame:
                 {
                     **dict(zip(CONFIGURATION, key, strict=True)),
                     "metric": metric.id,
-                    **_measure(differences, units.loc[metric.id]),
+                    **_measure(differences, units[metric.id]),
                     "reason": _why(part, metric.id) or _why(baseline, metric.id, "baseline: "),
                 }
             )
@@ -122,7 +122,7 @@ def spread_effects(values: pd.DataFrame, printed: pd.DataFrame) -> pd.DataFrame:
     Columns `EFFECT_COLUMNS`. It moves no mean: `difference` is the deviation with ddof 0 minus that with
     ddof 1, and it follows from the number of seeds, so that it has no interval and its sign stays.
     """
-    units = _units(printed)
+    units = _by_metric(printed)
     base = _by_seed(values[values["kind"] == BASELINE])
     rows = []
     for metric in METRICS:
@@ -132,7 +132,7 @@ def spread_effects(values: pd.DataFrame, printed: pd.DataFrame) -> pd.DataFrame:
             {
                 **dict(zip(CONFIGURATION, (SPREAD, "ddof", "0"), strict=True)),
                 **{"metric": metric.id, "n_seeds": len(base), "n_pairs": len(finished), "reason": ""},
-                **{"difference": difference, "effect": difference / units.loc[metric.id, "std"]},
+                **{"difference": difference, "effect": difference / units[metric.id]["std"]},
             }
         )
     return pd.DataFrame(rows, columns=list(EFFECT_COLUMNS))
@@ -157,8 +157,8 @@ def rank_factors(found: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for _, part in found.groupby(["kind", "factor"], sort=False):
         usable = part[measured[part.index]]
-        strongest = part.iloc[0] if usable.empty else usable.loc[usable["effect"].abs().idxmax()]
-        row: dict[str, Any] = strongest.to_dict()
+        strongest = 0 if usable.empty else int(np.argmax(usable["effect"].abs()))
+        row: dict[Any, Any] = (part if usable.empty else usable).to_dict("records")[strongest]
         if usable.empty:
             row |= dict.fromkeys(MEASURED, nan) | {"level": "", "metric": ""}
         n_levels = part["level"].nunique()
@@ -232,7 +232,7 @@ def contrasts(values: pd.DataFrame, printed: pd.DataFrame, chosen: Sequence[tupl
     """
     if not chosen:
         return pd.DataFrame(columns=list(CONTRAST_COLUMNS))
-    units = _units(printed)
+    units = _by_metric(printed)
     changed = [set(subset) for size in range(len(chosen) + 1) for subset in _subsets(len(chosen), size)]
     cells = [_cell(values, [chosen[k] for k in sorted(on)]) for on in changed]
     rows: list[dict[str, Any]] = []
@@ -247,7 +247,7 @@ def contrasts(values: pd.DataFrame, printed: pd.DataFrame, chosen: Sequence[tupl
                         "term": TIMES.join(chosen[k][0] for k in subset),
                         "n_factors": size,
                         "metric": metric.id,
-                        **_measure(summed.to_numpy(float), units.loc[metric.id]),
+                        **_measure(summed.to_numpy(float), units[metric.id]),
                     }
                 )
     return pd.DataFrame(rows, columns=list(CONTRAST_COLUMNS))
@@ -284,7 +284,11 @@ def _units(printed: pd.DataFrame) -> pd.DataFrame:
     return units.assign(sign=units["direction"].map({"up": 1.0, "down": -1.0}))
 
 
-def _measure(differences: Array, unit: pd.Series) -> dict[str, Any]:
+def _by_metric(printed: pd.DataFrame) -> Mapping[Any, Mapping[Any, Any]]:
+    return _units(printed).to_dict("index")
+
+
+def _measure(differences: Array, unit: Mapping[Any, Any]) -> dict[str, Any]:
     """Return the mean of paired differences with its interval, also in printed deviations."""
     paired = differences[np.isfinite(differences)]
     paired = np.where(np.abs(paired) < ROUNDING, 0.0, paired)

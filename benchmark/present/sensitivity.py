@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isnan
+from typing import Any
 
 import pandas as pd
 
@@ -116,7 +117,10 @@ def _ranking(setting: Setting, ranking: pd.DataFrame, number: str) -> Table:
     )
     notes = []
     if (ranking["kind"] == READING).any():
-        notes.append(f"{READING}: recomputed from the baseline's stored scores, without training.")
+        notes.append(
+            f"{READING}: recomputed from the baseline's stored scores, without training. Another convention "
+            "counts the same outcome otherwise (coverage from 0, say), which is neither better nor worse."
+        )
     if (ranking["kind"] == SPREAD).any():
         notes.append(
             f"{SPREAD}: ddof = 0 in place of 1 changes the deviation that is printed, and no mean; it has no "
@@ -161,7 +165,7 @@ def _without(found: pd.DataFrame) -> list[str]:
         lacking = part[part["n_pairs"] < part["n_seeds"]]
         if lacking.empty:
             continue
-        first = lacking.loc[lacking["n_pairs"].idxmin()]
+        first = min(lacking.to_dict("records"), key=lambda row: row["n_pairs"])
         some = "" if len(lacking) == len(part) else f" ({', '.join(map(_metric, lacking['metric']))})"
         lines.append(
             f"- {first['factor']} = {first['level']}{some}: {first['n_seeds'] - first['n_pairs']} of "
@@ -195,11 +199,11 @@ def _nearest(distances: pd.DataFrame, tried_before: int) -> str:
     return text + "\n\n" + "\n".join(lines)
 
 
-def _configuration(row: dict[str, str]) -> str:
+def _configuration(row: Mapping[Any, Any]) -> str:
     return "baseline" if row["kind"] == BASELINE else f"{row['factor']} = {row['level']}"
 
 
-def _effect_cell(row: dict[str, float]) -> Cell:
+def _effect_cell(row: Mapping[Any, Any]) -> Cell:
     clear = (row["effect_low"] > 0 or row["effect_high"] < 0) and row["effect_low"] < row["effect_high"]
     return Cell(_signed(row["effect"]), bold=clear)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import isfinite, isnan
 from pathlib import Path
 from typing import Any
@@ -51,7 +52,7 @@ def draw_ranking(ranking: pd.DataFrame, found: pd.DataFrame, title: str, path: P
         figure.savefig(path, bbox_inches="tight", metadata={"Date": None})
 
 
-def _others(found: pd.DataFrame, row: dict[str, Any]) -> list[float]:
+def _others(found: pd.DataFrame, row: Mapping[Any, Any]) -> list[float]:
     """Return the strongest effect of each other level of a factor."""
     part = found[
         (found["kind"] == row["kind"])
@@ -64,7 +65,7 @@ def _others(found: pd.DataFrame, row: dict[str, Any]) -> list[float]:
     return [float(value) for value in strongest["effect"]]
 
 
-def _draw_factor(axes: Any, place: int, row: dict[str, Any], others: list[float]) -> None:
+def _draw_factor(axes: Any, place: int, row: Mapping[Any, Any], others: list[float]) -> None:
     colour, marker = LOOKS.get(row["kind"], TRAINED)
     if isnan(row["effect"]):
         text = f"no effect measured: {row['n_without']} of {row['n_levels']} levels without two pairs"
