@@ -99,9 +99,11 @@ def conduct(args: argparse.Namespace, registry: Registry) -> int:
     # While a job of the screening is missing, the largest factors may yet become others.
     final = None if _missing(screening) else final_stage(study, screening, first.findings)
     if final is not None:
-        if args.final and not train(study, final):
-            return INTERRUPTED
-        if _missing(final) < len(final.plan().jobs):  # without --final: what was recorded before
+        if args.final:
+            write_outcome(outcomes, args.results / "ablate")  # the rest takes hours
+            if not train(study, final):
+                return INTERRUPTED
+        if args.final or _begun(final):  # without --final: what was recorded of it before
             chosen = [(c.factor, c.level) for c in final.configurations if len(c.changes) == 1]
             outcomes.append(judge(study, final, FINAL, chosen))
     elif args.final:
@@ -198,6 +200,12 @@ def final_stage(study: Study, screening: Stage, findings: Findings) -> Stage | N
 
 def _missing(stage: Stage) -> int:
     return sum(planned.state == "missing" for planned in stage.plan().jobs)
+
+
+def _begun(stage: Stage) -> bool:
+    """Return whether every configuration has a record, of one seed at least."""
+    recorded = {planned.job.method for planned in stage.plan().jobs if planned.state != "missing"}
+    return recorded == {configuration.spec.id for configuration in stage.configurations}
 
 
 def _why_no_final(screening: Stage) -> str:

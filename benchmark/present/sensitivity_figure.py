@@ -9,10 +9,10 @@ from typing import Any
 
 import pandas as pd
 
-from benchmark.analyse.sensitivity import READING, SPREAD
+from benchmark.analyse.sensitivity import COMBINATION, READING, SPREAD
 from benchmark.present import names
 
-LOOKS = {SPREAD: ("#009E73", "^"), READING: ("#D55E00", "s")}
+LOOKS = {SPREAD: ("#009E73", "^"), READING: ("#D55E00", "s"), COMBINATION: ("#CC79A7", "D")}
 """Colour (of Okabe and Ito's set, told apart with any colour vision) and marker by kind of factor."""
 TRAINED = ("#0072B2", "o")
 LINEAR = 2.0
@@ -92,7 +92,7 @@ def _draw_scale(axes: Any) -> None:
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     reach = max(abs(limit) for limit in (*axes.get_xlim(), LINEAR))
     axes.set_xlim(-reach, reach)
-    ticks = [tick for tick in (1, 2, 5, 10, 20, 50, 100, 1000) if tick <= reach]
+    ticks = [tick for tick in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000) if tick <= reach]
     axes.set_xticks([*(-tick for tick in reversed(ticks)), 0, *ticks])
     axes.grid(axis="x", color="0.85", linewidth=0.6)
     axes.set_xlabel("effect in printed standard deviations (left: worse, right: better; grey: within one)")

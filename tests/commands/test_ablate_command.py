@@ -151,3 +151,19 @@ def test_all_failed_is_cannot_judge(ablate):
     assert code == 2
     assert "cannot judge" in err
     assert "bias = up: 2 of 2 seeds without a result; failed: FloatingPointError: the loss is nan" in out
+
+
+def test_altered_scores_make_no_pair_and_are_told(ablate, tmp_path):
+    flags = ["--seeds", "2", "--factors", "bias,scoring"]
+    assert ablate(*flags)[0] == 0
+    altered = next(tmp_path.glob("ablate/runs/screening/ml2000/M3LA/0-*/scores.npz"))
+    other = next(tmp_path.glob("ablate/runs/screening/ml2000/M3LA[[]bias=up]/0-*/scores.npz"))
+    altered.write_bytes(other.read_bytes())
+    code, out, err = ablate(*flags, "--json")
+    assert code == 2  # one seed is left to each effect
+    assert "scores differ from the digest" in err
+    assert "cannot judge" in err
+    effects = json.loads(out)["stages"][0]["effects"]
+    assert {row["n_pairs"] for row in effects} == {1}
+    assert {row["effect_low"] for row in effects} == {None}
+    assert {row["reason"] for row in effects} >= {"baseline: no readable record", "no readable record"}
