@@ -13,9 +13,9 @@ VERDICTS: Mapping[bool | None, str] = {True: "met", False: "NOT MET", None: "not
 COLUMNS = ("method", "shape", "plain ms", "ours ms", "ratio", "useful GFLOP/s", "SGEMM GFLOP/s", "share")
 TEXT = (
     "Milliseconds (processor time) of a training step (forward, loss, backward, optimiser), batch 64, one "
-    "thread: medians of steps of the plain PyTorch program (`benchmark/studies/plain`) and of the real model in alternation, on "
-    "random data. Useful operations are those of `benchmark/studies/flops.py`; SGEMM is this machine's own "
-    "rate at 1024 cubed, before and after."
+    "thread: medians of steps of the plain PyTorch program (`benchmark/studies/plain`) and of the real model "
+    "in alternation, on random data. Useful operations are those of `benchmark/studies/flops.py`; SGEMM is "
+    "this machine's own rate at 1024 cubed, before and after."
 )
 
 

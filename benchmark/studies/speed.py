@@ -2,7 +2,8 @@
 
 Steps alternate, so that whatever else the machine does disturbs both; the process is set up as a job's is.
 Seconds are processor time: on a quiet machine that of the clock, as there is one thread, and less disturbed
-by other programs where there are any. Features and labels are random: a step's time depends on their shape alone.
+by other programs where there are any. Features and labels are random: a step's time depends on their shape
+alone.
 """
 
 from __future__ import annotations
