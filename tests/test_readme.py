@@ -63,7 +63,7 @@ class TestCommands:
         chosen = config.build(
             discover(),
             profile=getattr(parsed, "profile", "paper"),
-            methods=parsed.methods,
+            methods=getattr(parsed, "methods", None),
             datasets=getattr(parsed, "datasets", None),
             seeds=getattr(parsed, "seeds", None),
             data_dir=Path(),

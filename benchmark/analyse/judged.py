@@ -45,7 +45,8 @@ class Judged:
     @cached_property
     def _cells(self) -> dict[tuple[str, str, str], pd.DataFrame]:
         keys = ["dataset", "method", "metric"]
-        return {tuple(map(str, key)): rows for key, rows in self.as_printed.groupby(keys, sort=False)}
+        groups = self.as_printed.groupby(keys, sort=False)
+        return {(str(d), str(name), str(metric)): rows for (d, name, metric), rows in groups}
 
     def cell(self, dataset: str, method: str, metric: str) -> pd.DataFrame:
         """Return the rows of one cell, one per seed; none if there are none."""
