@@ -268,7 +268,7 @@ def test_explain_traces_a_number_back(run):
         (("br*", "ml2000", "coverage"), "chooses BR, BR-fair; explain traces one cell"),
         (("br", "ml200", "coverage"), "did you mean 'ml2000'?"),
         (("br", "ml2000", "coverag"), "did you mean 'coverage'?"),
-        (("cs3g", "ml2000", "coverage"), "cannot explain coverage of CS3G on ml2000"),
+        (("cs3g", "fcvid", "coverage"), "holds no reference of fcvid"),
         (("br", "ml2000"), "the following arguments are required: METRIC"),
     ],
 )
@@ -276,6 +276,15 @@ def test_explain_needs_one_cell_that_exists(run, cell, message):
     code, _, err = run("explain", *cell)
     assert code == 2
     assert message in err
+
+
+def test_a_method_that_the_reference_lacks_cannot_be_explained(run, results):
+    path = folder(results) / "per_seed.csv"
+    per_seed = pd.read_csv(path)
+    per_seed[per_seed["method"] != "CS3G"].to_csv(path, index=False)
+    code, _, err = run("explain", "cs3g", "ml2000", "coverage")
+    assert code == 2
+    assert "cannot explain coverage of CS3G on ml2000" in err
 
 
 def test_a_method_in_the_paper_twice_shows_both_printed_cells(run):
