@@ -253,9 +253,9 @@ def describe(rates: pd.DataFrame, power: pd.DataFrame, facts: Mapping[str, Any])
             "",
             f"Smallest shift of one cell of the rerun that at least {POWER:.0%} of "
             f"{facts['power_draws']} decisions find, in the cell's own units and in standard deviations "
-            "between refits of one split:",
+            "between refits of one split (inf: its refits do not vary at all):",
             "",
-            power.to_markdown(index=False, floatfmt=".3f"),
+            power.to_markdown(index=False, floatfmt=".3g"),
             "",
         ]
     )
