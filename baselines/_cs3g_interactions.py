@@ -41,7 +41,7 @@ class InteractionProblem:
         """Return the loss."""
         return float(-np.mean(np.sum(self.costs * log_expit(self.signs * decision), axis=1)))
 
-    def gradient(self, point: Array, decision: Array) -> Array:  # noqa: ARG002
+    def gradient(self, point: Array, decision: Array) -> Array:  # noqa: ARG002 (the solver's protocol)
         """Return the gradient of the loss, 0 on the diagonal, which is not free."""
         slope = -self.costs * self.signs * expit(-self.signs * decision) / len(self.signs)
         gradient = self.offsets.T @ slope

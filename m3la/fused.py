@@ -165,6 +165,7 @@ class _Decoder(torch.autograd.Function):
         blocks: Tensor,
         *parameters: Tensor | None,
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        # Autograd hands a flat tuple in which only attention's three may be None.
         w = DecoderWeights(*parameters)  # type: ignore[arg-type]
         m, (B, h) = len(states), s_0.shape
         attention.start(states, w)

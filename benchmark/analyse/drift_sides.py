@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -171,8 +171,8 @@ def _fault(side: pd.DataFrame) -> str:
     return ""
 
 
-def _seeds(seeds: object) -> str:
-    found = sorted({int(seed) for seed in seeds})  # type: ignore[attr-defined]
+def _seeds(seeds: Iterable[int]) -> str:
+    found = sorted({int(seed) for seed in seeds})
     if len(found) > 2 and found == list(range(found[0], found[-1] + 1)):
         return f"seeds {found[0]} to {found[-1]}"
     return f"seed{'s' if len(found) > 1 else ''} {', '.join(map(str, found))}"

@@ -116,6 +116,7 @@ def pairs(plain: PlainDMP, reader: SequentialReader) -> Pairs:
         (plain.modal_heads, reader.V_modal, reader.b_modal),
     ):
         for t, head in enumerate(heads):
+            # torch types a submodule's attributes as Tensor | Module; a Linear's are tensors.
             found += [(head.weight, V[t][0].T), (head.bias, b[t][0, 0])]  # type: ignore[list-item]
     return found
 

@@ -138,6 +138,7 @@ def plain_loss(
         loss = F.binary_cross_entropy_with_logits(logits, targets.T[taking], reduction="none")
         loss = loss + hinge(preferences, selectable, worth[taking], n_offered[taking])  # (6)
         heads = [
+            # torch types a submodule's attributes as Tensor | Module; a Linear's are tensors.
             torch.stack([net.get_submodule(f"{kind}.{t}").weight for net in nets[taking]])  # type: ignore[misc]
             for kind in ("label_heads", "modal_heads")
         ]
@@ -170,6 +171,7 @@ def pairs(plain: PlainMCC, reader: SequentialReader) -> Pairs:
             (net.modal_heads, reader.V_modal, reader.b_modal),
         ):
             for t, head in enumerate(heads):
+                # torch types a submodule's attributes as Tensor | Module; a Linear's are tensors.
                 found += [(head.weight, V[t][j].T), (head.bias, b[t][j, 0])]  # type: ignore[list-item]
     return found
 
