@@ -93,15 +93,34 @@ class ModalityChoice:
     def _given(self, index: Tensor, available: Tensor, pi: Tensor | None = None) -> Picked:
         return Picked(index, available.scatter(1, index.unsqueeze(1), False), pi)
 
-    def write_weights(self, picked: Picked, out: Tensor) -> None:
-        """Write w (B, m) to `out`, which holds zeros; a start token reads nothing."""
-        if picked.pi is None and self.order == "learned" and self.first_input == "zeros":
-            return
-        index = picked.index.unsqueeze(1)
-        if self.gradient == "prob_scale" and picked.pi is not None:
-            out.scatter_(1, index, picked.pi.gather(1, index))
-        else:
-            out.scatter_(1, index, 1.0)
+    def _start_token(self, picked: Picked) -> bool:
+        return picked.pi is None and self.order == "learned" and self.first_input == "zeros"
+
+    def read(self, picked: Picked, products: Tensor) -> Tensor | None:
+        """Return w_o P_o (B, c) of the products P (B, m, c); None where a start token reads nothing."""
+        if self._start_token(picked):
+            return None
+        B, m, c = products.shape
+        rows = torch.arange(0, B * m, m, device=products.device) + picked.index
+        chosen = products.view(B * m, c).index_select(0, rows)
+        return chosen.mul_(self._weight(picked)) if self._scales(picked) else chosen
+
+    def shares(self, steps: Sequence[Picked], like: Tensor) -> Tensor:
+        """Return w (B, t, k) of all steps, which `read` applied."""
+        found = torch.zeros_like(like)
+        for t, picked in enumerate(steps):
+            if not self._start_token(picked):
+                weight = self._weight(picked) if self._scales(picked) else 1.0
+                found[:, t].scatter_(1, picked.index.unsqueeze(1), weight)
+        return found
+
+    def _scales(self, picked: Picked) -> bool:
+        return self.gradient == "prob_scale" and picked.pi is not None
+
+    def _weight(self, picked: Picked) -> Tensor:
+        """pi_o (B, 1)."""
+        assert picked.pi is not None
+        return picked.of_chosen(picked.pi).unsqueeze(1)
 
     def log_probabilities(self, picked: Sequence[Picked], like: Tensor) -> Tensor:
         """Return log pi_o (m, B) where `reinforce` needs it, else zeros."""

@@ -13,8 +13,8 @@ from torch import Tensor
 COSTS = ("f1", "hamming", "accuracy", "rank", "none")
 
 
-def binarise(scores: Tensor, rule: str, cardinality: float) -> Tensor:
-    """Turn scores p (.., q) into the prediction that K judges.
+def binarise(scores: Tensor, rule: str, cardinality: float | Tensor) -> Tensor:
+    """Turn scores p (.., q), or (n, .., q) with cardinalities (n,), into the prediction that K judges.
 
     `0.5` and `1/q` are thresholds, `top_lcard` takes the round(cardinality) highest labels (at least one),
     `soft` keeps the scores (soft F1).
@@ -24,8 +24,12 @@ def binarise(scores: Tensor, rule: str, cardinality: float) -> Tensor:
         case "soft":
             return scores
         case "top_lcard":
-            count = min(max(1, round(cardinality)), q)
-            return torch.zeros_like(scores).scatter_(-1, scores.topk(count, dim=-1).indices, 1.0)
+            count = torch.as_tensor(cardinality, device=scores.device).round().clamp(1, q)
+            count = count.reshape(count.shape + (1,) * (scores.dim() - count.dim()))
+            taken = (torch.arange(q, device=scores.device) < count).to(scores.dtype)
+            return torch.zeros_like(scores).scatter_(
+                -1, scores.argsort(-1, descending=True), taken.expand_as(scores)
+            )
         case "1/q":
             return (scores >= 1 / q).to(scores.dtype)
         case _:

@@ -1,96 +1,88 @@
-"""One step of k GRU cells side by side, forward and backward; it knows of no encoder, decoder or graph.
+"""One step of GRU cells side by side, forward and backward, in place; it knows of no encoder, decoder or graph.
 
 A GRU step of Cho et al. (2014), in the variant of cuDNN and `torch.nn.GRUCell` (reset after the product)::
 
     r  = sigmoid(i_r + g_r)          i = x W + b_i   (.., 3h), columns r | z | n
-    z  = sigmoid(i_z + g_z)          g = h U + b_h   (.., 3h)
+    z  = sigmoid(i_z + g_z)          g = h U + b_h   (.., 3h), columns n | r | z
     n  = tanh(i_n + r * g_n)
     h' = (1 - z) * n + z * h
+
+Only sums of i and g enter the gates r and z, so both maps add into one block of 4h columns, in which the
+columns of i and of g are two overlapping windows; the step then replaces what it read::
+
+    before      g_n | i_r + g_r | i_z + g_z | i_n        window of g: the first 3h columns
+    after       g_n |     r     |     z     |  n         window of i: the last 3h
+    backward   dg_n |    dr     |    dz     | dn
 
 With e = dL/dh'::
 
     dn = e (1 - z) (1 - n^2)         dz = e (h - n) z (1 - z)        dr = dn g_n r (1 - r)
-    dL/di = [dr, dz, dn]             dL/dg = [dr, dz, dn * r]        dL/dh = e z
+    dg_n = dn r                      dL/dh = e z, and what comes through g
 
-Written on tensors without a graph, because a dozen small autograd nodes a step cost more than the arithmetic.
+Written in place and without a graph, because at (64, 256) a step is bound by memory and by calls, not by
+arithmetic.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
 
-
-@dataclass(frozen=True)
-class Gates:
-    """What a step leaves for its backward pass."""
-
-    reset_update: Tensor  # (k, B, 2h)  r | z
-    candidate: Tensor  # (k, B, h)    n
-    recurrent_n: Tensor  # (k, B, h)    g_n
-    hidden: Tensor  # (k, B, h)    h, or zeros that broadcast to it
+WIDTH = 4
+"""Columns of a block, in multiples of h."""
 
 
-def gru_forward(inputs: Sequence[Tensor], recurrent: Tensor, hidden: Tensor, out: Tensor) -> Gates:
-    """Write the next hidden states to `out` and return what the backward pass needs.
+def recurrent_window(block: Tensor) -> Tensor:
+    """Return the columns (.., 3h) of a block (.., 4h) into which h U adds: n | r | z."""
+    return block[..., : block.shape[-1] // WIDTH * 3]
+
+
+def input_window(block: Tensor) -> Tensor:
+    """Return the columns (.., 3h) of a block (.., 4h) into which x W adds: r | z | n."""
+    return block[..., block.shape[-1] // WIDTH :]
+
+
+def gru_forward(block: Tensor, hidden: Tensor, out: Tensor) -> None:
+    """Write the next hidden states to `out`, and leave in the block what the backward pass needs.
 
     Parameters
     ----------
-    inputs : k tensors (B, 3h)
-        i of each cell, columns reset | update | candidate.
-    recurrent : (k, B, 3h)
-        g of each cell, same columns.
-    hidden : (k, B, h), or what broadcasts to it
-    out : (k, B, h)
+    block : (.., B, 4h)
+        Sums of both affine maps, see the module's docstring.
+    hidden, out : (.., B, h)
     """
     h = out.shape[-1]
-    gates = out.new_empty(*out.shape[:2], 2 * h)
-    candidate = torch.empty_like(out)
-    for i, g, rz in zip(inputs, recurrent, gates, strict=True):
-        torch.add(i[:, : 2 * h], g[:, : 2 * h], out=rz)
+    gates = block[..., h : 3 * h]
     gates.sigmoid_()
-    for i, g, rz, n in zip(inputs, recurrent, gates, candidate, strict=True):
-        torch.addcmul(i[:, 2 * h :], rz[:, :h], g[:, 2 * h :], out=n)
-    tanh_(candidate)
+    candidate = block[..., 3 * h :]
+    candidate.addcmul_(gates[..., :h], block[..., :h]).tanh_()
     torch.lerp(candidate, hidden, gates[..., h:], out=out)
-    return Gates(gates, candidate, recurrent[..., 2 * h :], hidden)
 
 
-def gru_backward(grad: Tensor, gates: Gates, grad_inputs: Sequence[Tensor], grad_recurrent: Tensor) -> Tensor:
-    """Return dL/dh (k, B, h) without its part through g, and write dL/di and dL/dg.
+def gru_backward(grad: Tensor, block: Tensor, hidden: Tensor) -> Tensor:
+    """Return dL/dh (.., B, h) without its part through g, and turn the block into its gradient.
 
     Parameters
     ----------
-    grad : (k, B, h)
+    grad : (.., B, h)
         e = dL/dh'.
-    gates
-        Of the same step's `gru_forward`.
-    grad_inputs : k tensors (B, 3h)
-        Overwritten with dL/di.
-    grad_recurrent : (k, B, 3h)
-        Overwritten with dL/dg.
+    block : (.., B, 4h)
+        As `gru_forward` left it.
+    hidden : (.., B, h)
+        What the step started from.
     """
     h = grad.shape[-1]
-    rz, n = gates.reset_update, gates.candidate
-    slope = torch.addcmul(rz, rz, rz, value=-1)  # s (1 - s) of both gates
-    grad_hidden = grad * rz[..., h:]
-    through_n = grad - grad_hidden  # e (1 - z)
-    grad_n = torch.addcmul(through_n, through_n, n.square(), value=-1)
-    torch.mul(grad_n * gates.recurrent_n, slope[..., :h], out=grad_recurrent[..., :h])
-    torch.mul(grad * (gates.hidden - n), slope[..., h:], out=grad_recurrent[..., h : 2 * h])
-    torch.mul(grad_n, rz[..., :h], out=grad_recurrent[..., 2 * h :])
-    for di, dg, dn in zip(grad_inputs, grad_recurrent, grad_n, strict=True):
-        di[:, : 2 * h] = dg[:, : 2 * h]
-        di[:, 2 * h :] = dn
+    g_n, gates, candidate = block[..., :h], block[..., h : 3 * h], block[..., 3 * h :]
+    grad_gates = grad.new_empty(*grad.shape[:-1], 2 * h)  # dL/dr | dL/dz
+    grad_hidden = grad * gates[..., h:]
+    torch.sub(hidden, candidate, out=grad_gates[..., h:]).mul_(grad)
+    tanh_backward(grad - grad_hidden, candidate, grad_input=candidate)  # dn
+    torch.mul(candidate, g_n, out=grad_gates[..., :h])
+    torch.mul(candidate, gates[..., :h], out=g_n)  # dg_n
+    sigmoid_backward(grad_gates, gates, grad_input=gates)  # dr | dz
     return grad_hidden
 
 
-def tanh_(x: Tensor) -> Tensor:
-    """Replace x by tanh(x) = 2 sigmoid(2x) - 1, which torch computes about four times faster on a CPU.
-
-    The absolute error stays below two units of rounding at one; there is no relative accuracy at tiny x.
-    """
-    return x.mul_(2).sigmoid_().mul_(2).sub_(1)
+# grad (1 - out^2) and grad out (1 - out) in one pass each; torch names them in its operator library only.
+tanh_backward = torch.ops.aten.tanh_backward.grad_input
+sigmoid_backward = torch.ops.aten.sigmoid_backward.grad_input

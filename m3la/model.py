@@ -5,6 +5,9 @@ example with every block but the k-th zeroed. x~^k times a matrix uses that matr
 only, so each modality owns one matrix (d_k, 9h), applied once per batch for the encoder's two directions
 and the decoder together; a decoder step then picks one of the m products for each row. How the recurrences
 are computed and differentiated is in `m3la.fused`.
+
+One module can hold several networks that train side by side, each on its own rows: every tensor then has a
+leading axis, written [n,] below.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from m3la.choice import ModalityChoice
+from m3la.factored import FactoredGradients
 from m3la.fused import Decoded, DecoderWeights, decode, encode
 
 
@@ -47,15 +51,15 @@ class ModelOptions:
 class Steps:
     """What the decoder did in its m steps."""
 
-    log_scores: Tensor  # (m, B, q)  log p_t
-    log_complements: Tensor  # (m, B, q)  log(1 - p_t)
-    orders: Tensor  # (B, m)  index of the modality read at each step; -1 for a start token
-    attention: Tensor  # (B, m, m)  alpha_tj
-    order_log_probability: Tensor  # (m, B)  log pi of each choice, where its gradient is `reinforce`
+    log_scores: Tensor  # ([n,] m, B, q)  log p_t
+    log_complements: Tensor  # ([n,] m, B, q)  log(1 - p_t)
+    orders: Tensor  # ([n,] B, m)  index of the modality read at each step; -1 for a start token
+    attention: Tensor  # ([n,] B, m, m)  alpha_tj
+    order_log_probability: Tensor  # ([n,] m, B)  log pi of each choice, where its gradient is `reinforce`
 
     def scores(self) -> Tensor:
-        """Return p_t of shape (B, m, q)."""
-        return self.log_scores.exp().transpose(0, 1)
+        """Return p_t of shape ([n,] B, m, q)."""
+        return self.log_scores.exp().transpose(-3, -2)
 
 
 class M3LANet(nn.Module):
@@ -67,7 +71,8 @@ class M3LANet(nn.Module):
     n_labels : q.
     hidden : h.
     options : answers to the paper's silences.
-    generator : source of the initial weights, on the CPU.
+    generator : source of the initial weights, on the CPU; a sequence of n makes n networks side by side, each
+        with the weights that it would have alone.
     """
 
     def __init__(
@@ -76,7 +81,7 @@ class M3LANet(nn.Module):
         n_labels: int,
         hidden: int = 256,
         options: ModelOptions | None = None,
-        generator: torch.Generator | None = None,
+        generator: torch.Generator | Sequence[torch.Generator] | None = None,
     ) -> None:
         super().__init__()
         self.options = options or ModelOptions()
@@ -90,81 +95,92 @@ class M3LANet(nn.Module):
             self.options.allow_repeats,
         )
 
-        def uniform(*shape: int, fan: int) -> nn.Parameter:
+        self.n = len(generator) if isinstance(generator, Sequence) else None
+        generators = list(generator) if isinstance(generator, Sequence) else [generator]
+
+        def uniform(*shape: int, fan: int) -> Tensor:
             # torch's own default for GRU and Linear: U(-1/sqrt(fan), 1/sqrt(fan)); the paper is silent.
             bound = 1 / math.sqrt(fan)
-            return nn.Parameter(torch.empty(shape).uniform_(-bound, bound, generator=generator))
+            return stacked([torch.empty(shape).uniform_(-bound, bound, generator=g) for g in generators])
 
-        self.W_in = nn.ParameterList(
-            [uniform(d, 9 * h, fan=h) for d in dims]
-        )  # encoder ->, encoder <-, decoder
-        self.b_in = uniform(6 * h, fan=h)
-        self.b_x = uniform(3 * h, fan=h)
-        self.U_enc = uniform(2, h, 3 * h, fan=h)
-        self.b_enc = uniform(2, 1, 3 * h, fan=h)
-        self.U_dec = uniform(h, 3 * h, fan=h)
-        self.b_dec = uniform(3 * h, fan=h)
-        self.W_att = uniform(2 * h, 3 * h, fan=h)  # the decoder's rows for a_t
-        self.W_init = uniform(2 * h, h, fan=2 * h)
-        self.b_init = uniform(h, fan=2 * h)
+        def stacked(drawn: list[Tensor]) -> Tensor:
+            return drawn[0] if self.n is None else torch.stack(drawn)
+
+        def recurrent(*shape: int) -> nn.Parameter:
+            # Drawn as reset | update | candidate, kept as candidate | reset | update: see `m3la.gru`.
+            return nn.Parameter(uniform(*shape, fan=h).roll(h, -1))
+
+        def given(*shape: int, fan: int) -> nn.Parameter:
+            return nn.Parameter(uniform(*shape, fan=fan))
+
+        # Columns: encoder forwards, encoder backwards, decoder.
+        self.W_in = nn.ParameterList([given(d, 9 * h, fan=h) for d in dims])
+        self.factored = FactoredGradients(self.W_in)
+        self.b_in = given(6 * h, fan=h)
+        self.b_x = given(3 * h, fan=h)
+        self.U_enc = recurrent(2, h, 3 * h)
+        self.b_enc = recurrent(2, 1, 3 * h)
+        self.U_dec = recurrent(h, 3 * h)
+        self.b_dec = recurrent(3 * h)
+        self.W_att = given(2 * h, 3 * h, fan=h)  # the decoder's rows for a_t
+        self.W_init = given(2 * h, h, fan=2 * h)
+        self.b_init = given(h, fan=2 * h)
         if self.options.attention != "mean":
-            self.W_key = uniform(2 * h, h, fan=2 * h)
+            self.W_key = given(2 * h, h, fan=2 * h)
         if self.options.attention in ("additive", "dot"):
-            self.W_query = uniform(h, h, fan=h)
+            self.W_query = given(h, h, fan=h)
         if self.options.attention == "additive":
-            self.v_score = uniform(h, fan=h)
-        self.W_modal = uniform(m, h, fan=h)
-        self.b_modal = uniform(m, fan=h)
+            self.v_score = given(h, fan=h)
+        self.W_modal = given(m, h, fan=h)
+        self.b_modal = given(m, fan=h)
         heads = 1 if self.options.label_head == "shared" else m
-        self.W_label = nn.ParameterList([uniform(q, h, fan=h) for _ in range(heads)])
-        self.b_label = nn.ParameterList([uniform(q, fan=h) for _ in range(heads)])
+        self.W_label = nn.ParameterList([given(q, h, fan=h) for _ in range(heads)])
+        self.b_label = nn.ParameterList([given(q, fan=h) for _ in range(heads)])
         if self.options.label_correlation:
-            self.W_co = nn.Parameter(_initial_w_co(self.options.w_co_init, q, generator))
+            self.W_co = nn.Parameter(stacked([_initial_w_co(self.options.w_co_init, q, g) for g in generators]))
         if self.options.initialisation == "orthogonal":
-            self._orthogonal(generator)
+            for index, each in enumerate(generators):
+                self._orthogonal(each, index)
 
     def forward(
         self,
         modalities: Sequence[Tensor],
         choice_noise: Tensor | None = None,
-        dropout_generator: torch.Generator | None = None,
+        dropout_generator: torch.Generator | Sequence[torch.Generator] | None = None,
     ) -> Steps:
-        """Read m modalities (B, d_k) and predict the labels m times.
+        """Read m modalities and predict the labels m times.
 
         Parameters
         ----------
-        modalities : m tensors (B, d_k).
-        choice_noise : (B, m, m) uniform numbers in (0, 1), for random orders and stochastic choices.
-        dropout_generator : source of dropout masks; None (prediction) switches dropout off.
+        modalities : m tensors ([n,] B, d_k).
+        choice_noise : ([n,] B, m, m) uniform numbers in (0, 1), for random orders and stochastic choices.
+        dropout_generator : source of dropout masks, one for each of n networks; None (prediction) switches
+            dropout off.
         """
         order = self.options.encoder_order or tuple(range(self.m))
-        states, blocks = encode(modalities, list(self.W_in), self.b_in, self.U_enc, self.b_enc, order)
-        decoded = self._decode(self._initial_state(states), states, blocks, choice_noise)
-        z = self._label_logits(decoded.states, dropout_generator)  # (m, B, q)     (11)
-        log_p, log_complement = label_log_scores(z, self.options.label_activation)
-        return Steps(
-            log_p,
-            log_complement,
-            decoded.orders.T,
-            decoded.attention.transpose(0, 1),
-            decoded.log_probability,
+        states, last, products = encode(
+            modalities, list(self.W_in), self.b_in, self.U_enc, self.b_enc, order, self.factored
         )
+        decoded = self._decode(self._initial_state(states, last), states, products, choice_noise)
+        z = self._label_logits(decoded.states, dropout_generator)  # ([n,] m, B, q)     (11)
+        log_p, log_complement = label_log_scores(z, self.options.label_activation)
+        return Steps(log_p, log_complement, decoded.orders, decoded.attention, decoded.log_probability)
 
-    def _initial_state(self, states: Tensor) -> Tensor:
-        """s_0 = g(h_1..h_m) W_init + b_init from h_1..h_m (m, B, 2h): (4)."""
+    def _initial_state(self, states: Tensor, last: Tensor) -> Tensor:
+        """s_0 = g(h_1..h_m) W_init + b_init from h_1..h_m ([n,] B, m, 2h) and h_m ([n,] B, 2h): (4)."""
         h = self.h
         match self.options.s0_source:
             case "h_m":
-                source = states[-1]
+                source = last
             case "final_states":
-                source = torch.cat((states[-1, :, :h], states[0, :, h:]), dim=1)
+                source = torch.cat((last[..., :h], states[..., 0, h:]), dim=-1)
             case _:
-                source = states.mean(0)
-        s_0 = torch.addmm(self.b_init, source, self.W_init)
+                source = states.mean(-2)
+        s_0 = _affine(source, self.W_init, self.b_init)
         return torch.tanh(s_0) if self.options.s0_activation == "tanh" else s_0
 
-    def _decode(self, s_0: Tensor, states: Tensor, blocks: Tensor, noise: Tensor | None) -> Decoded:
-        """s_1..s_m (m, B, h), and what was read and attended to: (5) to (10)."""
+    def _decode(self, s_0: Tensor, states: Tensor, products: Tensor, noise: Tensor | None) -> Decoded:
+        """s_1..s_m ([n,] m, B, h), and what was read and attended to: (5) to (10)."""
         weights = DecoderWeights(
             U=self.U_dec,
             b=self.b_dec,
@@ -176,54 +192,64 @@ class M3LANet(nn.Module):
             W_query=getattr(self, "W_query", None),
             v=getattr(self, "v_score", None),
         )
-        return decode(s_0, states, blocks, weights, self.choose, self.options.attention, noise)
+        return decode(s_0, states, products, weights, self.choose, self.options.attention, noise)
 
-    def _label_logits(self, s: Tensor, dropout_generator: torch.Generator | None) -> Tensor:
-        """z_t = s_t W_label^T + b_label + [t > 1] p_{t-1} W_co of shape (m, B, q), from s (m, B, h): (11)."""
+    def _label_logits(
+        self, s: Tensor, dropout_generator: torch.Generator | Sequence[torch.Generator] | None
+    ) -> Tensor:
+        """z_t = s_t W_label^T + b_label + [t > 1] p_{t-1} W_co, ([n,] m, B, q) from s ([n,] m, B, h): (11)."""
         s = self._dropout(s, dropout_generator)
         if self.options.label_head == "shared":
-            own = F.linear(s, self.W_label[0], self.b_label[0])
+            flat = s.flatten(-3, -2)
+            own = _affine(flat, self.W_label[0].mT, self.b_label[0]).unflatten(-2, s.shape[-3:-1])
         else:
-            heads = torch.stack(list(self.W_label)).transpose(1, 2)
-            own = torch.baddbmm(torch.stack(list(self.b_label)).unsqueeze(1), s, heads)
+            W, b = torch.stack(list(self.W_label), -3), torch.stack(list(self.b_label), -2)
+            own = s @ W.mT + b.unsqueeze(-2)
         if not self.options.label_correlation:
             return own
         W_co: Tensor = self.W_co
         if self.options.w_co_diagonal == "zero":
-            W_co = W_co - torch.diag(torch.diagonal(W_co))
-        z = list(own.unbind(0))
+            W_co = W_co - torch.diag_embed(torch.diagonal(W_co, dim1=-2, dim2=-1))
+        z = list(own.unbind(-3))
         for t in range(1, self.m):
-            z[t] = torch.addmm(z[t], self._fed_back(z[t - 1]), W_co)
-        return torch.stack(z)
+            z[t] = _affine(self._fed_back(z[t - 1]), W_co, z[t])
+        return torch.stack(z, -3)
 
     def _fed_back(self, z: Tensor) -> Tensor:
-        """What of step t-1 enters step t, from its logits (B, q): 'the prediction of the previous step'."""
+        """What of step t-1 enters step t, from its logits ([n,] B, q): 'the prediction of the previous step'."""
         softmax = self.options.label_activation == "softmax"
         match self.options.feedback:
             case "logits":
                 log_p, log_complement = label_log_scores(z, self.options.label_activation)
                 return log_p - log_complement
             case "hard":
-                return ((torch.softmax(z, 1) if softmax else torch.sigmoid(z)) >= 0.5).to(z.dtype)
+                return ((torch.softmax(z, -1) if softmax else torch.sigmoid(z)) >= 0.5).to(z.dtype)
             case "detach":
                 z = z.detach()
-        return torch.softmax(z, 1) if softmax else torch.sigmoid(z)
+        return torch.softmax(z, -1) if softmax else torch.sigmoid(z)
 
-    def _dropout(self, s: Tensor, generator: torch.Generator | None) -> Tensor:
+    def _dropout(
+        self, s: Tensor, generator: torch.Generator | Sequence[torch.Generator] | None
+    ) -> Tensor:
         keep = 1 - self.options.dropout
         if generator is None or keep == 1:
             return s
-        mask = torch.empty(s.shape).bernoulli_(keep, generator=generator).to(s)
-        return s * mask / keep
+        if isinstance(generator, torch.Generator):
+            mask = torch.empty(s.shape).bernoulli_(keep, generator=generator)
+        else:
+            mask = torch.stack([torch.empty(s.shape[1:]).bernoulli_(keep, generator=g) for g in generator])
+        return s * mask.to(s) / keep
 
     @torch.no_grad()
-    def _orthogonal(self, generator: torch.Generator | None) -> None:
-        """Orthogonal recurrent blocks, Xavier input blocks, zero biases."""
+    def _orthogonal(self, generator: torch.Generator | None, index: int) -> None:
+        """Orthogonal recurrent blocks, Xavier input blocks, zero biases, of network number `index`."""
         h = self.h
-        for U in (self.U_enc[0], self.U_enc[1], self.U_dec):
-            for block in U.split(h, dim=1):
+        own = {name: p if self.n is None else p[index] for name, p in self.named_parameters()}
+        for U in (own["U_enc"][0], own["U_enc"][1], own["U_dec"]):
+            candidate, reset, update = U.split(h, dim=1)
+            for block in (reset, update, candidate):
                 block.copy_(nn.init.orthogonal_(torch.empty(h, h), generator=generator))
-        for name, parameter in self.named_parameters():
+        for name, parameter in own.items():
             if name.startswith("b_"):
                 parameter.zero_()
             elif name.startswith("W_in") or name == "W_att":
@@ -231,8 +257,15 @@ class M3LANet(nn.Module):
                     block.copy_(nn.init.xavier_uniform_(torch.empty_like(block), generator=generator))
 
     def label_correlation(self) -> Tensor | None:
-        """W_co (q, q), or None where the model has none."""
+        """W_co ([n,] q, q), or None where the model has none."""
         return self.W_co.detach() if self.options.label_correlation else None
+
+
+def _affine(x: Tensor, W: Tensor, b: Tensor) -> Tensor:
+    """x W + b for x ([n,] B, i), W ([n,] i, o) and b ([n,] o), or one per row, ([n,] B, o)."""
+    if W.dim() == 2:
+        return torch.addmm(b, x, W)
+    return torch.baddbmm(b if b.dim() == 3 else b.unsqueeze(1), x, W)
 
 
 def label_log_scores(z: Tensor, activation: str) -> tuple[Tensor, Tensor]:

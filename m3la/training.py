@@ -16,6 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from m3la.factored import FactoredGradients, FactoredSGD
+
 OPTIMISERS = ("sgd", "sgd_momentum", "adam", "rmsprop", "adadelta")
 
 
@@ -156,6 +158,8 @@ def make_optimiser(
     fused = device.type in ("cpu", "cuda")
     decoupled = settings.decay_form == "decoupled"
     match settings.optimiser:
+        case "sgd" if not decoupled and settings.clip_norm is None and _factored(module) is not None:
+            return FactoredSGD(groups, _factored(module), lr=rate, fused=fused, **more)
         case "sgd" | "sgd_momentum" if not decoupled:
             momentum = 0.9 if settings.optimiser == "sgd_momentum" else 0.0
             return torch.optim.SGD(groups, lr=rate, momentum=momentum, fused=fused, **more)
@@ -171,6 +175,11 @@ def make_optimiser(
                 f"optimiser {settings.optimiser!r} with decay_form {settings.decay_form!r} is not offered; "
                 f"optimisers: {', '.join(OPTIMISERS)}; decay_form 'decoupled' goes with adam only"
             )
+
+
+def _factored(module: nn.Module) -> FactoredGradients | None:
+    """Where the module's backward pass can leave gradients as factors, if it can."""
+    return getattr(module, "factored", None)
 
 
 def _is_bias(name: str) -> bool:

@@ -33,7 +33,7 @@ class AutogradNet(M3LANet):
             forwards.append(gru(reading[t][:, : 3 * h], forwards[-1], self.U_enc[0], self.b_enc[0]))
             backwards.append(gru(reading[-1 - t][:, 3 * h :], backwards[-1], self.U_enc[1], self.b_enc[1]))
         states = torch.stack([torch.cat((forwards[t + 1], backwards[m - t]), 1) for t in range(m)])
-        s = self._initial_state(states)
+        s = self._initial_state(states.transpose(0, 1), states[-1])
         blocks = torch.stack([P[:, 6 * h :] for P in products], 1)
         available = torch.ones(B, m, dtype=torch.bool)
         every_s, orders, alphas, log_choices = [], [], [], []
@@ -125,8 +125,8 @@ class AutogradNet(M3LANet):
 
 
 def gru(inputs: Tensor, hidden: Tensor, U: Tensor, b: Tensor) -> Tensor:
-    """One GRU step of (B, 3h) inputs, as `torch.nn.GRUCell` defines it."""
+    """One GRU step of (B, 3h) inputs, as `torch.nn.GRUCell` defines it; U and b have the candidate first."""
     i_r, i_z, i_n = inputs.chunk(3, 1)
-    g_r, g_z, g_n = (hidden @ U + b).chunk(3, 1)
+    g_n, g_r, g_z = (hidden @ U + b).chunk(3, 1)
     r, z = torch.sigmoid(i_r + g_r), torch.sigmoid(i_z + g_z)
     return (1 - z) * torch.tanh(i_n + r * g_n) + z * hidden

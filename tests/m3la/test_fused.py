@@ -9,7 +9,7 @@ from autograd_network import AutogradNet
 from torch import Tensor
 
 from m3la.choice import ModalityChoice
-from m3la.gru import gru_backward, gru_forward, tanh_
+from m3la.gru import gru_backward, gru_forward, input_window, recurrent_window
 from m3la.loss import LossOptions, m3la_loss
 from m3la.model import M3LANet, ModelOptions
 
@@ -106,30 +106,48 @@ class GRUStep(torch.autograd.Function):
     """One step of two cells, as autograd sees it."""
 
     @staticmethod
-    def forward(ctx, inputs, recurrent, hidden):  # type: ignore[no-untyped-def]
-        out = torch.empty_like(hidden)
-        ctx.gates = gru_forward(list(inputs), recurrent, hidden, out)
+    def forward(ctx, block, hidden):  # type: ignore[no-untyped-def]
+        ctx.block, ctx.hidden, out = block.clone(), hidden, torch.empty_like(hidden)
+        gru_forward(ctx.block, hidden, out)
         return out
 
     @staticmethod
     def backward(ctx, grad):  # type: ignore[no-untyped-def]
-        grad_inputs = grad.new_empty(*grad.shape[:2], 3 * grad.shape[2])
-        grad_recurrent = torch.empty_like(grad_inputs)
-        grad_hidden = gru_backward(grad, ctx.gates, list(grad_inputs), grad_recurrent)
-        return grad_inputs, grad_recurrent, grad_hidden
+        block = ctx.block.clone()  # the check goes backwards more than once
+        grad_hidden = gru_backward(grad, block, ctx.hidden)
+        return block, grad_hidden
 
 
 def test_a_gru_step_matches_finite_differences() -> None:
-    shapes = ((2, 3, 12), (2, 3, 12), (2, 3, 4))
     generator = torch.Generator().manual_seed(0)
-    inputs = [torch.randn(s, generator=generator, dtype=torch.float64, requires_grad=True) for s in shapes]
+    inputs = [
+        torch.randn(s, generator=generator, dtype=torch.float64, requires_grad=True)
+        for s in ((2, 3, 16), (2, 3, 4))
+    ]
     assert torch.autograd.gradcheck(GRUStep.apply, inputs)
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_tanh_through_the_sigmoid_is_accurate_to_rounding_at_one(dtype: torch.dtype) -> None:
-    x = torch.linspace(-30, 30, 100_001, dtype=dtype)
-    assert float((tanh_(x.clone()) - torch.tanh(x)).abs().max()) <= 2 * torch.finfo(dtype).eps
+def test_a_gru_step_is_that_of_torch() -> None:
+    """Both windows of a block, against nn.GRUCell with its columns reset | update | candidate."""
+    generator = torch.Generator().manual_seed(0)
+    x, hidden = torch.randn(2, 3, 4, generator=generator)
+    cell = torch.nn.GRUCell(4, 4)
+    block, out = torch.zeros(3, 16), torch.empty(3, 4)
+    with torch.no_grad():
+        input_window(block).add_(torch.nn.functional.linear(x, cell.weight_ih, cell.bias_ih))
+        recurrent = torch.nn.functional.linear(hidden, cell.weight_hh, cell.bias_hh)
+        recurrent_window(block).add_(recurrent.roll(4, -1))
+        gru_forward(block, hidden, out)
+        torch.testing.assert_close(out, cell(x, hidden))
+
+
+def test_a_second_backward_pass_is_refused_instead_of_using_overwritten_blocks() -> None:
+    ours, _ = twins(DIMS, {})
+    x, y, _ = batch(DIMS)
+    loss = m3la_loss(ours(x), y, 1.6, LossOptions())
+    loss.backward(retain_graph=True)
+    with pytest.raises(RuntimeError, match="run the network again"):
+        loss.backward()
 
 
 def test_modality_head_gets_the_straight_through_gradient_on_two_modalities() -> None:
@@ -139,9 +157,9 @@ def test_modality_head_gets_the_straight_through_gradient_on_two_modalities() ->
     credit = torch.tensor([[2.0, -1.0], [0.5, 3.0]], dtype=torch.float64)
     picked = choice(0, u, torch.ones(2, 2, dtype=torch.bool), None)
     assert picked.index.tolist() == [0, 1]
-    weights = torch.zeros_like(u)
-    choice.write_weights(picked, weights)
-    assert weights.tolist() == [[1, 0], [0, 1]]
+    assert choice.shares([picked], torch.empty(2, 1, 2))[:, 0].tolist() == [[1, 0], [0, 1]]
+    products = torch.arange(12.0).view(2, 2, 3)
+    assert torch.equal(choice.read(picked, products), products[[0, 1], [0, 1]])
     found = choice.logit_gradient(picked, credit, None)
     assert found is not None
     for i in range(2):

@@ -89,23 +89,27 @@ def plain_loss(predictions: Sequence[Tensor], labels: Tensor) -> Tensor:
 def pairs(plain: PlainM3LA, net: M3LANet) -> Pairs:
     """Pair the parameters of both; the real model's side may be a copy, so copy towards the plain one."""
     h = net.h
+
+    def rolled(recurrent: Tensor) -> Tensor:
+        return recurrent.roll(-h, -1)  # candidate | reset | update -> torch's reset | update | candidate
+
     W_in = torch.cat(list(net.W_in)).T  # (9h, D)
     gru, cell = dict(plain.encoder.named_parameters()), plain.decoder
     D = W_in.shape[1]
     return [
         (gru["weight_ih_l0"], W_in[: 3 * h]),
         (gru["weight_ih_l0_reverse"], W_in[3 * h : 6 * h]),
-        (gru["weight_hh_l0"], net.U_enc[0].T),
-        (gru["weight_hh_l0_reverse"], net.U_enc[1].T),
+        (gru["weight_hh_l0"], rolled(net.U_enc[0]).T),
+        (gru["weight_hh_l0_reverse"], rolled(net.U_enc[1]).T),
         (gru["bias_ih_l0"], net.b_in[: 3 * h]),
         (gru["bias_ih_l0_reverse"], net.b_in[3 * h : 6 * h]),
-        (gru["bias_hh_l0"], net.b_enc[0, 0]),
-        (gru["bias_hh_l0_reverse"], net.b_enc[1, 0]),
+        (gru["bias_hh_l0"], rolled(net.b_enc[0, 0])),
+        (gru["bias_hh_l0_reverse"], rolled(net.b_enc[1, 0])),
         (cell.weight_ih[:, :D], W_in[6 * h :]),
         (cell.weight_ih[:, D:], net.W_att.T),
-        (cell.weight_hh, net.U_dec.T),
+        (cell.weight_hh, rolled(net.U_dec).T),
         (cell.bias_ih, net.b_x),
-        (cell.bias_hh, net.b_dec),
+        (cell.bias_hh, rolled(net.b_dec)),
         (plain.init.weight, net.W_init.T),
         (plain.init.bias, net.b_init),
         (plain.query.weight, net.W_query.T),
