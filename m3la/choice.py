@@ -96,13 +96,14 @@ class ModalityChoice:
     def _start_token(self, picked: Picked) -> bool:
         return picked.pi is None and self.order == "learned" and self.first_input == "zeros"
 
-    def read(self, picked: Picked, products: Tensor) -> Tensor | None:
-        """Return w_o P_o (B, c) of the products P (B, m, c); None where a start token reads nothing."""
+    def read(self, picked: Picked, products: Tensor, starts: Tensor) -> Tensor | None:
+        """Return w_o P_o (B, c) of the products P (B m, c); None where a start token reads nothing.
+
+        `starts` (B,) holds each example's first row of P: 0, m, 2m, ..
+        """
         if self._start_token(picked):
             return None
-        B, m, c = products.shape
-        rows = torch.arange(0, B * m, m, device=products.device) + picked.index
-        chosen = products.view(B * m, c).index_select(0, rows)
+        chosen = products.index_select(0, starts + picked.index)
         return chosen.mul_(self._weight(picked)) if self._scales(picked) else chosen
 
     def shares(self, steps: Sequence[Picked], like: Tensor) -> Tensor:

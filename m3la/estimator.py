@@ -6,6 +6,7 @@ Knows the harness only through `benchmark.contracts`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -24,6 +25,29 @@ from m3la.training import History, TrainingSettings, train
 
 PREDICTION_ROWS = 1024
 """Rows per forward pass when predicting; bounds memory."""
+
+
+@dataclass(frozen=True)
+class TrainingRows:
+    """What a fit trains on, on its device."""
+
+    inputs: list[Tensor]  # m tensors (n, d_k), scaled
+    targets: Tensor  # (n, q)
+    held: tuple[list[Tensor], Tensor] | None
+    streams: Streams
+
+    @property
+    def dims(self) -> tuple[int, ...]:
+        """d_1..d_m."""
+        return tuple(x.shape[1] for x in self.inputs)
+
+    def cardinality(self) -> float:
+        """Mean number of labels of a row."""
+        return float(self.targets.sum(1).mean()) if self.targets.device.type != "meta" else 1.0
+
+    def generator(self, purpose: str) -> torch.Generator:
+        """Return a new generator of the stream `purpose`."""
+        return torch.Generator().manual_seed(self.streams.integer(purpose))
 
 
 class M3LA(BaseEstimator):
@@ -146,25 +170,41 @@ class M3LA(BaseEstimator):
         DivergenceError
             When the loss is no longer finite.
         """
-        self._check(labels, holdout)
-        streams = Streams.of(self.random_state)
-        self.scalers_ = fit_scalers(modalities, self.scaling)
-        inputs, targets = self._tensors(modalities), self._tensor(labels)
-        self.n_labels_ = targets.shape[1]
-        self.model_ = self._build(tuple(x.shape[1] for x in inputs), streams)
-        loss_of_rows, refresh = self._objective(inputs, targets, streams)
-        held = None if holdout is None else (self._tensors(holdout.modalities), self._tensor(holdout.labels))
+        rows = self.prepare(modalities, labels, holdout)
+        self.model_ = self._build(rows.dims, rows.streams)
+        loss_of_rows, refresh = self._objective(rows)
+        held = rows.held
         self.history_: History = train(
             self.model_,
             loss_of_rows,
-            len(targets),
-            self._settings(),
-            streams.generator("shuffling"),
+            len(rows.targets),
+            self.settings(),
+            rows.streams.generator("shuffling"),
             monitor=None if held is None else lambda: self._final_cross_entropy(*held),
             before_epoch=refresh,
         )
-        if held is not None:
-            self.holdout_scores_ = self._steps(held[0])["step_scores"][:, -1]
+        return self.finish(rows)
+
+    def prepare(self, modalities: Modalities, labels: Array, holdout: Holdout | None) -> TrainingRows:
+        """Check the options, fit the scalers, and put what training needs on the device.
+
+        Raises
+        ------
+        ValueError
+            As of `fit`.
+        """
+        self._check(labels, holdout)
+        self.scalers_ = fit_scalers(modalities, self.scaling)
+        self.n_labels_ = labels.shape[1]
+        held = None if holdout is None else (self._tensors(holdout.modalities), self._tensor(holdout.labels))
+        return TrainingRows(
+            self._tensors(modalities), self._tensor(labels), held, Streams.of(self.random_state)
+        )
+
+    def finish(self, rows: TrainingRows) -> M3LA:
+        """Predict the hold-out, where there is one, with the trained model."""
+        if rows.held is not None:
+            self.holdout_scores_ = self._steps(rows.held[0])["step_scores"][:, -1]
         return self
 
     def predict_scores(self, modalities: Modalities) -> Array:
@@ -196,18 +236,21 @@ class M3LA(BaseEstimator):
             raise ValueError("selection='holdout' needs a hold-out of training rows: pass holdout= to fit")
 
     def _build(self, dims: tuple[int, ...], streams: Streams) -> M3LANet:
+        generator = torch.Generator().manual_seed(streams.integer("initialisation"))
+        options = self.model_options(len(dims), streams)
+        return M3LANet(dims, self.n_labels_, self.hidden, options, generator).to(self.device)
+
+    def model_options(self, m: int, streams: Streams) -> ModelOptions:
+        """Return the network's options for m modalities."""
         names = ModelOptions.__dataclass_fields__.keys() - {"encoder_order"}
         permuted = None
         if self.encoder_order == "random":
-            permuted = tuple(int(k) for k in streams.generator("choices").permutation(len(dims)))
-        options = ModelOptions(encoder_order=permuted, **{name: getattr(self, name) for name in names})
-        generator = torch.Generator().manual_seed(streams.integer("initialisation"))
-        return M3LANet(dims, self.n_labels_, self.hidden, options, generator).to(self.device)
+            permuted = tuple(int(k) for k in streams.generator("choices").permutation(m))
+        return ModelOptions(encoder_order=permuted, **{name: getattr(self, name) for name in names})
 
-    def _objective(self, inputs: Sequence[Tensor], targets: Tensor, streams: Streams) -> tuple[Any, Any]:
-        """Return rows -> loss, and what renews the stale predictions of (18) where they are asked for."""
-        cardinality = float(targets.sum(1).mean()) if targets.device.type != "meta" else 1.0
-        options = LossOptions(
+    def loss_options(self) -> LossOptions:
+        """Return the loss's options."""
+        return LossOptions(
             cost=self.cost,
             cost_prediction=self.cost_prediction,
             weight_normalisation=self.weight_normalisation,
@@ -216,8 +259,12 @@ class M3LA(BaseEstimator):
             steps=self.loss_steps,
             reinforce=self.order == "learned" and self.order_gradient == "reinforce",
         )
-        choices = torch.Generator().manual_seed(streams.integer("choices"))
-        dropout = torch.Generator().manual_seed(streams.integer("dropout")) if self.dropout else None
+
+    def _objective(self, data: TrainingRows) -> tuple[Any, Any]:
+        """Return rows -> loss, and what renews the stale predictions of (18) where they are asked for."""
+        inputs, targets, options = data.inputs, data.targets, self.loss_options()
+        cardinality = data.cardinality()
+        choices, dropout = data.generator("choices"), data.generator("dropout") if self.dropout else None
         earlier: list[Tensor] = []
 
         def refresh(epoch: int) -> None:
@@ -227,14 +274,14 @@ class M3LA(BaseEstimator):
                 earlier[:] = [scores.to(self.device)]
 
         def loss_of_rows(rows: Tensor) -> Tensor:
-            steps = self.model_([x[rows] for x in inputs], self._noise(len(rows), choices), dropout)
+            steps = self.model_([x[rows] for x in inputs], self.noise(len(rows), choices), dropout)
             return m3la_loss(
                 steps, targets[rows], cardinality, options, earlier[0][rows] if earlier else None
             )
 
         return loss_of_rows, refresh
 
-    def _noise(self, n: int, generator: torch.Generator, predicting: bool = False) -> Tensor | None:
+    def noise(self, n: int, generator: torch.Generator, predicting: bool = False) -> Tensor | None:
         """Uniform numbers in (0, 1) for random orders, and for stochastic choices while training."""
         stochastic = self.order == "learned" and self.order_gradient in ("gumbel", "reinforce")
         if self.order != "random" and (predicting or not stochastic):
@@ -243,7 +290,8 @@ class M3LA(BaseEstimator):
         tiny = torch.finfo(torch.float32).eps
         return torch.rand(n, m, m, generator=generator).clamp_(tiny, 1 - tiny).to(self.device)
 
-    def _settings(self) -> TrainingSettings:
+    def settings(self) -> TrainingSettings:
+        """Return what the paper prints, or leaves out, about optimisation."""
         return TrainingSettings(
             epochs=self.epochs,
             batch_size=self.batch_size,
@@ -286,7 +334,7 @@ class M3LA(BaseEstimator):
         for start in range(0, len(inputs[0]), PREDICTION_ROWS):
             rows = slice(start, start + PREDICTION_ROWS)
             part = [x[rows] for x in inputs]
-            yield rows, self.model_(part, self._noise(len(part[0]), generator, predicting=True))
+            yield rows, self.model_(part, self.noise(len(part[0]), generator, predicting=True))
 
     def _tensors(self, modalities: Modalities) -> list[Tensor]:
         return [torch.from_numpy(x).to(self.device) for x in scale(self.scalers_, modalities)]

@@ -1,6 +1,6 @@
-"""Gradients of input matrices kept as two factors, and SGD that applies them without forming them.
+"""Gradients of matrices kept as two factors, and SGD that applies them without forming them.
 
-The gradient of W in P = x W is x^T dP. The input matrices hold most of the network's parameters, and forming
+The gradient of W in P = x W is x^T dP. The matrices hold nearly all of the network's parameters, and forming
 their gradients, to read them once and drop them, is most of a step's traffic with memory. Plain SGD needs
 only W <- (1 - lr decay) W - lr x^T dP, which a product that accumulates into W does directly, a few rows
 at a time, so that those rows stay in the processor's cache between its passes.
@@ -8,51 +8,58 @@ at a time, so that those rows stay in the processor's cache between its passes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-TILE = 128
-"""Rows of W that are updated at a time on a CPU; 128 x 9h floats and their factors fit a cache of 2 MiB."""
+from m3la.products import Matrices, add_product
+
+TILE = 300_000
+"""Entries of W that are updated at a time on a CPU; they and their factors fit a cache of 2 MiB."""
 
 
 class FactoredGradients:
-    """Where a backward pass leaves the gradients of some parameters; they are dense unless an optimiser asked.
+    """Where a backward pass leaves the gradients of some parameters: formed, unless an optimiser asked.
 
     Parameters
     ----------
-    parameters : matrices W (.., d, c).
+    parameters : matrices W (.., d, c) by name.
     """
 
-    def __init__(self, parameters: Iterable[nn.Parameter]) -> None:
-        self.parameters = list(parameters)
+    def __init__(self, parameters: Mapping[str, nn.Parameter]) -> None:
+        self.parameters = dict(parameters)
         self.keep = False
         """Whether factors are kept, which an optimiser that applies them sets."""
-        self._kept: dict[int, tuple[Tensor, Tensor]] = {}
+        self._kept: dict[str, tuple[Matrices, Matrices]] = {}
 
-    def give(self, index: int, x: Tensor, grad: Tensor) -> Tensor | None:
-        """Return x^T grad for parameter number `index`, or keep x (.., B, d) and grad (.., B, c) and return None.
+    def give(self, name: str, x: Matrices, grad: Matrices) -> Tensor | None:
+        """Return x^T grad (n, d, c), or keep both factors and return None.
+
+        Parameters
+        ----------
+        name : the parameter's.
+        x, grad : (n, B, d), (n, B, c).
 
         Raises
         ------
         RuntimeError
             If factors of an earlier backward pass were not applied yet: they would be lost.
         """
-        if not self.keep:
-            return x.mT @ grad
-        if index in self._kept:
+        if not (self.keep and name in self.parameters):
+            return torch.bmm(x.batched.mT, grad.batched)
+        if name in self._kept:
             raise RuntimeError(
                 "a second backward pass before the optimiser's step; call step() or zero_grad() in between"
             )
-        self._kept[index] = x, grad
+        self._kept[name] = x, grad
         return None
 
-    def take(self) -> dict[nn.Parameter, tuple[Tensor, Tensor]]:
+    def take(self) -> dict[nn.Parameter, tuple[Matrices, Matrices]]:
         """Return what was kept, by parameter, and forget it."""
         kept, self._kept = self._kept, {}
-        return {self.parameters[index]: factors for index, factors in kept.items()}
+        return {self.parameters[name]: factors for name, factors in kept.items()}
 
 
 class FactoredSGD(torch.optim.SGD):
@@ -86,12 +93,14 @@ class FactoredSGD(torch.optim.SGD):
         return result
 
 
-def _descend(W: Tensor, x: Tensor, grad: Tensor, rate: float, decay: float) -> None:
+def _descend(W: Tensor, x: Matrices, grad: Matrices, rate: float, decay: float) -> None:
     """W <- (1 - rate decay) W - rate x^T grad, for W (.., d, c), x (.., B, d) and grad (.., B, c)."""
-    rows = TILE if W.device.type == "cpu" else W.shape[-2]
-    x_t = x.mT.contiguous()
-    for W_tile, x_tile in zip(W.split(rows, -2), x_t.split(rows, -2), strict=True):
-        if W.dim() == 2:
-            W_tile.addmm_(x_tile, grad, beta=1 - rate * decay, alpha=-rate)
-        else:
-            W_tile.baddbmm_(x_tile, grad, beta=1 - rate * decay, alpha=-rate)
+    d, c = W.shape[-2:]
+    all_W = W.view(-1, d, c)
+    tiles = 1 if W.device.type != "cpu" else max(1, round(d * c / TILE))
+    rows = -(-d // tiles)  # equal tiles: a small last one would cost as much as a full one
+    for start in range(0, d, rows):
+        part = slice(start, start + rows)
+        add_product(
+            Matrices(all_W[:, part]), Matrices(x.batched[..., part].mT), grad, 1 - rate * decay, -rate
+        )

@@ -39,14 +39,56 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from m3la.buffers import Pool
 from m3la.choice import ModalityChoice, Picked
 from m3la.factored import FactoredGradients
-from m3la.gru import WIDTH, gru_backward, gru_forward, input_window, recurrent_window
+from m3la.gru import Block, Spare, gru_backward, gru_forward, tanh_backward
+from m3la.products import Matrices, add_product, product
+
+
+@dataclass(frozen=True)
+class Training:
+    """What passes through the network leave for each other and for the optimiser."""
+
+    factored: FactoredGradients
+    pool: Pool
+
+
+def _key(kind: str, like: Tensor, *sizes: int) -> tuple[object, ...]:
+    return kind, like.dtype, like.device, *sizes
 
 
 def _without_axis(n_axes: int, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
     """Drop the leading axis that `_Encoder` or `_Decoder` gave to a single network."""
     return grads if n_axes else tuple(None if g is None else g.squeeze(0) for g in grads)
+
+
+class _EncoderBuffers:
+    """Working memory of n encoders: what a forward pass leaves for its backward pass, and views of it."""
+
+    def __init__(self, like: Tensor, n: int, m: int, B: int, h: int) -> None:
+        new = like.new_empty
+        blocks, hidden = new(n, 2, m, B, 4 * h), new(n, 2, m + 1, B, h)
+        hidden[:, :, 0] = 0
+        self.all_blocks = blocks
+        self.blocks = [Block(blocks[:, :, t]) for t in range(m)]
+        # What place t of the reading order enters: step t of one direction, step m - 1 - t of the other.
+        self.entries = [(blocks[:, 0, t, :, h:], blocks[:, 1, m - 1 - t, :, h:]) for t in range(m)]
+        self.inputs = [[Matrices(blocks[:, way, t, :, h:]) for way in (0, 1)] for t in range(m)]
+        self.hidden = hidden.unbind(2)
+        self.hidden_matrices = [Matrices(x) for x in self.hidden]
+        self.all_hidden = hidden
+        # Rows of all steps that have a state before them, (2n, (m - 1) B, ..).
+        self.before = Matrices(hidden[:, :, 1:-1].flatten(2, 3))
+        self.recurrent = Matrices(blocks[:, :, 1:, :, : 3 * h].flatten(2, 3))
+        self.products = new(n, B, m, 3 * h)
+        self.product_of = [Matrices(self.products[:, :, k]) for k in range(m)]
+        self.grad, self.carry = new(n, 2, B, h), new(n, 2, B, h)
+        self.carry_matrices = Matrices(self.carry)
+        self.spare = Spare(new(n, 2, B, 2 * h))
+        self.grad_products = [new(n, B, 9 * h) for _ in range(m)]
+        self.grad_columns = [g.split(3 * h, -1) for g in self.grad_products]
+        self.grad_matrices = [Matrices(g) for g in self.grad_products]
 
 
 class _Encoder(torch.autograd.Function):
@@ -56,7 +98,8 @@ class _Encoder(torch.autograd.Function):
     def forward(
         ctx: Any,
         order: tuple[int, ...],
-        factored: FactoredGradients,
+        training: Training,
+        reuse: bool,
         U: Tensor,
         b: Tensor,
         b_in: Tensor,
@@ -65,28 +108,33 @@ class _Encoder(torch.autograd.Function):
         m, h = len(order), U.shape[-2]
         ctx.n_axes = U.dim() - 3
         U, b, b_in = (v if ctx.n_axes else v[None] for v in (U, b, b_in))
-        xs = [x if ctx.n_axes else x[None] for x in xs_and_Ws[:m]]
+        xs = [Matrices(x if ctx.n_axes else x[None]) for x in xs_and_Ws[:m]]
         Ws = [W if ctx.n_axes else W[None] for W in xs_and_Ws[m:]]
-        n, B = xs[0].shape[:2]
-        blocks = U.new_empty(n, 2, m, B, WIDTH * h)
-        blocks.copy_(_block_bias(b_in.view(n, 2, 1, 1, 3 * h), b.unsqueeze(2)))
-        products = U.new_empty(n, B, m, 3 * h)  # the decoder adds its bias after the choice
-        for t, k in enumerate(order):
-            for inputs, W in zip(_inputs_of(blocks, t), Ws[k].split(3 * h, -1), strict=False):
-                inputs.baddbmm_(xs[k], W)
-            torch.bmm(xs[k], Ws[k][..., 6 * h :], out=products[:, :, k])
-        hidden = U.new_empty(n, 2, m + 1, B, h)
-        hidden[:, :, 0] = 0
-        for t in range(m):
+        n, B, _ = xs[0].batched.shape
+        key = _key("encoder", U, n, m, B, h)
+        buffers = (
+            _EncoderBuffers(U, n, m, B, h)
+            if not reuse
+            else training.pool.take(key, lambda: _EncoderBuffers(U, n, m, B, h))
+        )
+        bias = _block_bias(b_in.view(n, 2, 1, 3 * h), b)
+        parts = [[Matrices(part) for part in W.split(3 * h, -1)] for W in Ws]
+        all_U = Matrices(U)
+        for t, block in enumerate(buffers.blocks):
+            block.all.copy_(bias)
+            for way, k in enumerate((order[t], order[-1 - t])):
+                add_product(buffers.inputs[t][way], xs[k], parts[k][way])
             if t:  # h_0 = 0 needs no product
-                _add_product(recurrent_window(blocks[:, :, t]), hidden[:, :, t], U)
-            gru_forward(blocks[:, :, t], hidden[:, :, t], hidden[:, :, t + 1])
+                add_product(block.g, buffers.hidden_matrices[t], all_U)
+            gru_forward(block, buffers.hidden[t], buffers.hidden[t + 1])
+        for k in range(m):
+            product(xs[k], parts[k][2], out=buffers.product_of[k])
         states = U.new_empty(n, B, m, 2 * h)
-        states[..., :h] = hidden[:, 0, 1:].transpose(1, 2)
-        states[..., h:] = hidden[:, 1, 1:].flip(1).transpose(1, 2)
-        ctx.save_for_backward(U, *xs)
-        ctx.order, ctx.factored, ctx.blocks, ctx.hidden = order, factored, blocks, hidden
-        outputs = states, states[:, :, -1].clone(), products
+        states[..., :h] = buffers.all_hidden[:, 0, 1:].transpose(1, 2)
+        states[..., h:] = buffers.all_hidden[:, 1, 1:].flip(1).transpose(1, 2)
+        ctx.save_for_backward(U)
+        ctx.xs, ctx.order, ctx.training, ctx.key, ctx.buffers = xs, order, training, key, buffers
+        outputs = states, states[:, :, -1].clone(), buffers.products.detach()
         return outputs if ctx.n_axes else tuple(out[0] for out in outputs)  # type: ignore[return-value]
 
     @staticmethod
@@ -94,39 +142,49 @@ class _Encoder(torch.autograd.Function):
     def backward(
         ctx: Any, grad_states: Tensor, grad_last: Tensor | None, grad_products: Tensor
     ) -> tuple[Tensor | None, ...]:
-        U, *xs = ctx.saved_tensors
-        blocks, hidden, m = _take_blocks(ctx), ctx.hidden, len(ctx.order)
-        h = hidden.shape[-1]
-        n, B = xs[0].shape[:2]
-        grad_states = grad_states.view(n, B, m, 2 * h)
-        carry = hidden.new_zeros(n, 2, B, h)
+        (U,) = ctx.saved_tensors
+        buffers: _EncoderBuffers = _take(ctx)
+        m, (n, B, _) = len(ctx.order), ctx.xs[0].batched.shape
+        h = U.shape[-2]
+        U_t = Matrices(U.mT)
+        grad, carry = buffers.grad, buffers.carry
+        ways = (
+            (grad[:, 0], carry[:, 0], grad_states.reshape(n, B, m, 2 * h)[..., :h].unbind(2)),
+            (
+                grad[:, 1],
+                carry[:, 1],
+                grad_states.reshape(n, B, m, 2 * h)[..., h:].unbind(2)[::-1],
+            ),
+        )
+        carry.zero_()
         if grad_last is not None:
-            carry[:, 0] = grad_last.view(n, B, 2 * h)[..., :h]
-        grad = torch.empty_like(carry)
+            carry[:, 0] = grad_last.reshape(n, B, 2 * h)[..., :h]
         for t in reversed(range(m)):
-            torch.add(carry[:, 0], grad_states[:, :, t, :h], out=grad[:, 0])
-            torch.add(carry[:, 1], grad_states[:, :, m - 1 - t, h:], out=grad[:, 1])
+            for into, carried, of_states in ways:
+                torch.add(carried, of_states[t], out=into)
             if t == 0 and grad_last is not None:  # the backward direction reads h_m first
-                grad[:, 1] += grad_last.view(n, B, 2 * h)[..., h:]
-            carry = gru_backward(grad, blocks[:, :, t], hidden[:, :, t])
+                grad[:, 1] += grad_last.reshape(n, B, 2 * h)[..., h:]
+            gru_backward(grad, buffers.blocks[t], buffers.hidden[t], buffers.spare, carry)
             if t:
-                _add_product(carry, recurrent_window(blocks[:, :, t]), U.mT)
-        before, after = hidden[:, :, 1:-1], recurrent_window(blocks[:, :, 1:])
-        grad_U = torch.bmm(_rows_of_all_steps(before).mT, _rows_of_all_steps(after)).view(U.shape)
-        grad_bias = blocks.sum((2, 3))  # (n, 2, 4h)
-        grad_products = grad_products.view(n, B, m, 3 * h)
+                add_product(buffers.carry_matrices, buffers.blocks[t].g, U_t)
+        grad_U = ctx.training.factored.give("U_enc", buffers.before, buffers.recurrent)
+        grad_bias = buffers.all_blocks.sum((2, 3))  # (n, 2, 4h)
+        grad_products = grad_products.reshape(n, B, m, 3 * h)
         grad_Ws: list[Tensor | None] = [None] * m
         for t, k in enumerate(ctx.order):
-            grad_P = torch.cat((*_inputs_of(blocks, t), grad_products[:, :, k]), dim=-1)  # (n, B, 9h)
-            x, grad_P = (xs[k], grad_P) if ctx.n_axes else (xs[k][0], grad_P[0])
-            grad_Ws[k] = ctx.factored.give(k, x, grad_P)
+            parts = (*buffers.entries[t], grad_products[:, :, k])
+            for columns, part in zip(buffers.grad_columns[k], parts, strict=True):
+                columns.copy_(part)
+            grad_Ws[k] = ctx.training.factored.give(f"W_in.{k}", ctx.xs[k], buffers.grad_matrices[k])
         shared = _without_axis(
             ctx.n_axes,
-            grad_U,
-            recurrent_window(grad_bias).unsqueeze(2),
-            input_window(grad_bias).reshape(n, 6 * h),
+            None if grad_U is None else grad_U.view(U.shape),
+            grad_bias[..., : 3 * h].unsqueeze(2).clone(),  # an optimiser may scale gradients in place
+            grad_bias[..., h:].reshape(n, 6 * h).clone(),
+            *grad_Ws,
         )
-        return None, None, *shared, *([None] * m), *grad_Ws
+        ctx.training.pool.give(ctx.key, buffers)
+        return None, None, None, *shared[:3], *([None] * m), *shared[3:]
 
 
 def _block_bias(b_in: Tensor, b: Tensor) -> Tensor:
@@ -135,28 +193,13 @@ def _block_bias(b_in: Tensor, b: Tensor) -> Tensor:
     return torch.cat((b[..., :h], b[..., h:] + b_in[..., : 2 * h], b_in[..., 2 * h :]), dim=-1)
 
 
-def _inputs_of(blocks: Tensor, t: int) -> tuple[Tensor, Tensor]:
-    """Where what is read at place t of m enters the two directions, (n, B, 3h) each."""
-    return input_window(blocks[:, 0, t]), input_window(blocks[:, 1, -1 - t])
-
-
-def _rows_of_all_steps(x: Tensor) -> Tensor:
-    """Return (n 2, m B, ..) of (n, 2, m, B, ..)."""
-    return x.flatten(2, 3).flatten(0, 1)
-
-
-def _add_product(out: Tensor, left: Tensor, right: Tensor) -> None:
-    """Add left @ right to `out` for tensors (n, 2, .., ..)."""
-    out.flatten(0, 1).baddbmm_(left.flatten(0, 1), right.flatten(0, 1))
-
-
-def _take_blocks(ctx: Any) -> Tensor:
-    """Return the blocks, which the backward pass overwrites."""
-    blocks: Tensor | None = ctx.blocks
-    if blocks is None:
+def _take(ctx: Any) -> Any:
+    """Return the buffers of the forward pass, which the backward pass overwrites."""
+    buffers = ctx.buffers
+    if buffers is None:
         raise RuntimeError("a second backward pass through one forward pass; run the network again")
-    ctx.blocks = None
-    return blocks
+    ctx.buffers = None
+    return buffers
 
 
 def encode(
@@ -166,7 +209,7 @@ def encode(
     U: Tensor,
     b: Tensor,
     order: tuple[int, ...],
-    factored: FactoredGradients | None = None,
+    training: Training,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Apply the input matrices and run the bidirectional encoder: (1) to (3).
 
@@ -182,21 +225,22 @@ def encode(
         Recurrent weights and biases of both directions, columns candidate | reset | update.
     order : m indices
         The order in which the encoder reads the modalities.
-    factored
-        Where the gradients of the input matrices go; by default they are formed.
+    training
+        Working memory, and where gradients may stay factors; names there: `W_in.k`, `U_enc`.
 
     Returns
     -------
     states, last, products
-        h_1..h_m in reading order ([n,] B, m, 2h); h_m once more ([n,] B, 2h), since a gradient through a part of
-        `states` would be padded with zeros; and the decoder's x^k W_k ([n,] B, m, 3h) in the data set's order.
+        h_1..h_m in reading order ([n,] B, m, 2h); h_m once more ([n,] B, 2h), since a gradient through a part
+        of `states` would be padded with zeros; and the decoder's x^k W_k ([n,] B, m, 3h) in the data set's
+        order, in working memory: it holds until the next forward pass after this one's backward pass.
     """
-    return _Encoder.apply(order, factored or FactoredGradients(()), U, b, b_in, *xs, *Ws)
+    return _Encoder.apply(order, training, torch.is_grad_enabled(), U, b, b_in, *xs, *Ws)
 
 
 @dataclass(frozen=True)
 class DecoderWeights:
-    """Parameters of (5) to (10), each with a leading axis or none; attention's are None where a(.) has none."""
+    """Parameters of (5) to (10), all with a leading axis or none; attention's may be None."""
 
     U: Tensor  # (h, 3h)  candidate | reset | update
     b: Tensor  # (3h,)    the same
@@ -219,6 +263,30 @@ class Decoded:
     orders: Tensor  # ([n,] B, m)     index of the modality read; -1 for a start token
 
 
+class _DecoderBuffers:
+    """Working memory of n decoders: what a forward pass leaves for its backward pass, and views of it."""
+
+    def __init__(self, like: Tensor, n: int, m: int, B: int, h: int) -> None:
+        new = like.new_empty
+        blocks, s = new(n, m, B, 4 * h), new(n, m + 1, B, h)
+        self.all_blocks, self.all_s = blocks, s
+        self.blocks = [Block(blocks[:, t]) for t in range(m)]
+        self.s = s.unbind(1)
+        self.s_matrices = [Matrices(x) for x in self.s]
+        self.before = Matrices(s[:, :-1].flatten(1, 2))  # s_0..s_{m-1} (n, m B, h)
+        self.recurrent = Matrices(blocks[..., : 3 * h].flatten(1, 2))
+        self.grad_inputs = blocks[..., h:].transpose(1, 2)  # (n, B, m, 3h)
+        self.F, self.grad_F = new(n, B * m, 3 * h), new(n, B * m, 3 * h)
+        self.F_matrices, self.grad_F_matrices = Matrices(self.F), Matrices(self.grad_F)
+        self.inputs = new(n * B, 1, 3 * h)
+        self.grad, self.carry = new(n, B, h), new(n, B, h)
+        self.carry_matrices = Matrices(self.carry)
+        self.spare = Spare(new(n, B, 2 * h))
+        self.energy, self.keys, self.grad_keys = new(m, n, B, m, h), new(n, B, m, h), new(n, B, m, h)
+        self.query, self.grad_query = new(n, B, h), new(n, m, B, h)
+        self.starts = torch.arange(0, n * B * m, m, device=like.device)
+
+
 class _Decoder(torch.autograd.Function):
     """See the module's docstring for the derivation."""
 
@@ -228,6 +296,8 @@ class _Decoder(torch.autograd.Function):
         choose: ModalityChoice,
         kind: str,
         noise: Tensor | None,
+        training: Training,
+        reuse: bool,
         s_0: Tensor,
         states: Tensor,
         products: Tensor,
@@ -239,38 +309,44 @@ class _Decoder(torch.autograd.Function):
             parameters = tuple(None if p is None else p[None] for p in parameters)
         # Autograd hands a flat tuple in which only attention's three may be None.
         w = DecoderWeights(*parameters)  # type: ignore[arg-type]
-        n, B, m, _ = states.shape
-        h = s_0.shape[-1]
-        attention = _Attention(kind, states, w)
-        s = s_0.new_empty(n, m + 1, B, h)
-        s[:, 0] = s_0
-        blocks = s_0.new_empty(n, m, B, WIDTH * h)
-        blocks[..., :h] = w.b[:, None, None, :h]
+        (n, B, m, _), h = states.shape, s_0.shape[-1]
+        key = _key("decoder", s_0, n, m, B, h)
+        buffers = (
+            _DecoderBuffers(s_0, n, m, B, h)
+            if not reuse
+            else training.pool.take(key, lambda: _DecoderBuffers(s_0, n, m, B, h))
+        )
+        attention = _Attention(kind, states, w, buffers)
+        buffers.s[0].copy_(s_0)
+        product(attention.states, Matrices(w.W_att), out=buffers.F_matrices)
         bias = torch.cat((w.b_x[:, : 2 * h] + w.b[:, h:], w.b_x[:, 2 * h :]), dim=1)
-        F = torch.baddbmm(bias.unsqueeze(1), states.flatten(1, 2), w.W_att).view(n * B, m, 3 * h)
+        F = buffers.F.add_(bias.unsqueeze(1)).view(n * B, m, 3 * h)
         P = products.reshape(n * B, m, 3 * h)
+        U, b_n, W_modal, b_modal = Matrices(w.U), w.b[:, None, :h], w.W_modal.mT, w.b_modal.unsqueeze(1)
         available = torch.ones(n * B, m, dtype=torch.bool, device=s_0.device)
         steps: list[Picked] = []
-        for t in range(m):
-            u = torch.baddbmm(w.b_modal.unsqueeze(1), s[:, t], w.W_modal.mT).view(n * B, m)  # (9)
+        for t, block in enumerate(buffers.blocks):
+            u = torch.baddbmm(b_modal, buffers.s[t], W_modal).view(n * B, m)  # (9)
             picked = choose(t, u, available, None if noise is None else noise.flatten(0, -3)[:, t])
             available = picked.available
-            alpha = attention.weights(t, s[:, t])  # (6)(7)
-            inputs = torch.bmm(alpha.view(n * B, 1, m), F).squeeze(1)  # (5)
-            chosen = choose.read(picked, P)  # (10)
-            if chosen is not None:
-                inputs += chosen
-            input_window(blocks[:, t]).copy_(inputs.view(n, B, 3 * h))
-            recurrent_window(blocks[:, t]).baddbmm_(s[:, t], w.U)
-            gru_forward(blocks[:, t], s[:, t], s[:, t + 1])  # (8)
+            alpha = attention.weights(t)  # (6)(7)
+            inputs = torch.bmm(alpha.view(n * B, 1, m), F, out=buffers.inputs)  # (5)
+            chosen = choose.read(picked, P.flatten(0, 1), buffers.starts)  # (10)
+            block.g_n.copy_(b_n)
+            if chosen is None:
+                block.i.copy_(inputs.view(n, B, 3 * h))
+            else:
+                torch.add(inputs.view(n, B, 3 * h), chosen.view(n, B, 3 * h), out=block.i)
+            add_product(block.g, buffers.s_matrices[t], U)
+            gru_forward(block, buffers.s[t], buffers.s[t + 1])  # (8)
             steps.append(picked)
         orders = torch.stack([step.index for step in steps], dim=1).view(n, B, m)
         log_pi = choose.log_probabilities(steps, s_0.view(n * B, h)).view(m, n, B).transpose(0, 1)
-        alphas = torch.stack(attention.alphas, dim=2)
+        ctx.alphas = torch.stack(attention.alphas, dim=2)
         ctx.save_for_backward(*parameters)
-        ctx.choose, ctx.attention, ctx.steps = choose, attention, steps
-        ctx.s, ctx.F, ctx.P, ctx.blocks = s, F, P, blocks
-        outputs = s[:, 1:], log_pi, alphas, orders
+        ctx.choose, ctx.attention, ctx.steps, ctx.F, ctx.P = choose, attention, steps, F, P
+        ctx.training, ctx.key, ctx.buffers = training, key, buffers
+        outputs = buffers.all_s[:, 1:].detach(), log_pi, ctx.alphas.clone(), orders
         if not ctx.n_axes:
             outputs = tuple(out[0] for out in outputs)  # type: ignore[assignment]
         ctx.mark_non_differentiable(*outputs[2:])
@@ -283,118 +359,136 @@ class _Decoder(torch.autograd.Function):
         ctx: Any, grad_s: Tensor, grad_log_pi: Tensor | None, *_: Tensor | None
     ) -> tuple[Tensor | None, ...]:
         w = DecoderWeights(*ctx.saved_tensors)
-        choose, attention, s, blocks = ctx.choose, ctx.attention, ctx.s, _take_blocks(ctx)
-        n, m, B, h = s.shape[0], s.shape[1] - 1, *s.shape[2:]
-        grad_s = grad_s.view(n, m, B, h)
-        grad_u = s.new_zeros(n, m, B, m)
-        carry = s.new_zeros(n, B, h)
+        buffers: _DecoderBuffers = _take(ctx)
+        choose, attention, F_t, P_t = ctx.choose, ctx.attention, ctx.F.mT, ctx.P.mT
+        (n, B, h), m = buffers.s[0].shape, len(buffers.blocks)
+        of_step = grad_s.reshape(n, m, B, h).unbind(1)
+        grad_u = grad_s.new_zeros(n, m, B, m)
+        U_t, grad, carry = Matrices(w.U.mT), buffers.grad, buffers.carry
+        carry.zero_()
         for t in reversed(range(m)):
-            carry = gru_backward(carry + grad_s[:, t], blocks[:, t], s[:, t])
-            carry.baddbmm_(recurrent_window(blocks[:, t]), w.U.mT)
-            grad_inputs = input_window(blocks[:, t]).reshape(n * B, 1, 3 * h)
-            attention.backward(t, torch.bmm(grad_inputs, ctx.F.mT).view(n, B, m), carry)
-            credit = torch.bmm(grad_inputs, ctx.P.mT).squeeze(1) if choose.needs_credit(t) else None
-            of_step = None if grad_log_pi is None else grad_log_pi.view(n, m, B)[:, t].reshape(n * B)
-            du = choose.logit_gradient(ctx.steps[t], credit, of_step)
+            block = buffers.blocks[t]
+            torch.add(carry, of_step[t], out=grad)
+            gru_backward(grad, block, buffers.s[t], buffers.spare, carry)
+            add_product(buffers.carry_matrices, block.g, U_t)
+            grad_inputs = block.i.reshape(n * B, 1, 3 * h)
+            attention.backward(t, torch.bmm(grad_inputs, F_t).view(n, B, m), carry)
+            credit = torch.bmm(grad_inputs, P_t).squeeze(1) if choose.needs_credit(t) else None
+            of_choice = None if grad_log_pi is None else grad_log_pi.reshape(n, m, B)[:, t].reshape(n * B)
+            du = choose.logit_gradient(ctx.steps[t], credit, of_choice)
             if du is not None:
                 grad_u[:, t] = du.view(n, B, m)
                 carry.baddbmm_(grad_u[:, t], w.W_modal)
-        grad_inputs = input_window(blocks).transpose(1, 2).reshape(n * B, m, 3 * h)
-        alphas = torch.stack(attention.alphas, dim=2).view(n * B, m, m)  # (.., t, j)
-        grad_F = torch.bmm(alphas.mT, grad_inputs).view(n, B * m, 3 * h)
+        grad_inputs = buffers.grad_inputs.reshape(n * B, m, 3 * h)
+        alphas = ctx.alphas.view(n * B, m, m)  # (.., t, j)
+        torch.bmm(alphas.mT, grad_inputs, out=buffers.grad_F.view(n * B, m, 3 * h))
         grad_P = torch.bmm(choose.shares(ctx.steps, alphas).mT, grad_inputs).view(n, B, m, 3 * h)
-        before = s[:, :-1].flatten(1, 2)
-        grad_bias = blocks.sum((1, 2))  # (n, 4h)
-        flat_u = grad_u.flatten(1, 2) if any(choose.trains(step) for step in ctx.steps) else None
+        grad_states = product(buffers.grad_F_matrices, Matrices(w.W_att.mT))
+        grad_bias = buffers.all_blocks.sum((1, 2))  # (n, 4h)
+        trains = any(choose.trains(step) for step in ctx.steps)
+        flat_u = grad_u.flatten(1, 2)
+        give = ctx.training.factored.give
         grads = (
-            carry,
-            attention.grad_states(torch.bmm(grad_F, w.W_att.mT)).view(n, B, m, 2 * h),
+            carry.clone(),
+            attention.grad_states(grad_states).view(n, B, m, 2 * h),
             grad_P,
-            torch.bmm(before.mT, recurrent_window(blocks).flatten(1, 2)),
-            recurrent_window(grad_bias),
-            input_window(grad_bias),
-            torch.bmm(attention.states.mT, grad_F),
-            None if flat_u is None else torch.bmm(flat_u.mT, before),
-            None if flat_u is None else flat_u.sum(1),
-            *attention.grad_weights(before),
+            give("U_dec", buffers.before, buffers.recurrent),
+            grad_bias[:, : 3 * h].clone(),
+            grad_bias[:, h:].clone(),
+            give("W_att", attention.states, buffers.grad_F_matrices),
+            torch.bmm(flat_u.mT, buffers.before.batched) if trains else None,
+            flat_u.sum(1) if trains else None,
+            *attention.grad_weights(give),
         )
-        return None, None, None, *_without_axis(ctx.n_axes, *grads)
+        ctx.training.pool.give(ctx.key, buffers)
+        return (None,) * 5 + _without_axis(ctx.n_axes, *grads)
 
 
 class _Attention:
     """The score function a(s, h_j) of (7) in one of four forms, with what its backward pass collects."""
 
-    def __init__(self, kind: str, states: Tensor, w: DecoderWeights) -> None:
+    def __init__(self, kind: str, states: Tensor, w: DecoderWeights, buffers: _DecoderBuffers) -> None:
         """Make what all steps share from the states (n, B, m, 2h)."""
-        n, B, m, _ = states.shape
-        self.kind, self.w, self.shape = kind, w, (n, B, m)
-        self.states = states.flatten(1, 2)  # (n, B m, 2h)
+        self.kind, self.w, self.buffers = kind, w, buffers
+        self.shape = states.shape[:3]
+        self.states = Matrices(states.flatten(1, 2))  # (n, B m, 2h)
         self.alphas: list[Tensor] = []
-        self.kept: list[Tensor] = []  # e_t (n, B, m, h) of additive attention; else queries (n, B, 1, h)
-        self.queries: list[Tensor] = []  # dL/d(query) (n, B, h), last step first
         if w.W_key is not None:
-            self.keys = torch.bmm(self.states, w.W_key).view(n, B, m, -1)
-            self.scale = 1 / math.sqrt(self.keys.shape[-1]) if kind == "dot" else 1.0
-            self.grad_keys: Tensor | None = None
-            self.grad_v = None if w.v is None else torch.zeros_like(w.v).unsqueeze(2)
+            product(self.states, Matrices(w.W_key), out=Matrices(buffers.keys.flatten(1, 2)))
+            self.scale = 1 / math.sqrt(buffers.keys.shape[-1]) if kind == "dot" else 1.0
+        if w.W_query is not None:
+            self.W_query, self.W_query_t = Matrices(w.W_query), Matrices(w.W_query.mT)
+            self.query, self.carry = Matrices(buffers.query), buffers.carry_matrices
+        if w.v is not None:
+            self.v, self.grad_v = w.v.unsqueeze(2), torch.zeros_like(w.v).unsqueeze(2)
 
-    def weights(self, t: int, s: Tensor) -> Tensor:
+    def weights(self, t: int) -> Tensor:
         """Return alpha_t (n, B, m) for s_{t-1} (n, B, h)."""
-        self.alphas.append(self._weights(s))
+        self.alphas.append(self._weights(t))
         return self.alphas[t]
 
-    def _weights(self, s: Tensor) -> Tensor:
-        if self.w.W_key is None:  # "mean"
+    def _weights(self, t: int) -> Tensor:
+        s, w, buffers = self.buffers.s[t], self.w, self.buffers
+        if w.W_key is None:  # "mean"
             return s.new_full(self.shape, 1 / self.shape[2])
-        query = (s if self.w.W_query is None else torch.bmm(s, self.w.W_query)).unsqueeze(2)
-        if self.w.v is not None:
-            energy = torch.add(self.keys, query).tanh_()
-            self.kept.append(energy)
-            scores = torch.bmm(energy.flatten(1, 2), self.w.v.unsqueeze(2)).view(self.shape)
+        if w.W_query is not None:
+            product(buffers.s_matrices[t], self.W_query, out=self.query)
+        query = (s if w.W_query is None else buffers.query).unsqueeze(2)
+        if w.v is not None:
+            energy = torch.add(buffers.keys, query, out=buffers.energy[t]).tanh_()
+            scores = torch.matmul(energy.flatten(1, 2), self.v).view(self.shape)
         else:
-            self.kept.append(query)
-            scores = (self.keys * query).sum(3) * self.scale
+            buffers.energy[t, :, :, :1] = query
+            scores = (buffers.keys * query).sum(3) * self.scale
         return torch.softmax(scores, dim=2)
 
     def backward(self, t: int, grad_alpha: Tensor, carry: Tensor) -> None:
         """Add this step's dL/ds_{t-1} (n, B, h) to `carry`, and collect what the weights' gradients need."""
-        if self.w.W_key is None:
+        w, buffers = self.w, self.buffers
+        if w.W_key is None:
             return
-        alpha = self.alphas[t]
-        grad_r = (alpha * (grad_alpha - (alpha * grad_alpha).sum(2, keepdim=True))).unsqueeze(3)  # (n, B, m, 1)
-        if self.w.v is not None:
-            energy = self.kept[t]
-            self.grad_v.baddbmm_(energy.flatten(1, 2).mT, grad_r.flatten(1, 2))
-            grad_keys = torch.ops.aten.tanh_backward(grad_r, energy)  # c_t; v waits for the sums
-            grad_query = grad_keys.sum(2).mul_(self.w.v.unsqueeze(1))
+        alpha, energy = self.alphas[t], buffers.energy[t]
+        grad_r = (alpha * (grad_alpha - (alpha * grad_alpha).sum(2, keepdim=True))).unsqueeze(
+            3
+        )  # (n, B, m, 1)
+        grad_query = buffers.grad_query[:, t]
+        if w.v is not None:
+            self.grad_v += torch.matmul(energy.flatten(1, 2).mT, grad_r.flatten(1, 2))
+            grad_keys = tanh_backward(grad_r, energy, grad_input=energy)  # c_t; v waits for the sums
+            torch.sum(grad_keys, 2, out=grad_query).mul_(w.v.unsqueeze(1))
         else:
             scaled = grad_r * self.scale
-            grad_keys = self.kept[t] * scaled
-            grad_query = (self.keys * scaled).sum(2)
-        self.grad_keys = grad_keys if self.grad_keys is None else self.grad_keys.add_(grad_keys)
-        self.queries.append(grad_query)
-        if self.w.W_query is None:
+            grad_keys = energy[:, :, :1] * scaled
+            torch.sum(buffers.keys * scaled, 2, out=grad_query)
+        if t == len(self.alphas) - 1:
+            buffers.grad_keys.copy_(grad_keys)
+        else:
+            buffers.grad_keys.add_(grad_keys)
+        if w.W_query is None:
             carry.add_(grad_query)
         else:
-            carry.baddbmm_(grad_query, self.w.W_query.mT)
+            add_product(self.carry, Matrices(grad_query), self.W_query_t)
 
     def grad_states(self, grad: Tensor) -> Tensor:
         """Add dK_j W_key^T to dF_j W_att^T (n, B m, 2h)."""
         if self.w.W_key is not None:
+            grad_keys = self.buffers.grad_keys
             if self.w.v is not None:
-                self.grad_keys.mul_(self.w.v[:, None, None])
-            grad.baddbmm_(self.grad_keys.flatten(1, 2), self.w.W_key.mT)
+                grad_keys.mul_(self.w.v[:, None, None])
+            self.grad_keys = Matrices(grad_keys.flatten(1, 2))
+            add_product(Matrices(grad), self.grad_keys, Matrices(self.w.W_key.mT))
         return grad
 
-    def grad_weights(self, before: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
-        """dW_key, dW_query and dv, from s_0..s_{m-1} (n, m B, h), after `grad_states`."""
+    def grad_weights(self, give: Any) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+        """dW_key, dW_query and dv, after `grad_states`; `give` may keep their factors instead."""
         if self.w.W_key is None:
             return None, None, None
-        grad_key = torch.bmm(self.states.mT, self.grad_keys.flatten(1, 2))
         grad_query = None
         if self.w.W_query is not None:
-            grad_query = torch.bmm(before.mT, torch.stack(self.queries[::-1], 1).flatten(1, 2))
-        return grad_key, grad_query, None if self.grad_v is None else self.grad_v.squeeze(2)
+            queries = Matrices(self.buffers.grad_query.flatten(1, 2))
+            grad_query = give("W_query", self.buffers.before, queries)
+        grad_v = None if self.w.v is None else self.grad_v.squeeze(2)
+        return give("W_key", self.states, self.grad_keys), grad_query, grad_v
 
 
 def decode(
@@ -403,6 +497,7 @@ def decode(
     products: Tensor,
     weights: DecoderWeights,
     choose: ModalityChoice,
+    training: Training,
     attention: str = "additive",
     noise: Tensor | None = None,
 ) -> Decoded:
@@ -417,6 +512,9 @@ def decode(
         Products x^k W_k of the decoder's part of the input matrices, without bias.
     choose
         Which modality is read next.
+    training
+        Working memory, and where gradients may stay factors; names there: `U_dec`, `W_att`, `W_key`,
+        `W_query`.
     attention
         Form of a(.): `additive`, `general`, `dot` or `mean`.
     noise : ([n,] B, m, m), optional
@@ -424,4 +522,7 @@ def decode(
     """
     w = weights
     parameters = (w.U, w.b, w.b_x, w.W_att, w.W_modal, w.b_modal, w.W_key, w.W_query, w.v)
-    return Decoded(*_Decoder.apply(choose, attention, noise, s_0, states, products, *parameters))
+    reuse = torch.is_grad_enabled()
+    return Decoded(
+        *_Decoder.apply(choose, attention, noise, training, reuse, s_0, states, products, *parameters)
+    )

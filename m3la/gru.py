@@ -1,4 +1,4 @@
-"""One step of GRU cells side by side, forward and backward, in place; it knows of no encoder, decoder or graph.
+"""One step of GRU cells side by side, forward and backward, in place; it knows no encoder, decoder or graph.
 
 A GRU step of Cho et al. (2014), in the variant of cuDNN and `torch.nn.GRUCell` (reset after the product)::
 
@@ -28,59 +28,80 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-WIDTH = 4
-"""Columns of a block, in multiples of h."""
+from m3la.products import Matrices
 
 
-def recurrent_window(block: Tensor) -> Tensor:
-    """Return the columns (.., 3h) of a block (.., 4h) into which h U adds: n | r | z."""
-    return block[..., : block.shape[-1] // WIDTH * 3]
+class Block:
+    """One step's block (.., B, 4h) and its views, which are made once and used on every step.
+
+    Attributes
+    ----------
+    all : (.., B, 4h)
+    i, g : (.., B, 3h)
+        The two windows; g also as matrices.
+    g_n, r, z, n : (.., B, h)
+    gates : (.., B, 2h)
+        r | z.
+    """
+
+    __slots__ = ("all", "g", "g_n", "gates", "i", "n", "r", "z")
+
+    def __init__(self, block: Tensor) -> None:
+        h = block.shape[-1] // 4
+        self.all = block
+        self.i = block[..., h:]
+        self.g = Matrices(block[..., : 3 * h])
+        self.gates = block[..., h : 3 * h]
+        self.g_n, self.r, self.z, self.n = block.split(h, -1)
 
 
-def input_window(block: Tensor) -> Tensor:
-    """Return the columns (.., 3h) of a block (.., 4h) into which x W adds: r | z | n."""
-    return block[..., block.shape[-1] // WIDTH :]
-
-
-def gru_forward(block: Tensor, hidden: Tensor, out: Tensor) -> None:
+def gru_forward(block: Block, hidden: Tensor, out: Tensor) -> None:
     """Write the next hidden states to `out`, and leave in the block what the backward pass needs.
 
     Parameters
     ----------
-    block : (.., B, 4h)
-        Sums of both affine maps, see the module's docstring.
+    block
+        Holds the sums of both affine maps, see the module's docstring.
     hidden, out : (.., B, h)
     """
-    h = out.shape[-1]
-    gates = block[..., h : 3 * h]
-    gates.sigmoid_()
-    candidate = block[..., 3 * h :]
-    candidate.addcmul_(gates[..., :h], block[..., :h]).tanh_()
-    torch.lerp(candidate, hidden, gates[..., h:], out=out)
+    block.gates.sigmoid_()
+    block.n.addcmul_(block.r, block.g_n).tanh_()
+    torch.lerp(block.n, hidden, block.z, out=out)
 
 
-def gru_backward(grad: Tensor, block: Tensor, hidden: Tensor) -> Tensor:
-    """Return dL/dh (.., B, h) without its part through g, and turn the block into its gradient.
+def gru_backward(grad: Tensor, block: Block, hidden: Tensor, spare: Spare, grad_hidden: Tensor) -> None:
+    """Write dL/dh without its part through g to `grad_hidden`, and turn the block into its gradient.
 
     Parameters
     ----------
     grad : (.., B, h)
         e = dL/dh'.
-    block : (.., B, 4h)
+    block
         As `gru_forward` left it.
     hidden : (.., B, h)
         What the step started from.
+    spare
+        Overwritten.
+    grad_hidden : (.., B, h)
+        Not the memory of `grad`.
     """
-    h = grad.shape[-1]
-    g_n, gates, candidate = block[..., :h], block[..., h : 3 * h], block[..., 3 * h :]
-    grad_gates = grad.new_empty(*grad.shape[:-1], 2 * h)  # dL/dr | dL/dz
-    grad_hidden = grad * gates[..., h:]
-    torch.sub(hidden, candidate, out=grad_gates[..., h:]).mul_(grad)
-    tanh_backward(grad - grad_hidden, candidate, grad_input=candidate)  # dn
-    torch.mul(candidate, g_n, out=grad_gates[..., :h])
-    torch.mul(candidate, gates[..., :h], out=g_n)  # dg_n
-    sigmoid_backward(grad_gates, gates, grad_input=gates)  # dr | dz
-    return grad_hidden
+    torch.mul(grad, block.z, out=grad_hidden)
+    torch.sub(hidden, block.n, out=spare.z).mul_(grad)
+    torch.sub(grad, grad_hidden, out=spare.r)  # e (1 - z)
+    tanh_backward(spare.r, block.n, grad_input=block.n)  # dn
+    torch.mul(block.n, block.g_n, out=spare.r)
+    torch.mul(block.n, block.r, out=block.g_n)  # dg_n
+    sigmoid_backward(spare.gates, block.gates, grad_input=block.gates)  # dr | dz
+
+
+class Spare:
+    """Room for a step's backward pass: gates (.., B, 2h) and its halves r and z."""
+
+    __slots__ = ("gates", "r", "z")
+
+    def __init__(self, gates: Tensor) -> None:
+        self.gates = gates
+        self.r, self.z = gates.chunk(2, -1)
 
 
 # grad (1 - out^2) and grad out (1 - out) in one pass each; torch names them in its operator library only.

@@ -71,6 +71,6 @@ def _weights(labels: Tensor, previous: Tensor, cardinality: float | Tensor, opti
 
 
 def _score_function(steps: Steps, losses: Tensor) -> Tensor:
-    """REINFORCE: each choice is judged by the loss ([n,] m, B) of the step that reads it, minus its batch mean."""
+    """REINFORCE: a choice is judged by the loss ([n,] m, B) of the step that reads it, minus its mean."""
     advantage = (losses - losses.mean(-1, keepdim=True)).detach()
     return (advantage * steps.order_log_probability).mean(-1).sum(-1)

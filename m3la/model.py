@@ -20,9 +20,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from m3la.buffers import Pool
 from m3la.choice import ModalityChoice
 from m3la.factored import FactoredGradients
-from m3la.fused import Decoded, DecoderWeights, decode, encode
+from m3la.fused import Decoded, DecoderWeights, Training, decode, encode
+
+FACTORED = ("W_in", "U_enc", "U_dec", "W_att", "W_key", "W_query")
+"""Matrices whose gradients can stay factors."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +119,6 @@ class M3LANet(nn.Module):
 
         # Columns: encoder forwards, encoder backwards, decoder.
         self.W_in = nn.ParameterList([given(d, 9 * h, fan=h) for d in dims])
-        self.factored = FactoredGradients(self.W_in)
         self.b_in = given(6 * h, fan=h)
         self.b_x = given(3 * h, fan=h)
         self.U_enc = recurrent(2, h, 3 * h)
@@ -137,7 +140,15 @@ class M3LANet(nn.Module):
         self.W_label = nn.ParameterList([given(q, h, fan=h) for _ in range(heads)])
         self.b_label = nn.ParameterList([given(q, fan=h) for _ in range(heads)])
         if self.options.label_correlation:
-            self.W_co = nn.Parameter(stacked([_initial_w_co(self.options.w_co_init, q, g) for g in generators]))
+            self.W_co = nn.Parameter(
+                stacked([_initial_w_co(self.options.w_co_init, q, g) for g in generators])
+            )
+        self.training_aids = Training(
+            FactoredGradients(
+                {name: p for name, p in self.named_parameters() if name.split(".")[0] in FACTORED}
+            ),
+            Pool(),
+        )
         if self.options.initialisation == "orthogonal":
             for index, each in enumerate(generators):
                 self._orthogonal(each, index)
@@ -159,7 +170,7 @@ class M3LANet(nn.Module):
         """
         order = self.options.encoder_order or tuple(range(self.m))
         states, last, products = encode(
-            modalities, list(self.W_in), self.b_in, self.U_enc, self.b_enc, order, self.factored
+            modalities, list(self.W_in), self.b_in, self.U_enc, self.b_enc, order, self.training_aids
         )
         decoded = self._decode(self._initial_state(states, last), states, products, choice_noise)
         z = self._label_logits(decoded.states, dropout_generator)  # ([n,] m, B, q)     (11)
@@ -192,12 +203,22 @@ class M3LANet(nn.Module):
             W_query=getattr(self, "W_query", None),
             v=getattr(self, "v_score", None),
         )
-        return decode(s_0, states, products, weights, self.choose, self.options.attention, noise)
+        return decode(
+            s_0, states, products, weights, self.choose, self.training_aids, self.options.attention, noise
+        )
+
+    @property
+    def factored(self) -> FactoredGradients:
+        """Where gradients of the large matrices stay factors if an optimiser asks for it."""
+        return self.training_aids.factored
 
     def _label_logits(
         self, s: Tensor, dropout_generator: torch.Generator | Sequence[torch.Generator] | None
     ) -> Tensor:
-        """z_t = s_t W_label^T + b_label + [t > 1] p_{t-1} W_co, ([n,] m, B, q) from s ([n,] m, B, h): (11)."""
+        """(11): z_t = s_t W_label^T + b_label + [t > 1] p_{t-1} W_co.
+
+        From s ([n,] m, B, h) to ([n,] m, B, q).
+        """
         s = self._dropout(s, dropout_generator)
         if self.options.label_head == "shared":
             flat = s.flatten(-3, -2)
@@ -216,7 +237,7 @@ class M3LANet(nn.Module):
         return torch.stack(z, -3)
 
     def _fed_back(self, z: Tensor) -> Tensor:
-        """What of step t-1 enters step t, from its logits ([n,] B, q): 'the prediction of the previous step'."""
+        """'The prediction of the previous step': what of it enters step t, from its logits ([n,] B, q)."""
         softmax = self.options.label_activation == "softmax"
         match self.options.feedback:
             case "logits":
@@ -228,9 +249,7 @@ class M3LANet(nn.Module):
                 z = z.detach()
         return torch.softmax(z, -1) if softmax else torch.sigmoid(z)
 
-    def _dropout(
-        self, s: Tensor, generator: torch.Generator | Sequence[torch.Generator] | None
-    ) -> Tensor:
+    def _dropout(self, s: Tensor, generator: torch.Generator | Sequence[torch.Generator] | None) -> Tensor:
         keep = 1 - self.options.dropout
         if generator is None or keep == 1:
             return s

@@ -6,9 +6,8 @@ divergence; what a step optimises is the caller's function.
 
 from __future__ import annotations
 
-import copy
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -53,6 +52,8 @@ class History:
     """Mean training loss over the epoch's rows, without the L2 term."""
     monitored: list[float] = field(default_factory=list)
     best_epoch: int | None = None
+    diverged: str | None = None
+    """What `DivergenceError` would say, where other networks trained on."""
 
 
 def train(
@@ -82,39 +83,99 @@ def train(
     DivergenceError
         When a step's loss is not finite.
     """
+    (history,) = _train(module, loss_of_rows, n_rows, settings, [shuffling], monitor, before_epoch, None)
+    if history.diverged is not None:
+        raise DivergenceError(history.diverged)
+    return history
+
+
+def train_side_by_side(
+    module: nn.Module,
+    loss_of_rows: Callable[[Tensor], Tensor],
+    n_rows: int,
+    settings: TrainingSettings,
+    shuffling: Sequence[np.random.Generator],
+    monitor: Callable[[], Sequence[float]] | None = None,
+    before_epoch: Callable[[int], None] | None = None,
+) -> list[History]:
+    """Fit n networks that share nothing, held by one module whose parameters all have a leading axis of n.
+
+    Each ends as `train` would leave it alone. Where `train` would raise, the network's history says so, and
+    the others go on.
+
+    Parameters
+    ----------
+    module, n_rows, settings, before_epoch : as of `train`.
+    loss_of_rows : maps row indices (n, B) to the mean losses (n,).
+    shuffling : n sources of permutations.
+    monitor : returns n numbers.
+    """
+    return _train(module, loss_of_rows, n_rows, settings, shuffling, monitor, before_epoch, len(shuffling))
+
+
+def _train(
+    module: nn.Module,
+    loss_of_rows: Callable[[Tensor], Tensor],
+    n_rows: int,
+    settings: TrainingSettings,
+    shuffling: Sequence[np.random.Generator],
+    monitor: Callable[[], float | Sequence[float]] | None,
+    before_epoch: Callable[[int], None] | None,
+    n_networks: int | None,
+) -> list[History]:
+    """Train what `train` and `train_side_by_side` describe; `n_networks` is None without a leading axis."""
     if settings.patience is not None and monitor is None:
         raise ValueError(f"patience={settings.patience} needs something to monitor: pass a hold-out to fit")
     device = next(module.parameters()).device
     optimiser = make_optimiser(module, settings, device)
     scheduler = torch.optim.lr_scheduler.ExponentialLR(optimiser, settings.decay_rate)
-    history, stopper = History(), _BestWeights(module)
+    histories = [History() for _ in shuffling]
+    stoppers = [_BestWeights(module, None if n_networks is None else i) for i in range(len(shuffling))]
+    running = set(range(len(shuffling)))
     for epoch in range(settings.epochs):
         if before_epoch is not None:
             before_epoch(epoch)
         module.train()
-        total = 0.0
-        for step, rows in enumerate(batches(n_rows, settings.batch_size, shuffling)):
-            loss = training_step(module, optimiser, loss_of_rows, rows.to(device), settings.clip_norm)
-            value = float(loss)
-            if not math.isfinite(value):
-                raise DivergenceError(
-                    f"the training loss became {value} in epoch {epoch + 1}, step {step + 1} "
-                    f"(optimiser {settings.optimiser}, learning rate {settings.learning_rate}); "
-                    "lower learning_rate or set clip_norm"
-                )
-            total += value * len(rows)
+        totals = np.zeros(len(shuffling))
+        for step, drawn in enumerate(
+            zip(*(batches(n_rows, settings.batch_size, s) for s in shuffling), strict=True)
+        ):
+            rows = (drawn[0] if n_networks is None else torch.stack(drawn)).to(device)
+            loss = training_step(module, optimiser, loss_of_rows, rows, settings.clip_norm, n_networks)
+            values = loss.double().reshape(-1).cpu().numpy()
+            for i in [i for i in running if not math.isfinite(values[i])]:
+                histories[i].diverged = _divergence(values[i], epoch, step, settings)
+                running.discard(i)
+            if not running:
+                return histories
+            totals += values * len(drawn[0])
             if settings.schedule == "per_step":
                 scheduler.step()
         if settings.schedule == "per_epoch":
             scheduler.step()
-        history.loss.append(total / n_rows)
+        for i in running:
+            histories[i].loss.append(float(totals[i] / n_rows))
         if settings.patience is not None and monitor is not None:
-            history.monitored.append(monitor())
-            if stopper.should_stop(epoch, history.monitored[-1], settings.patience):
+            monitored = np.atleast_1d(monitor())
+            for i in list(running):
+                histories[i].monitored.append(float(monitored[i]))
+                if stoppers[i].should_stop(epoch, float(monitored[i]), settings.patience):
+                    running.discard(i)
+            if not running:
                 break
     if settings.patience is not None:
-        history.best_epoch = stopper.restore()
-    return history
+        for history, stopper in zip(histories, stoppers, strict=True):
+            if history.diverged is None:
+                history.best_epoch = stopper.restore()
+    return histories
+
+
+def _divergence(value: float, epoch: int, step: int, settings: TrainingSettings) -> str:
+    return (
+        f"the training loss became {value} in epoch {epoch + 1}, step {step + 1} "
+        f"(optimiser {settings.optimiser}, learning rate {settings.learning_rate}); "
+        "lower learning_rate or set clip_norm"
+    )
 
 
 def training_step(
@@ -123,15 +184,29 @@ def training_step(
     loss_of_rows: Callable[[Tensor], Tensor],
     rows: Tensor,
     clip_norm: float | None = None,
+    n_networks: int | None = None,
 ) -> Tensor:
-    """Make one step of gradient descent on the rows (B,) and return the loss before it."""
+    """Make one step of gradient descent on the rows ([n,] B) and return the loss, or n losses, before it."""
+    if clip_norm is not None and isinstance(optimiser, FactoredSGD):
+        raise ValueError("clipping needs every gradient: give make_optimiser settings with this clip_norm")
     optimiser.zero_grad(set_to_none=True)
     loss = loss_of_rows(rows)
-    loss.backward()
-    if clip_norm is not None:
+    loss.sum().backward()
+    if clip_norm is not None and n_networks is None:
         nn.utils.clip_grad_norm_(module.parameters(), clip_norm)
+    elif clip_norm is not None:
+        _clip_each(module, clip_norm)
     optimiser.step()
     return loss.detach()
+
+
+def _clip_each(module: nn.Module, clip_norm: float) -> None:
+    """`clip_grad_norm_` for each of n networks along the parameters' leading axis."""
+    grads = [p.grad for p in module.parameters() if p.grad is not None]
+    squares = torch.stack([g.flatten(1).square().sum(1) for g in grads]).sum(0)
+    factors = (clip_norm / (squares.sqrt() + 1e-6)).clamp(max=1.0)
+    for g in grads:
+        g.mul_(factors.view(-1, *[1] * (g.dim() - 1)))
 
 
 def batches(n_rows: int, batch_size: int, shuffling: np.random.Generator) -> Iterator[Tensor]:
@@ -157,9 +232,11 @@ def make_optimiser(
         ]
     fused = device.type in ("cpu", "cuda")
     decoupled = settings.decay_form == "decoupled"
+    # Where the module's backward pass can leave gradients as factors, if it can.
+    factored: FactoredGradients | None = getattr(module, "factored", None)
     match settings.optimiser:
-        case "sgd" if not decoupled and settings.clip_norm is None and _factored(module) is not None:
-            return FactoredSGD(groups, _factored(module), lr=rate, fused=fused, **more)
+        case "sgd" if not decoupled and settings.clip_norm is None and factored is not None:
+            return FactoredSGD(groups, factored, lr=rate, fused=fused, **more)
         case "sgd" | "sgd_momentum" if not decoupled:
             momentum = 0.9 if settings.optimiser == "sgd_momentum" else 0.0
             return torch.optim.SGD(groups, lr=rate, momentum=momentum, fused=fused, **more)
@@ -177,30 +254,30 @@ def make_optimiser(
             )
 
 
-def _factored(module: nn.Module) -> FactoredGradients | None:
-    """Where the module's backward pass can leave gradients as factors, if it can."""
-    return getattr(module, "factored", None)
-
-
 def _is_bias(name: str) -> bool:
     return name.startswith("b_") or "bias" in name
 
 
 class _BestWeights:
-    """The weights of the best epoch so far."""
+    """The weights of the best epoch so far, of the module or of one network on its leading axis."""
 
-    def __init__(self, module: nn.Module) -> None:
-        self.module = module
+    def __init__(self, module: nn.Module, index: int | None) -> None:
+        self.module, self.index = module, index
         self.value, self.epoch = math.inf, 0
-        self.weights: dict[str, Tensor] | None = None
+        self.weights: list[Tensor] | None = None
 
     def should_stop(self, epoch: int, value: float, patience: int) -> bool:
         if value < self.value:
             self.value, self.epoch = value, epoch
-            self.weights = copy.deepcopy(self.module.state_dict())
+            self.weights = [tensor.clone() for tensor in self._own()]
         return epoch - self.epoch >= patience
 
     def restore(self) -> int:
         if self.weights is not None:
-            self.module.load_state_dict(self.weights)
+            for tensor, best in zip(self._own(), self.weights, strict=True):
+                tensor.copy_(best)
         return self.epoch
+
+    def _own(self) -> list[Tensor]:
+        tensors = self.module.state_dict().values()  # detached, sharing memory with the module
+        return [t if self.index is None else t[self.index] for t in tensors]

@@ -120,16 +120,14 @@ def test_a_step_creates_no_tensor_off_the_methods_device() -> None:
     from m3la.training import make_optimiser, training_step
 
     x, y = data()
-    for options in ({}, {"order": "random"}, {"dropout": 0.5}, {"weight_normalisation": "mean_one"}):
+    for options in ({}, {"order": "random"}, {"dropout": 0.5}, {"clip_norm": 1.0}):
         method = M3LA(**SMALL, **options, device="meta")
-        method.scalers_ = M3LA(**SMALL).set_params(epochs=0).fit(x, y).scalers_
-        method.n_labels_ = y.shape[1]
-        streams = Streams("toy", 0)
-        inputs, targets = method._tensors(x), method._tensor(y)
-        method.model_ = method._build((4, 3), streams)
-        loss_of_rows, _ = method._objective(inputs, targets, streams)
-        optimiser = make_optimiser(method.model_, method._settings(), torch.device("meta"))
-        loss = training_step(method.model_, optimiser, loss_of_rows, torch.arange(8, device="meta"), 1.0)
+        rows = method.prepare(x, y, None)
+        method.model_ = method._build(rows.dims, rows.streams)
+        loss_of_rows, _ = method._objective(rows)
+        optimiser = make_optimiser(method.model_, method.settings(), torch.device("meta"))
+        batch = torch.arange(8, device="meta")
+        loss = training_step(method.model_, optimiser, loss_of_rows, batch, method.clip_norm)
         assert loss.device.type == "meta"
         assert {p.grad.device.type for p in method.model_.parameters() if p.grad is not None} == {"meta"}
 

@@ -9,7 +9,7 @@ from autograd_network import AutogradNet
 from torch import Tensor
 
 from m3la.choice import ModalityChoice
-from m3la.gru import gru_backward, gru_forward, input_window, recurrent_window
+from m3la.gru import Block, Spare, gru_backward, gru_forward
 from m3la.loss import LossOptions, m3la_loss
 from m3la.model import M3LANet, ModelOptions
 
@@ -108,13 +108,14 @@ class GRUStep(torch.autograd.Function):
     @staticmethod
     def forward(ctx, block, hidden):  # type: ignore[no-untyped-def]
         ctx.block, ctx.hidden, out = block.clone(), hidden, torch.empty_like(hidden)
-        gru_forward(ctx.block, hidden, out)
+        gru_forward(Block(ctx.block), hidden, out)
         return out
 
     @staticmethod
     def backward(ctx, grad):  # type: ignore[no-untyped-def]
         block = ctx.block.clone()  # the check goes backwards more than once
-        grad_hidden = gru_backward(grad, block, ctx.hidden)
+        grad_hidden, spare = torch.empty_like(grad), Spare(grad.new_empty(*grad.shape[:-1], 8))
+        gru_backward(grad, Block(block), ctx.hidden, spare, grad_hidden)
         return block, grad_hidden
 
 
@@ -132,13 +133,13 @@ def test_a_gru_step_is_that_of_torch() -> None:
     generator = torch.Generator().manual_seed(0)
     x, hidden = torch.randn(2, 3, 4, generator=generator)
     cell = torch.nn.GRUCell(4, 4)
-    block, out = torch.zeros(3, 16), torch.empty(3, 4)
+    block, out = Block(torch.zeros(1, 3, 16)), torch.empty(1, 3, 4)
     with torch.no_grad():
-        input_window(block).add_(torch.nn.functional.linear(x, cell.weight_ih, cell.bias_ih))
+        block.i.add_(torch.nn.functional.linear(x, cell.weight_ih, cell.bias_ih))
         recurrent = torch.nn.functional.linear(hidden, cell.weight_hh, cell.bias_hh)
-        recurrent_window(block).add_(recurrent.roll(4, -1))
+        block.g.batched.add_(recurrent.roll(4, -1))
         gru_forward(block, hidden, out)
-        torch.testing.assert_close(out, cell(x, hidden))
+        torch.testing.assert_close(out[0], cell(x, hidden))
 
 
 def test_a_second_backward_pass_is_refused_instead_of_using_overwritten_blocks() -> None:
@@ -159,7 +160,9 @@ def test_modality_head_gets_the_straight_through_gradient_on_two_modalities() ->
     assert picked.index.tolist() == [0, 1]
     assert choice.shares([picked], torch.empty(2, 1, 2))[:, 0].tolist() == [[1, 0], [0, 1]]
     products = torch.arange(12.0).view(2, 2, 3)
-    assert torch.equal(choice.read(picked, products), products[[0, 1], [0, 1]])
+    read = choice.read(picked, products.flatten(0, 1), torch.tensor([0, 2]))
+    assert read is not None
+    assert torch.equal(read, products[[0, 1], [0, 1]])
     found = choice.logit_gradient(picked, credit, None)
     assert found is not None
     for i in range(2):

@@ -1,0 +1,151 @@
+"""Networks trained side by side end where each would end alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from benchmark.contracts import Array, Holdout, Streams
+from m3la.estimator import M3LA, REPAIRED
+from m3la.loss import LossOptions, m3la_loss
+from m3la.model import M3LANet
+from m3la.together import CannotTrainTogetherError, Problem, fit_together
+from m3la.training import TrainingSettings, make_optimiser, training_step
+
+DIMS, Q, N = (5, 3, 4), 4, 50
+SEEDS = (0, 1, 2)
+
+
+def problem(seed: int, holdout: bool = False) -> Problem:
+    drawn = np.random.default_rng(seed)
+    modalities = [drawn.normal(size=(N, d)).astype(np.float32) for d in DIMS]
+    signal = modalities[0][:, :Q] + drawn.normal(size=(N, Q)) / 2
+    labels = (signal > 0.4).astype(np.uint8)
+    held = Holdout([x[:9] for x in modalities], labels[:9]) if holdout else None
+    return modalities, labels, held
+
+
+def estimators(**options: object) -> list[M3LA]:
+    return [
+        M3LA(**{"hidden": 6, "batch_size": 16, "epochs": 4, "random_state": Streams("toy", seed), **options})
+        for seed in SEEDS
+    ]
+
+
+def scores(method: M3LA, given: Problem) -> Array:
+    return method.trace(given[0])["step_scores"]
+
+
+OPTIONS: list[dict[str, object]] = [
+    {},
+    {"order": "random"},
+    {"order_gradient": "gumbel"},
+    {"order_gradient": "reinforce"},
+    {"order_gradient": "prob_scale", "allow_repeats": True},
+    {"first_input": "zeros"},
+    {"attention": "general"},
+    {"attention": "dot"},
+    {"attention": "mean"},
+    {"s0_source": "final_states"},
+    {"s0_source": "mean", "s0_activation": "tanh"},
+    {"feedback": "logits"},
+    {"label_correlation": False},
+    {"w_co_diagonal": "zero", "w_co_init": "xavier"},
+    {"label_head": "per_step"},
+    {"cost_prediction": "top_lcard"},
+    {"weight_normalisation": "mean_one"},
+    {"weight_refresh": 2},
+    {"dropout": 0.3},
+    {"clip_norm": 0.1},
+    {"optimiser": "sgd_momentum"},
+    {"initialisation": "orthogonal"},
+    {"decay_form": "coupled_no_bias"},
+    # Adam divides by gradients near zero, so that single precision decides; it is compared in double below.
+    {**REPAIRED, "epochs": 12, "patience": 2, "optimiser": "sgd", "learning_rate": 0.05},
+]
+
+
+@pytest.mark.parametrize("options", OPTIONS, ids=lambda o: ",".join(f"{k}={v}" for k, v in o.items())[:60])
+def test_three_networks_side_by_side_equal_three_fits(options: dict[str, object]) -> None:
+    together, alone = estimators(**options), estimators(**options)
+    problems = [problem(seed, together[0].needs_holdout) for seed in SEEDS]
+    assert fit_together(together, problems) == [None] * len(SEEDS)
+    for ours, single, given in zip(together, alone, problems, strict=True):
+        single.fit(given[0], given[1], given[2])
+        np.testing.assert_allclose(scores(ours, given), scores(single, given), atol=1e-5)
+        np.testing.assert_allclose(ours.history_.loss, single.history_.loss, rtol=1e-5)
+        assert ours.history_.best_epoch == single.history_.best_epoch
+        assert len(ours.history_.monitored) == len(single.history_.monitored)
+        if given[2] is not None:
+            np.testing.assert_allclose(ours.holdout_scores_, single.holdout_scores_, atol=1e-5)
+    assert not np.allclose(scores(together[0], problems[0]), scores(together[1], problems[0]))
+
+
+def test_networks_with_early_stopping_stop_at_epochs_of_their_own() -> None:
+    methods = estimators(**{**REPAIRED, "epochs": 30, "patience": 2, "learning_rate": 0.05})
+    assert fit_together(methods, [problem(seed, True) for seed in SEEDS]) == [None] * 3
+    assert len({method.history_.best_epoch for method in methods}) > 1
+
+
+def test_a_network_that_diverges_says_so_and_leaves_the_others_as_they_would_be() -> None:
+    problems = [problem(seed) for seed in SEEDS]
+    problems[1][0][0][:] = np.nan
+    methods = estimators(scaling="none")
+    outcomes = fit_together(methods, problems)
+    assert [o is None for o in outcomes] == [True, False, True]
+    assert "training loss became nan in epoch 1, step 1" in str(outcomes[1])
+    assert not hasattr(methods[1], "model_")
+    (single,) = estimators(scaling="none")[2:]
+    single.fit(*problems[2])
+    np.testing.assert_allclose(scores(methods[2], problems[2]), scores(single, problems[2]), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("optimiser", "clip_norm", "steps"),
+    # Adam amplifies rounding: it divides by gradients that can be near zero.
+    [("sgd", None, 200), ("sgd", 0.3, 200), ("adam", 0.3, 20)],
+)
+def test_steps_in_double_precision_stay_with_separate_networks(
+    optimiser: str, clip_norm: float | None, steps: int
+) -> None:
+    def losses(net: M3LANet, rows: slice | int) -> Callable[[Tensor], Tensor]:
+        return lambda _: m3la_loss(net([a[rows] for a in x]), y[rows], 1.6, LossOptions())
+
+    def generators() -> list[torch.Generator]:
+        return [torch.Generator().manual_seed(seed) for seed in SEEDS]
+
+    batched = M3LANet(DIMS, Q, 8, generator=generators()).double()
+    singles = [M3LANet(DIMS, Q, 8, generator=g).double() for g in generators()]
+    drawn = torch.Generator().manual_seed(9)
+    x = [torch.randn(3, 12, d, generator=drawn, dtype=torch.float64) for d in DIMS]
+    y = (torch.rand(3, 12, Q, generator=drawn) < 0.4).double()
+    settings = TrainingSettings(
+        epochs=1, optimiser=optimiser, learning_rate=0.01, weight_decay=2e-4, clip_norm=clip_norm
+    )
+    with torch.no_grad():
+        before = singles[0]([a[0] for a in x]).scores()
+    for net, rows, n in [(batched, slice(None), 3), *((net, i, None) for i, net in enumerate(singles))]:
+        stepper, loss = make_optimiser(net, settings, torch.device("cpu")), losses(net, rows)
+        for _ in range(steps):
+            training_step(net, stepper, loss, torch.arange(12), clip_norm, n)
+    with torch.no_grad():
+        expected = torch.stack([net([a[i] for a in x]).scores() for i, net in enumerate(singles)])
+        torch.testing.assert_close(batched(x).scores(), expected, atol=1e-9, rtol=0)
+        assert float((expected[0] - before).abs().max()) > 0.02
+
+
+def test_what_cannot_be_trained_side_by_side_is_refused() -> None:
+    methods = estimators()
+    methods[1].set_params(hidden=7)
+    with pytest.raises(CannotTrainTogetherError, match="hidden is 6 and 7"):
+        fit_together(methods, [problem(seed) for seed in SEEDS])
+    with pytest.raises(CannotTrainTogetherError, match="encoder_order='random'"):
+        fit_together(estimators(encoder_order="random"), [problem(seed) for seed in SEEDS])
+    shorter = problem(1)
+    shorter = ([x[:-1] for x in shorter[0]], shorter[1][:-1], None)
+    with pytest.raises(CannotTrainTogetherError, match="shapes"):
+        fit_together(estimators(), [problem(0), shorter, problem(2)])
