@@ -16,6 +16,7 @@ from torch import Tensor
 from baselines._sequential import Readings, SequentialReader
 from baselines._sequential_factors import SHARED_FACTORS
 from benchmark.contracts import Array, Factor, Holdout, Modalities, Streams
+from m3la.checks import check_options
 from m3la.scaling import fit_scalers, scale
 from m3la.training import History, TrainingSettings, train
 
@@ -141,11 +142,7 @@ class SequentialClassifier(BaseEstimator):
         raise NotImplementedError
 
     def _check(self) -> None:
-        for factor in self.FACTORS:
-            value = getattr(self, factor.name)
-            if isinstance(factor.default, str) and value not in factor.levels:
-                levels = ", ".join(map(repr, factor.levels))
-                raise ValueError(f"{factor.name}={value!r} is not offered; choose one of {levels}")
+        check_options(self.get_params(deep=False), self.FACTORS)
         for name in ("budget", "confidence"):
             value = getattr(self, name)
             if value is not None and not value > 0:

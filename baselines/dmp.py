@@ -145,8 +145,6 @@ class DMP(SequentialClassifier):
         super()._check()
         if self.n_steps is not None and self.n_steps < 1:
             raise ValueError(f"n_steps={self.n_steps!r}; give 1 or more, or None for all modalities")
-        if not 0 <= self.dropout < 1:
-            raise ValueError(f"dropout={self.dropout!r} must be at least 0 and below 1")
         if self.modality_activation == "linear" and self.modality_loss != "none":
             raise ValueError(
                 f"modality_activation='linear' with modality_loss={self.modality_loss!r}: the printed loss "
