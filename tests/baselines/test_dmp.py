@@ -309,6 +309,9 @@ def test_the_printed_loss_does_fall_without_bound() -> None:
         ({"n_neighbors": 0}, "give 1 or more"),
         ({"selection": "holdout"}, "pass holdout="),
         ({"optimiser": "momentum"}, "adadelta"),
+        ({"hidden": 0}, "hidden=0 is out of range"),
+        ({"batch_size": 0}, "batch_size=0 is out of range"),
+        ({"learning_rate": -1.0}, "learning_rate=-1.0 is out of range"),
     ],
     ids=str,
 )

@@ -312,6 +312,9 @@ def test_a_single_training_row_trains() -> None:
         ({"confidence": 0.0}, "above 0"),
         ({"n_neighbors": 0}, "give 1 or more"),
         ({"selection": "holdout"}, "pass holdout="),
+        ({"hidden": 0}, "hidden=0 is out of range"),
+        ({"batch_size": 0}, "batch_size=0 is out of range"),
+        ({"learning_rate": -1.0}, "learning_rate=-1.0 is out of range"),
     ],
     ids=str,
 )
