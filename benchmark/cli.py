@@ -123,6 +123,11 @@ def _add_running(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:0,1; default: auto")
     how.add_argument("--backend", default="loky", help="loky, or dask (needs the extra); default: loky")
     how.add_argument("--retry-failed", action="store_true", help="run jobs again that have failed twice")
+    how.add_argument(
+        "--time-budget",
+        metavar="TIME",
+        help="run what fits into TIME (2h, 90m, 1h30m), seed by seed, and name what is left out",
+    )
     how.add_argument("--dry-run", action="store_true", help="print the plan and stop")
 
 
@@ -196,7 +201,9 @@ def _config(args: argparse.Namespace, registry: Registry) -> RunConfig:
     from datasets._base import data_directory
 
     running = {
-        name: getattr(args, name) for name in ("jobs", "device", "backend", "retry_failed") if name in args
+        name: getattr(args, name)
+        for name in ("jobs", "device", "backend", "retry_failed", "time_budget")
+        if name in args
     }
     return config.build(
         registry,
@@ -221,6 +228,7 @@ def _registry(given: Registry | None) -> Registry:
 def _run(args: argparse.Namespace, registry: Registry | None) -> int:
     from rich.console import Console
 
+    from benchmark.execute.budget import within_budget
     from benchmark.execute.devices import available_pool
     from benchmark.execute.plan import Catalogue, make_plan
     from benchmark.execute.progress import Progress
@@ -235,6 +243,8 @@ def _run(args: argparse.Namespace, registry: Registry | None) -> int:
     if not args.dry_run:
         store.require_writable()  # before hours of work rather than after
     plan = make_plan(config, found, store, catalogue)
+    if config.time_budget is not None:
+        plan = within_budget(plan, config.jobs, config.time_budget)
     print(describe_plan(plan, config), flush=True)
     if args.dry_run:
         return OK

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -13,6 +14,8 @@ from benchmark.registry import Registry, Selection, parse_seeds, select, suggest
 
 PROFILES_DIR = Path(__file__).parent / "profiles"
 BACKENDS = ("loky", "dask")
+_NUMBER = r"(?:([0-9]+(?:\.[0-9]+)?)"
+DURATION = re.compile(rf"{_NUMBER}h)?{_NUMBER}m(?:in)?)?{_NUMBER}s)?")
 
 
 class ConfigError(ValueError):
@@ -72,6 +75,8 @@ class RunConfig:
     device: str = "auto"
     backend: str = "loky"
     retry_failed: bool = False
+    time_budget: float | None = None
+    """Seconds that the run may take; None for no limit."""
     refit: int = 0
     """0 for the jobs themselves; k runs their k-th refit (see `benchmark.execute.refits`)."""
 
@@ -148,6 +153,7 @@ def build(
     device: str = "auto",
     backend: str = "loky",
     retry_failed: bool = False,
+    time_budget: str | None = None,
 ) -> RunConfig:
     """Join a profile with flags; what a flag leaves out comes from the profile, else from the defaults.
 
@@ -168,7 +174,24 @@ def build(
         device=device,
         backend=backend.lower(),
         retry_failed=retry_failed,
+        time_budget=None if time_budget is None else parse_duration(time_budget),
     )
+
+
+def parse_duration(text: str) -> float:
+    """Return the seconds of `2h`, `90m`, `1h30m` or `45s`.
+
+    Raises
+    ------
+    ConfigError
+        For anything else, and for no time at all.
+    """
+    found = DURATION.fullmatch(text.replace(" ", "").lower())
+    hours, minutes, seconds = (float(part or 0) for part in (found.groups() if found else ("",) * 3))
+    total = 3600 * hours + 60 * minutes + seconds
+    if not total > 0:
+        raise ConfigError(f"--time-budget {text!r} is no time: write it like 2h, 90m, 1h30m or 45s")
+    return total
 
 
 def available_cores() -> int:

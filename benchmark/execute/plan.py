@@ -72,6 +72,8 @@ class Plan:
     """Records of this profile whose hash is no longer current."""
     broken: tuple[str, ...]
     """A message for each record folder that cannot be read."""
+    left_out: tuple[PlannedJob, ...] = ()
+    """Jobs that are missing and that a time budget has no room for; they are among `jobs` too."""
 
     def to_run(self) -> tuple[PlannedJob, ...]:
         """Return the jobs that this run has to run."""

@@ -38,9 +38,21 @@ def describe_plan(plan: Plan, config: RunConfig) -> str:
         _table(rows, headers),
         f"{len(plan.jobs)} jobs, {sum(job.state == 'done' for job in plan.jobs)} done, {len(to_run)} to run "
         f"on {config.jobs} at a time, {_time(to_run, config.jobs)}",
+        *_left_out(plan),
         *_warnings(plan),
     ]
     return "\n".join(lines)
+
+
+def _left_out(plan: Plan) -> list[str]:
+    """Name the jobs that a time budget has no room for, by method, with their seeds."""
+    if not plan.left_out:
+        return []
+    lines = [
+        f"  {jobs[0].job.dataset} {jobs[0].job.method}, seeds {_seeds([job.job.seed for job in jobs])}"
+        for jobs in _by_cell(plan.left_out)
+    ]
+    return [f"left out, as the time budget has no room for them: {len(plan.left_out)} jobs", *lines]
 
 
 def describe_status(plan: Plan, config: RunConfig) -> str:

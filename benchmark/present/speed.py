@@ -14,8 +14,8 @@ COLUMNS = ("method", "shape", "plain ms", "ours ms", "ratio", "useful GFLOP/s", 
 TEXT = (
     "Milliseconds (processor time) of a training step (forward, loss, backward, optimiser), batch 64, one "
     "thread: medians of steps of the plain PyTorch program (`benchmark/studies/plain`) and of the real model "
-    "in alternation, on random data. Useful operations are those of `benchmark/studies/flops.py`; SGEMM is "
-    "this machine's own rate at 1024 cubed, before and after."
+    "in alternation, a few steps each, on random data. Useful operations are those of "
+    "`benchmark/studies/flops.py`; SGEMM is this machine's own rate at 1024 cubed, before and after."
 )
 
 

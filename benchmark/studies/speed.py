@@ -1,6 +1,8 @@
 """Times training steps of a method's plain PyTorch program and of the real model; it judges nothing.
 
-Steps alternate, so that whatever else the machine does disturbs both; the process is set up as a job's is.
+The forms alternate, so that whatever else the machine does disturbs both, in runs of a few steps each, so
+that a step finds in the caches what its own form's last step left there, as in training. The process is set
+up as a job's is.
 Seconds are processor time: on a quiet machine that of the clock, as there is one thread, and less disturbed
 by other programs where there are any. Features and labels are random: a step's time depends on their shape
 alone.
@@ -39,6 +41,8 @@ N_DRAWN = 10 * BATCH
 """Rows drawn; a step takes as long with more, only an epoch has more steps."""
 LABELS_PER_ROW = 2.5
 WARM_UP = 5
+RUN = 6
+"""Steps that one form makes before it is the other's turn."""
 SAME_LOSS = 1e-3
 """Largest relative difference of the first losses; rounding explains 1e-6, a row that stops or not 1e-4."""
 SGEMM_SIZE, SGEMM_REPEATS = 1024, 15
@@ -111,9 +115,10 @@ def time_method(
 def _alternate(rivals: Rivals, drawn: Sequence[Tensor]) -> tuple[list[float], list[float]]:
     """Make a step of either form on each batch; return the seconds of the plain steps and of ours."""
     plain, ours = [], []
-    for rows in drawn:
-        plain.append(_seconds(partial(rivals.plain.step, rows)))
-        ours.append(_seconds(partial(rivals.ours.step, rows)))
+    for start in range(0, len(drawn), RUN):
+        turn = drawn[start : start + RUN]
+        plain += [_seconds(partial(rivals.plain.step, rows)) for rows in turn]
+        ours += [_seconds(partial(rivals.ours.step, rows)) for rows in turn]
     return plain, ours
 
 
