@@ -140,6 +140,13 @@ class Shape:
         return len(self.dims)
 
 
+Problem = tuple[Modalities, Array, Holdout | None]
+"""What `fit` takes."""
+FitTogether = Callable[[Sequence[Any], Sequence[Problem]], Sequence[Exception | None]]
+"""(unfitted estimators that differ in `random_state` alone, as many training sets of the same shapes) -> for
+each estimator None once it is fitted as its own `fit` would have done, up to rounding, or why it is not."""
+
+
 @dataclass(frozen=True)
 class MethodSpec:
     """One row of the tables: an estimator with options, and how its scores are read.
@@ -165,6 +172,8 @@ class MethodSpec:
     """Data sets it runs on when not asked for by name; None means all."""
     seconds_hint: Callable[[Shape, Mapping[str, Any]], float] | None = None
     """Rough seconds of one job on one core, before anything was measured."""
+    fit_together: FitTogether | None = None
+    """A module's function that fits estimators with other random states side by side, if there is one."""
     note: str = ""
 
 

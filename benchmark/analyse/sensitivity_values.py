@@ -77,6 +77,20 @@ def collect_values(
     return pd.DataFrame(rows, columns=list(VALUE_COLUMNS))
 
 
+def fill_kept(values: pd.DataFrame, kept: Mapping[tuple[Key, int], Mapping[str, float]]) -> pd.DataFrame:
+    """Return `collect_values` with metrics that are known without a record, by configuration and seed."""
+    if not kept:
+        return values
+    keys = [
+        ((kind, factor, level), int(seed))
+        for kind, factor, level, seed in values[["kind", "factor", "level", "seed"]].itertuples(index=False)
+    ]
+    known = [kept.get(key, {}).get(metric, nan) for key, metric in zip(keys, values["metric"], strict=True)]
+    found = pd.Series(known, index=values.index)
+    take = values["value"].isna() & found.notna()
+    return values.assign(value=values["value"].where(~take, found), reason=values["reason"].where(~take, ""))
+
+
 def reading_keys(base: MethodSpec, readings: Collection[str]) -> tuple[Key, ...]:
     """Return each level of the chosen `READINGS` other than the one that reads the baseline."""
     own = {THRESHOLD: base.threshold, SCORING: base.scoring, CONVENTION: SUITE.id}

@@ -17,6 +17,7 @@ from benchmark.present.sensitivity import Setting, sensitivity_tables, sensitivi
 from benchmark.present.sensitivity_figure import draw_ranking
 
 FRAMES = ("values", "effects", "ranking", "distances", "contrasts")
+KEPT_FILE = "measured.csv"
 
 
 @dataclass
@@ -27,6 +28,8 @@ class Outcome:
     setting: Setting
     values: pd.DataFrame
     findings: Findings
+    kept: pd.DataFrame
+    """Finished jobs, as `benchmark.execute.kept` keeps them."""
     problems: list[str] = field(default_factory=list)
 
     def frame(self, name: str) -> pd.DataFrame:
@@ -35,8 +38,11 @@ class Outcome:
         return found
 
 
-def write_outcome(outcomes: Sequence[Outcome], folder: Path) -> list[Path]:
-    """Write `ablate.md`, the CSV of each frame, LaTeX and figures; files of an earlier outcome go."""
+def write_outcome(outcomes: Sequence[Outcome], folder: Path, kept_before: pd.DataFrame) -> list[Path]:
+    """Write `ablate.md`, a CSV of each frame, LaTeX, figures and `KEPT_FILE`; files of an earlier outcome go.
+
+    Finished jobs of stages that are not among the outcomes are taken over from `kept_before`.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     stages = [(outcome.setting, outcome.findings) for outcome in outcomes]
     texts = {"ablate.md": sensitivity_text(stages), **sensitivity_tables(stages)}
@@ -50,6 +56,10 @@ def write_outcome(outcomes: Sequence[Outcome], folder: Path) -> list[Path]:
             texts[f"{name}.csv"] = whole[columns].to_csv(
                 index=False, lineterminator="\n", float_format="%.6g"
             )
+    others = kept_before[~kept_before["stage"].isin([outcome.name for outcome in outcomes])]
+    parts = [part for part in (*(outcome.kept for outcome in outcomes), others) if len(part)]
+    kept = pd.concat(parts, ignore_index=True) if parts else kept_before
+    texts[KEPT_FILE] = kept.to_csv(index=False, lineterminator="\n")
     written = []
     for name, text in texts.items():
         (folder / name).write_text(text, encoding="utf-8", newline="\n")

@@ -16,15 +16,16 @@ from rich.console import Console
 from benchmark import config as configuration_of_runs
 from benchmark.analyse.printed import read_cells
 from benchmark.analyse.sensitivity import Findings, examine, largest
-from benchmark.analyse.sensitivity_values import READINGS, collect_values
+from benchmark.analyse.sensitivity_values import READINGS, Key, collect_values, fill_kept
 from benchmark.cli import CANNOT, FINDING, INTERRUPTED, OK
-from benchmark.commands.ablate_report import Outcome, print_outcome, write_outcome
+from benchmark.commands.ablate_report import KEPT_FILE, Outcome, print_outcome, write_outcome
 from benchmark.commands.compare import PAPER
 from benchmark.config import ConfigError
 from benchmark.contracts import DatasetSpec, MethodSpec, Provenance
 from benchmark.execute.ablation import Configuration, Stage, declared_factors, factorial, one_at_a_time
 from benchmark.execute.collect import Entries
 from benchmark.execute.devices import available_pool
+from benchmark.execute.kept import of_stage, read_kept, updated
 from benchmark.execute.plan import Catalogue, Plan, expected_total
 from benchmark.execute.progress import Progress, duration
 from benchmark.execute.report import describe_failures, describe_mixed_versions, describe_plan
@@ -52,6 +53,8 @@ class Study:
     factors: tuple[str, ...]
     printed: pd.DataFrame
     catalogue: Catalogue
+    kept: pd.DataFrame
+    """Of jobs measured earlier, maybe elsewhere; see `benchmark.execute.kept`."""
 
     @property
     def out(self) -> TextIO:
@@ -80,7 +83,8 @@ class Study:
             config, profile=dataclasses.replace(config.profile, description=described)
         )
         store = RecordStore(config.results_dir / "runs" / name)
-        return Stage(configurations, self.dataset, config, store, self.catalogue)
+        kept = of_stage(self.kept, name)
+        return Stage(configurations, self.dataset, config, store, self.catalogue, kept)
 
 
 def conduct(args: argparse.Namespace, registry: Registry) -> int:
@@ -100,7 +104,7 @@ def conduct(args: argparse.Namespace, registry: Registry) -> int:
     final = None if _missing(screening) else final_stage(study, screening, first.findings)
     if final is not None:
         if args.final:
-            write_outcome(outcomes, args.results / "ablate")  # the rest takes hours
+            write_outcome(outcomes, args.results / "ablate", study.kept)  # the rest takes hours
             if not train(study, final):
                 return INTERRUPTED
         if args.final or _begun(final):  # without --final: what was recorded of it before
@@ -109,7 +113,7 @@ def conduct(args: argparse.Namespace, registry: Registry) -> int:
     elif args.final:
         first.problems.append("no final stage: " + _why_no_final(screening))
     code = _exit_code(outcomes)
-    written = write_outcome(outcomes, args.results / "ablate")
+    written = write_outcome(outcomes, args.results / "ablate", study.kept)
     print_outcome(outcomes, code, written, as_json=args.json)
     return code
 
@@ -140,6 +144,7 @@ def make_study(args: argparse.Namespace, registry: Registry) -> Study:
         factors=select(args.factors, names, "factor").ids,
         printed=printed,
         catalogue=Catalogue(data_directory(args.data)),
+        kept=read_kept(args.results / "ablate" / KEPT_FILE),
     )
 
 
@@ -163,12 +168,27 @@ def judge(study: Study, stage: Stage, name: str, chosen: Sequence[tuple[str, str
     keys = {c.spec.id: (c.kind, c.factor, c.level) for c in stage.configurations}
     readings = [factor for factor in study.factors if factor in READINGS]
     values = collect_values(entries, keys, stage.config.seeds, stage.configurations[0].spec, readings)
+    values = fill_kept(values, kept_values(plan, stage, keys))
     findings = examine(values, study.printed, chosen, spread=DDOF in study.factors)
     problems = [*(f"left out: {message}" for message in (*plan.broken, *entries.unreadable))]
     problems += [text for text in (describe_failures(plan), describe_mixed_versions(plan.records())) if text]
     if lacking := sum(planned.state == "missing" for planned in plan.jobs):
         problems.append(f"{name}: {lacking} of {len(plan.jobs)} jobs were not run, or left to another run")
-    return Outcome(name, _setting(study, stage, plan), values, findings, problems)
+    kept = updated(study.kept, name, plan)
+    return Outcome(
+        name, _setting(study, stage, plan), values, findings, kept[kept["stage"] == name], problems
+    )
+
+
+def kept_values(
+    plan: Plan, stage: Stage, keys: Mapping[str, Key]
+) -> dict[tuple[Key, int], Mapping[str, float]]:
+    """Return the metrics of the plan's jobs that were measured elsewhere, by configuration and seed."""
+    return {
+        (keys[p.job.method], p.job.seed): stage.kept[p.job.method, p.job.seed, p.cell.config_hash]
+        for p in plan.jobs
+        if p.state == "done" and p.record is None
+    }
 
 
 def _setting(study: Study, stage: Stage, plan: Plan) -> Setting:

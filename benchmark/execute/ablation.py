@@ -9,13 +9,14 @@ from __future__ import annotations
 import dataclasses
 import itertools
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
 from benchmark.analyse.sensitivity import BASELINE, COMBINATION, JOINT, TRAINING
 from benchmark.config import ConfigError, RunConfig, Selection
 from benchmark.contracts import DatasetSpec, Factor, MethodSpec
+from benchmark.execute.kept import Kept, with_kept
 from benchmark.execute.plan import Catalogue, Plan, make_plan
 from benchmark.execute.store import RecordStore
 from benchmark.registry import Registry, RegistryError
@@ -54,6 +55,8 @@ class Stage:
     config: RunConfig
     store: RecordStore
     catalogue: Catalogue
+    kept: Kept = field(default_factory=dict)
+    """Jobs measured elsewhere, which need not run; the baseline's do, since its scores are read again."""
 
     @property
     def registry(self) -> Registry:
@@ -76,7 +79,8 @@ class Stage:
         config = dataclasses.replace(
             self.config, methods=Selection(tuple(registry.methods)), datasets=Selection((self.dataset.id,))
         )
-        return make_plan(config, registry, self.store, self.catalogue, pairs)
+        plan = make_plan(config, registry, self.store, self.catalogue, pairs)
+        return with_kept(plan, self.kept, self.configurations[0].spec.id)
 
 
 def one_at_a_time(base: MethodSpec, epochs: int, factors: Collection[str]) -> tuple[Configuration, ...]:

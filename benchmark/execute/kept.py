@@ -1,0 +1,107 @@
+"""Metrics of finished jobs in a small table, so that a study can go on where its records are not.
+
+Records hold every score and stay on the machine that made them; this table is small enough to be committed.
+A row counts only for a job with the same hash: the same settings, data and code.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from benchmark.config import ConfigError
+from benchmark.evaluate.metrics import METRICS
+from benchmark.execute.plan import Plan
+
+KEYS = ("stage", "method", "seed", "config_hash")
+TEXT = ("stage", "method", "config_hash", "scoring", "threshold", "score_digest")
+COLUMNS = (*KEYS, "scoring", "threshold", "score_digest", "seconds", *(metric.id for metric in METRICS))
+
+JobKey = tuple[str, int, str]
+"""Method, seed and hash."""
+Kept = Mapping[JobKey, Mapping[str, float]]
+"""The ten metrics of jobs of one stage, under the method's own scoring and threshold rule."""
+
+
+def read_kept(path: Path) -> pd.DataFrame:
+    """Read a table of `COLUMNS`; an absent file is an empty one.
+
+    Raises
+    ------
+    ConfigError
+        If the file is not such a table.
+    """
+    if not path.is_file():
+        return pd.DataFrame(columns=list(COLUMNS))
+    try:
+        frame = pd.read_csv(path, dtype=dict.fromkeys(TEXT, str))
+    except (ValueError, pd.errors.ParserError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is no table ({error}); delete it to measure anew") from error
+    if missing := [name for name in COLUMNS if name not in frame]:
+        raise ConfigError(f"{path} lacks the columns {', '.join(missing)}; delete it to measure anew")
+    if frame.duplicated(list(KEYS)).any():
+        raise ConfigError(f"{path} has two rows of one job; delete it to measure anew")
+    return frame[list(COLUMNS)]
+
+
+def of_stage(frame: pd.DataFrame, stage: str) -> Kept:
+    """Return the jobs of one stage."""
+    metrics = [metric.id for metric in METRICS]
+    return {
+        (row["method"], int(row["seed"]), row["config_hash"]): {name: float(row[name]) for name in metrics}
+        for row in frame[frame["stage"] == stage].to_dict("records")
+    }
+
+
+def with_kept(plan: Plan, kept: Kept, trained_anew: str) -> Plan:
+    """Return the plan in which kept jobs need not run; `trained_anew` is a method whose scores are needed."""
+    jobs = tuple(
+        dataclasses.replace(planned, state="done", to_run=False)
+        if planned.record is None
+        and planned.job.method != trained_anew
+        and (planned.job.method, planned.job.seed, planned.cell.config_hash) in kept
+        else planned
+        for planned in plan.jobs
+    )
+    return dataclasses.replace(plan, jobs=jobs)
+
+
+def updated(frame: pd.DataFrame, stage: str, plan: Plan) -> pd.DataFrame:
+    """Return the table with the plan's finished records, and without rows of other versions of its jobs.
+
+    Rows of other stages, and of jobs that the plan does not name, stay.
+
+    Parameters
+    ----------
+    frame : columns `COLUMNS`.
+    stage : whose plan it is.
+    plan : compared with the store.
+    """
+    current = {(p.job.method, p.job.seed): p.cell.config_hash for p in plan.jobs}
+    rows: dict[JobKey, dict[str, Any]] = {
+        (record.method, record.seed, record.config_hash): {
+            "stage": stage,
+            "method": record.method,
+            "seed": record.seed,
+            "config_hash": record.config_hash,
+            "scoring": record.scoring,
+            "threshold": record.threshold,
+            "score_digest": record.score_digest,
+            "seconds": round(sum(record.seconds.values()), 1),
+            **record.metrics,
+        }
+        for record in plan.records()
+        if record.status == "done"
+    }
+    for row in frame[frame["stage"] == stage].to_dict("records"):
+        method, seed, version = row["method"], int(row["seed"]), row["config_hash"]
+        if current.get((method, seed), version) == version:
+            rows.setdefault((method, seed, version), dict(row))  # type: ignore[arg-type]
+    ordered = [rows[key] for key in sorted(rows)]
+    others = frame[frame["stage"] != stage]
+    renewed = pd.DataFrame(ordered, columns=list(COLUMNS))
+    return renewed if others.empty else pd.concat([others, renewed], ignore_index=True)
