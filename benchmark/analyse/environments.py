@@ -20,8 +20,8 @@ def decisive_parts(environment: Mapping[str, Any]) -> dict[str, str]:
     Returns
     -------
     dict
-        CPU capability, the four libraries that compute scores, BLAS kernels, thread counts and device, each
-        as text; a part that the environment does not state is 'unknown'.
+        Processor, CPU capability, the four libraries that compute scores, BLAS kernels, thread counts and
+        device, each as text; a part that the environment does not state is 'unknown'.
     """
     libraries = environment.get("libraries") or {}
     pools = [pool for pool in environment.get("thread_pools") or () if isinstance(pool, Mapping)]
@@ -34,6 +34,7 @@ def decisive_parts(environment: Mapping[str, Any]) -> dict[str, str]:
         str(environment.get("torch_threads", "?"))
     }
     parts = {
+        "processor": environment.get("processor"),
         "CPU capability": environment.get("cpu_capability"),
         **{name: libraries.get(name) for name in DECISIVE_LIBRARIES},
         "BLAS kernel": " and ".join(sorted(blas)),

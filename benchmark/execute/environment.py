@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
 LIBRARIES = (
@@ -34,11 +35,26 @@ def describe_environment() -> dict[str, Any]:
         "system": platform.system(),
         "machine": platform.machine(),
         "libraries": {name: _version(name) for name in LIBRARIES},
+        "processor": _processor(),
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
         "torch_threads": torch.get_num_threads(),
         "thread_pools": sorted(pools, key=str),
         "cuda": torch.version.cuda if torch.cuda.is_available() else None,
     }
+
+
+def _processor(cpuinfo: Path = Path("/proc/cpuinfo")) -> str | None:
+    """Return vendor, family and model of the processor, which numerical libraries choose their kernels by."""
+    try:
+        lines = cpuinfo.read_text(encoding="utf-8").partition("\n\n")[0].splitlines()
+    except OSError:
+        return platform.processor() or None
+    facts = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    kinds = ("vendor_id", "cpu family", "model"), ("CPU implementer", "CPU architecture", "CPU part")
+    for names in kinds:
+        if all(facts.get(name) for name in names):
+            return " ".join(facts[name] for name in names)
+    return platform.processor() or None
 
 
 def _version(distribution: str) -> str | None:

@@ -1,13 +1,14 @@
 """Which environments should give the same bits."""
 
 import json
+import platform
 from copy import deepcopy
 from pathlib import Path
 
 import pytest
 
 from benchmark.analyse.environments import decisive_parts, why_bits_may_differ
-from benchmark.execute.environment import describe_environment
+from benchmark.execute.environment import _processor, describe_environment
 
 REFERENCE = Path(__file__).resolve().parents[2] / "results" / "reference" / "tiny" / "ml2000"
 
@@ -27,6 +28,7 @@ def test_the_same_environment_should_give_the_same_bits_whatever_else_differs(en
 @pytest.mark.parametrize(
     ("change", "told"),
     [
+        (lambda e: e.update(processor="GenuineIntel 6 85"), "processor GenuineIntel"),
         (lambda e: e.update(cpu_capability="AVX2"), "CPU capability AVX512 -> AVX2"),
         (lambda e: e["libraries"].update(torch="2.12.0"), "torch 2.13.0+cpu -> 2.12.0"),
         (lambda e: e["libraries"].update(numpy="2.1"), "numpy 2.4.6 -> 2.1"),
@@ -57,3 +59,19 @@ def test_a_side_that_mixes_environments_or_has_none_settles_nothing(environment)
 def test_the_description_of_this_process_states_every_part():
     parts = decisive_parts({**describe_environment(), "device": "cpu"})
     assert "unknown" not in parts.values()
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        (
+            "processor\t: 0\nvendor_id\t: GenuineIntel\ncpu family\t: 6\nmodel\t\t: 85\n\nmodel\t: 9",
+            "GenuineIntel 6 85",
+        ),
+        ("CPU implementer\t: 0x41\nCPU architecture: 8\nCPU part\t: 0xd0c\n", "0x41 8 0xd0c"),
+        ("no such facts", platform.processor() or None),
+    ],
+)
+def test_the_processor_is_read_off_what_the_system_says_of_its_first_core(tmp_path, text, found):
+    (tmp_path / "cpuinfo").write_text(text)
+    assert _processor(tmp_path / "cpuinfo") == found

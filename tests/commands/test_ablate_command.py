@@ -1,6 +1,8 @@
 """`run_all.py ablate`: from jobs to effects, resumed where it stopped, with refused levels told apart."""
 
+import io
 import json
+import shutil
 
 import pandas as pd
 import pytest
@@ -104,6 +106,72 @@ def test_final_stage_combines_the_largest_factors_of_training(ablate, tmp_path):
     assert "final: 64 of 80 jobs were not run" in err  # by default it has ten seeds
     assert (tmp_path / "ablate" / "ablate_screening.svg").read_bytes() == svg
     assert b"<dc:date>" not in svg
+
+
+FACTORS = ["--seeds", "2", "--factors", "sharpness,bias,threshold"]
+
+
+def test_a_study_goes_on_from_its_table_of_finished_jobs_without_their_records(ablate, tmp_path):
+    assert ablate(*FACTORS)[0] == 0
+    folder = tmp_path / "ablate"
+    before = {name: (folder / name).read_bytes() for name in ("effects.csv", "values.csv", "measured.csv")}
+    shutil.rmtree(folder / "runs")
+    code, out, _ = ablate(*FACTORS)
+    assert code == 0
+    assert "2 to run" in out  # the baseline, whose scores are read by other rules
+    assert {path.parts[-3] for path in (folder / "runs").glob("**/record.json")} == {"M3LA"}
+    for name in ("effects.csv", "values.csv"):
+        assert (folder / name).read_bytes() == before[name]
+    kept, again = (
+        pd.read_csv(io.BytesIO(data))
+        for data in (before["measured.csv"], (folder / "measured.csv").read_bytes())
+    )
+    pd.testing.assert_frame_equal(kept.drop(columns="seconds"), again.drop(columns="seconds"))
+
+
+def test_finished_jobs_of_another_version_run_again_and_their_rows_go(ablate, tmp_path):
+    ablate(*FACTORS)
+    path = tmp_path / "ablate" / "measured.csv"
+    kept = pd.read_csv(path)
+    bias = kept["method"] == "M3LA[bias=up]"
+    kept.assign(config_hash=kept["config_hash"].where(~bias, "0123456789ab"), macro_auc=0.25).to_csv(
+        path, index=False
+    )
+    shutil.rmtree(tmp_path / "ablate" / "runs")
+    _, out, _ = ablate(*FACTORS)
+    assert "4 to run" in out
+    now = pd.read_csv(path)
+    assert "0123456789ab" not in set(now["config_hash"])
+    values = pd.read_csv(tmp_path / "ablate" / "values.csv")
+    taken = values[(values["metric"] == "macro_auc") & (values["factor"] == "sharpness")]["value"]
+    anew = values[(values["metric"] == "macro_auc") & (values["factor"] == "bias")]["value"]
+    assert set(taken) == {0.25}
+    assert 0.25 not in set(anew)
+
+
+def test_a_narrower_study_loses_no_finished_job(ablate, tmp_path):
+    ablate(*FACTORS)
+    path = tmp_path / "ablate" / "measured.csv"
+    before = pd.read_csv(path)
+    ablate("--seeds", "2", "--factors", "bias")
+    pd.testing.assert_frame_equal(pd.read_csv(path), before)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("stage,method\na,b\n", "lacks the columns seed, config_hash"),
+        ("\x00", "lacks the columns"),
+        ("", "is no table"),
+    ],
+)
+def test_a_damaged_table_of_finished_jobs_is_refused_with_the_remedy(ablate, tmp_path, text, message):
+    (tmp_path / "ablate").mkdir()
+    (tmp_path / "ablate" / "measured.csv").write_text(text)
+    code, _, err = ablate(*FACTORS)
+    assert code == 2
+    assert message in err
+    assert "delete it to measure anew" in err
 
 
 def test_dry_run_prints_jobs_and_makes_nothing(ablate, tmp_path):
