@@ -128,6 +128,16 @@ def _add_running(parser: argparse.ArgumentParser) -> None:
         metavar="TIME",
         help="run what fits into TIME (2h, 90m, 1h30m), seed by seed, and name what is left out",
     )
+    how.add_argument(
+        "--batch-seeds",
+        metavar="N",
+        type=int,
+        nargs="?",
+        const=sys.maxsize,
+        default=1,
+        help="train up to N seeds of a method on a data set as one job, side by side, where the method can "
+        "(M3LA); without N all of them; for accelerators, no gain on a CPU",
+    )
     how.add_argument("--dry-run", action="store_true", help="print the plan and stop")
 
 
@@ -202,7 +212,7 @@ def _config(args: argparse.Namespace, registry: Registry) -> RunConfig:
 
     running = {
         name: getattr(args, name)
-        for name in ("jobs", "device", "backend", "retry_failed", "time_budget")
+        for name in ("jobs", "device", "backend", "retry_failed", "time_budget", "batch_seeds")
         if name in args
     }
     return config.build(

@@ -77,12 +77,16 @@ class RunConfig:
     retry_failed: bool = False
     time_budget: float | None = None
     """Seconds that the run may take; None for no limit."""
+    batch_seeds: int = 1
+    """How many seeds of one method on one data set train side by side, where the method can."""
     refit: int = 0
     """0 for the jobs themselves; k runs their k-th refit (see `benchmark.execute.refits`)."""
 
     def __post_init__(self) -> None:
         if self.jobs < 1:
             raise ConfigError(f"--jobs {self.jobs}: at least one job must run at a time")
+        if self.batch_seeds < 1:
+            raise ConfigError(f"--batch-seeds {self.batch_seeds}: at least one seed must train at a time")
         if self.backend not in BACKENDS:
             raise ConfigError(
                 f"--backend {self.backend!r} cannot be used{suggestion(self.backend, BACKENDS)} (there are: "
@@ -154,6 +158,7 @@ def build(
     backend: str = "loky",
     retry_failed: bool = False,
     time_budget: str | None = None,
+    batch_seeds: int = 1,
 ) -> RunConfig:
     """Join a profile with flags; what a flag leaves out comes from the profile, else from the defaults.
 
@@ -174,6 +179,7 @@ def build(
         device=device,
         backend=backend.lower(),
         retry_failed=retry_failed,
+        batch_seeds=batch_seeds,
         time_budget=None if time_budget is None else parse_duration(time_budget),
     )
 

@@ -15,7 +15,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from benchmark.contracts import Array, Factor, Holdout, MethodSpec, Modalities, Shape, Streams
+from benchmark.contracts import Array, Factor, Holdout, MethodSpec, Modalities, Problem, Shape, Streams
 from m3la.checks import check_options
 from m3la.factors import FACTORS
 from m3la.loss import LossOptions, m3la_loss
@@ -352,6 +352,13 @@ def _seconds(shape: Shape, options: Mapping[str, Any]) -> float:
     return steps * (0.0056 + 0.008 * shape.m + 4.9e-6 * sum(shape.dims))
 
 
+def _fit_together(methods: Sequence[M3LA], problems: Sequence[Problem]) -> Sequence[Exception | None]:
+    """See `m3la.together`, which imports this module."""
+    from m3la.together import fit_together
+
+    return fit_together(methods, problems)
+
+
 REPAIRED: Mapping[str, Any] = {
     "label_activation": "sigmoid",
     "cost": "hamming",
@@ -367,7 +374,15 @@ REPAIRED: Mapping[str, Any] = {
 """Preset `repaired`: the winner of `results/repaired/choice.md`, chosen once on Emotions, Scene and Yeast."""
 
 METHODS: tuple[MethodSpec, ...] = (
-    MethodSpec("M3LA", M3LA, {}, preset="literal", threshold="eq16a", seconds_hint=_seconds),
+    MethodSpec(
+        "M3LA",
+        M3LA,
+        {},
+        preset="literal",
+        threshold="eq16a",
+        seconds_hint=_seconds,
+        fit_together=_fit_together,
+    ),
     MethodSpec(
         "M3LA-order",
         M3LA,
@@ -376,6 +391,7 @@ METHODS: tuple[MethodSpec, ...] = (
         threshold="eq16a",
         datasets=("ml2000",),
         seconds_hint=_seconds,
+        fit_together=_fit_together,
         note="no modality prediction: modalities are read in the data set's order",
     ),
     MethodSpec(
@@ -386,6 +402,7 @@ METHODS: tuple[MethodSpec, ...] = (
         threshold="eq16a",
         datasets=("ml2000",),
         seconds_hint=_seconds,
+        fit_together=_fit_together,
         note="no label-correlation matrix W_co",
     ),
     MethodSpec(
@@ -396,6 +413,7 @@ METHODS: tuple[MethodSpec, ...] = (
         threshold="eq13@holdout",
         in_paper=False,
         seconds_hint=_seconds,
+        fit_together=_fit_together,
         note="options chosen once on Emotions, Scene and Yeast; K = Hamming, normalised: all weights are one",
     ),
 )

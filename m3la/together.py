@@ -12,14 +12,11 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from benchmark.contracts import Array, Holdout, Modalities
+from benchmark.contracts import Problem
 from m3la.estimator import M3LA, PREDICTION_ROWS, TrainingRows
 from m3la.loss import m3la_loss
 from m3la.model import M3LANet, Steps
 from m3la.training import DivergenceError, train_side_by_side
-
-Problem = tuple[Modalities, Array, Holdout | None]
-"""What `fit` takes: m arrays (n, d_k), labels (n, q), and a hold-out where one is needed."""
 
 
 class CannotTrainTogetherError(ValueError):

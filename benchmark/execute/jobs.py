@@ -1,6 +1,6 @@
-"""One job from request to record: the trial in a child process, its supervision, its failure; no planning.
+"""A job from request to record: the trial in a child process, its supervision, its failure; no planning.
 
-`supervise` runs in a worker and stays light (it imports no torch); `run_job` runs in the worker's child.
+`supervise` runs in a worker and stays light (it imports no torch); `run_jobs` runs in the worker's child.
 """
 
 from __future__ import annotations
@@ -10,10 +10,11 @@ import pickle
 import sys
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from benchmark.contracts import Array, DatasetSpec, Job, MethodSpec, Record, Streams
 from benchmark.execute.devices import DevicePool
@@ -21,6 +22,9 @@ from benchmark.execute.fingerprint import code_digest, code_root
 from benchmark.execute.isolation import Outcome, run_isolated
 from benchmark.execute.seeding import limit_threads_of_new_processes, make_deterministic
 from benchmark.execute.store import RecordStore, score_digest
+
+if TYPE_CHECKING:
+    from benchmark.execute.trial import Trial
 
 PRELOAD = ("benchmark.execute.warm",)
 JobStatus = Literal["done", "failed", "timeout", "elsewhere"]
@@ -94,95 +98,151 @@ def ticket_for(request: JobRequest, time_limit: float | None, uses_device: bool)
     )
 
 
-def supervise(ticket: Ticket, pool: DevicePool) -> JobResult:
-    """Run one job in a child process and make sure that a record of its end exists; it never raises.
+def supervise(tickets: Sequence[Ticket], pool: DevicePool) -> tuple[JobResult, ...]:
+    """Run jobs in one child process and make sure that a record of each one's end exists; it never raises.
 
     An exception here would end the whole `joblib.Parallel` call and lose the other jobs.
+
+    Parameters
+    ----------
+    tickets
+        One job, or several that differ in their seed alone and train side by side.
+    pool
+        Of devices, one of which the child gets.
     """
     try:
-        return _supervise(ticket, pool)
+        return _supervise(tickets, pool)
     except Exception:
-        return JobResult(ticket.job, "failed", error=traceback.format_exc())
+        error = traceback.format_exc()
+        return tuple(JobResult(ticket.job, "failed", error=error) for ticket in tickets)
 
 
-def _supervise(ticket: Ticket, pool: DevicePool) -> JobResult:
+def _supervise(tickets: Sequence[Ticket], pool: DevicePool) -> tuple[JobResult, ...]:
     limit_threads_of_new_processes()
-    store = RecordStore(ticket.store_root)
-    if code_digest(ticket.code_root) != ticket.blank.settings["code"]:
+    first, store = tickets[0], RecordStore(tickets[0].store_root)
+    if code_digest(first.code_root) != first.blank.settings["code"]:
         message = "not run: the project's code was edited after this run was planned; start the run again"
-        return JobResult(ticket.job, "failed", error=message)
-    with store.lock(ticket.job, ticket.blank.config_hash) as mine:
-        if not mine:
-            return JobResult(ticket.job, "elsewhere")
-        earlier = store.find(ticket.job, ticket.blank.config_hash)
-        if earlier is not None and earlier.status == "done":  # by another run, since this one was planned
-            return JobResult(ticket.job, "done", sum(earlier.seconds.values()))
-        with (pool if ticket.uses_device else DevicePool(("cpu",), pool.lock_dir)).lease() as device:
-            outcome = run_isolated(
-                run_job, (ticket.payload, device), time_limit=ticket.time_limit, preload=ticket.preload
-            )
-        if outcome.reason == "finished":
-            result: JobResult = outcome.value
-            return result
-        record = _failure(ticket.blank, outcome)
+        return tuple(JobResult(ticket.job, "failed", error=message) for ticket in tickets)
+    with ExitStack() as locks:
+        results, mine = [], []
+        for ticket in tickets:
+            if not locks.enter_context(store.lock(ticket.job, ticket.blank.config_hash)):
+                results.append(JobResult(ticket.job, "elsewhere"))
+                continue
+            earlier = store.find(ticket.job, ticket.blank.config_hash)
+            if earlier is not None and earlier.status == "done":  # by another run, since this one was planned
+                results.append(JobResult(ticket.job, "done", sum(earlier.seconds.values())))
+            else:
+                mine.append(ticket)
+        return (*results, *(_run_isolated(mine, store, pool) if mine else ()))
+
+
+def _run_isolated(tickets: Sequence[Ticket], store: RecordStore, pool: DevicePool) -> tuple[JobResult, ...]:
+    first = tickets[0]
+    # A limit is one job's; those of a batch are in it together.
+    limit = None if first.time_limit is None else first.time_limit * len(tickets)
+    payloads = tuple(ticket.payload for ticket in tickets)
+    with (pool if first.uses_device else DevicePool(("cpu",), pool.lock_dir)).lease() as device:
+        outcome = run_isolated(run_jobs, (payloads, device), time_limit=limit, preload=first.preload)
+    if outcome.reason == "finished":
+        finished: tuple[JobResult, ...] = outcome.value
+        return finished
+    results = []
+    for ticket in tickets:
+        record = _failure(ticket.blank, outcome, len(tickets))
         store.write(record)
-        return JobResult(ticket.job, record.status, outcome.seconds, outcome.message)
+        results.append(JobResult(ticket.job, record.status, record.seconds["total"], outcome.message))
+    return tuple(results)
 
 
-def _failure(blank: Record, outcome: Outcome) -> Record:
+def _failure(blank: Record, outcome: Outcome, n_jobs: int) -> Record:
     status: Literal["failed", "timeout"] = "timeout" if outcome.reason == "timeout" else "failed"
     return dataclasses.replace(
-        blank, status=status, error=outcome.message, seconds={"total": outcome.seconds}
+        blank, status=status, error=outcome.message, seconds={"total": outcome.seconds / n_jobs}
     )
 
 
-def run_job(payload: bytes, device: str) -> JobResult:
-    """Run a pickled `JobRequest` on `device` and write its record, done or failed; runs in the child."""
-    request: JobRequest = pickle.loads(payload)
-    blank = request.blank
+def run_jobs(payloads: Sequence[bytes], device: str) -> tuple[JobResult, ...]:
+    """Run pickled requests, several that differ in their seed alone side by side; runs in the child."""
+    requests: list[JobRequest] = [pickle.loads(payload) for payload in payloads]
     started = time.perf_counter()
     try:
-        record, arrays = _run(request, device)
+        outcomes = _trials(requests, device)
     except Exception:
-        failed = dataclasses.replace(
-            blank,
-            status="failed",
-            error=traceback.format_exc(),
-            seconds={"total": time.perf_counter() - started},
-            peak_mib=peak_mib(),
+        outcomes = [traceback.format_exc()] * len(requests)
+    share = (time.perf_counter() - started) / len(requests)
+    return tuple(
+        _finish(request, outcome, share, device, len(requests))
+        for request, outcome in zip(requests, outcomes, strict=True)
+    )
+
+
+def _finish(request: JobRequest, outcome: Trial | str, trained: float, device: str, beside: int) -> JobResult:
+    """Write the record of one job from its trial, or from the traceback of why there is none."""
+    blank = request.blank
+    started = time.perf_counter()
+    arrays: Mapping[str, Array] | None = None
+    error = outcome if isinstance(outcome, str) else ""
+    record = blank
+    if not isinstance(outcome, str):
+        try:
+            record, arrays = _record(blank, outcome, device, beside)
+        except Exception:
+            error = traceback.format_exc()
+    seconds = trained + time.perf_counter() - started
+    if error:
+        record = dataclasses.replace(
+            blank, status="failed", error=error, seconds={"total": seconds}, peak_mib=peak_mib()
         )
-        record, arrays = failed, None
     RecordStore(request.store_root).write(record, arrays)
     job = Job(blank.dataset, blank.method, blank.seed)
-    return JobResult(job, record.status, time.perf_counter() - started, record.error)
+    return JobResult(job, record.status, seconds, record.error)
 
 
-def _run(request: JobRequest, device: str) -> tuple[Record, Mapping[str, Array]]:
+def _trials(requests: Sequence[JobRequest], device: str) -> list[Trial | str]:
+    """Run the trials of requests for one method on one data set; a traceback for each that failed."""
+    from benchmark.execute.memory import keep_freed_memory
+    from benchmark.execute.side_by_side import run_trials_together
+    from benchmark.execute.trial import build_estimator, run_trial
+
+    first, spec = requests[0], requests[0].method
+    streams = [Streams(r.blank.dataset, method_seed(r.blank.seed, r.refit)) for r in requests]
+    make_deterministic(streams[0])
+    keep_freed_memory()
+    clock = time.perf_counter()
+    dataset = first.dataset.load(first.data_dir)
+    loaded = (time.perf_counter() - clock) / len(requests)
+    if dataset.data_hash != first.blank.data_hash:
+        raise RuntimeError(
+            f"data set {first.blank.dataset!r} changed after the run was planned: its hash is "
+            f"{dataset.data_hash}, planned was {first.blank.data_hash}; start the run again"
+        )
+    methods = [build_estimator(spec.estimator, spec.options, one, device) for one in streams]
+    caps = (first.max_train_rows, first.max_test_rows)
+    outcomes: list[Trial | Exception]
+    if len(requests) == 1 or spec.fit_together is None:
+        outcomes = [run_trial(methods[0], dataset, first.blank.seed, *caps)]
+    else:
+        seeds = [request.blank.seed for request in requests]
+        outcomes = run_trials_together(methods, spec.fit_together, dataset, seeds, *caps)
+    return [
+        "".join(traceback.format_exception(outcome))
+        if isinstance(outcome, Exception)
+        else dataclasses.replace(outcome, seconds={"load": loaded, **outcome.seconds})
+        for outcome in outcomes
+    ]
+
+
+def _record(blank: Record, trial: Trial, device: str, beside: int) -> tuple[Record, Mapping[str, Array]]:
     from benchmark.evaluate.extraction import read_extraction
     from benchmark.evaluate.reading import read_scores, read_steps
     from benchmark.execute.environment import describe_environment
-    from benchmark.execute.memory import keep_freed_memory
-    from benchmark.execute.trial import build_estimator, run_trial
 
-    blank, spec = request.blank, request.method
-    streams = Streams(blank.dataset, method_seed(blank.seed, request.refit))
-    make_deterministic(streams)
-    keep_freed_memory()
-    clock = time.perf_counter()
-    dataset = request.dataset.load(request.data_dir)
-    loaded = time.perf_counter() - clock
-    if dataset.data_hash != blank.data_hash:
-        raise RuntimeError(
-            f"data set {blank.dataset!r} changed after the run was planned: its hash is {dataset.data_hash}, "
-            f"planned was {blank.data_hash}; start the run again"
-        )
-    method = build_estimator(spec.estimator, spec.options, streams, device)
-    trial = run_trial(method, dataset, blank.seed, request.max_train_rows, request.max_test_rows)
     clock = time.perf_counter()
     reading = read_scores(trial.arrays, blank.scoring, blank.threshold)
     steps = read_steps(trial.arrays, blank.scoring, blank.threshold)
     extraction = read_extraction(trial.arrays)
-    seconds = {"load": loaded, **trial.seconds, "evaluate": time.perf_counter() - clock}
+    seconds = {**trial.seconds, "evaluate": time.perf_counter() - clock}
     arrays = {**trial.arrays, "predictions": reading.predictions, "thresholds": reading.thresholds}
     record = dataclasses.replace(
         blank,
@@ -194,7 +254,11 @@ def _run(request: JobRequest, device: str) -> tuple[Record, Mapping[str, Array]]
         score_digest=score_digest(trial.arrays["scores"]),
         seconds=seconds,
         peak_mib=peak_mib(),
-        environment={**describe_environment(), "device": device},
+        environment={
+            **describe_environment(),
+            "device": device,
+            **({"side_by_side": beside} if beside > 1 else {}),
+        },
     )
     return record, arrays
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,7 +14,7 @@ from benchmark.config import RunConfig
 from benchmark.execute.backends import parallel
 from benchmark.execute.devices import DevicePool
 from benchmark.execute.jobs import JobResult, supervise
-from benchmark.execute.plan import Plan, make_ticket
+from benchmark.execute.plan import Plan, PlannedJob, make_ticket
 from benchmark.execute.progress import Progress
 from benchmark.execute.seeding import limit_threads_of_new_processes
 from benchmark.execute.store import RecordStore
@@ -45,11 +45,15 @@ def run_plan(
     if not planned:
         return Summary()
     limit_threads_of_new_processes()
-    tickets = [make_ticket(job, config, store) for job in planned]
-    workers = min(config.jobs, len(tickets))
+    batches = [
+        tuple(make_ticket(job, config, store) for job in batch)
+        for batch in side_by_side(planned, config.batch_seeds)
+    ]
+    workers = min(config.jobs, len(batches))
     try:
         with parallel(config.backend, workers) as run, progress:
-            for result in _closing(run(joblib.delayed(supervise)(ticket, pool) for ticket in tickets)):
+            calls = (joblib.delayed(supervise)(tickets, pool) for tickets in batches)
+            for result in (result for results in _closing(run(calls)) for result in results):
                 counts[result.status] += 1
                 if result.status in ("failed", "timeout"):
                     failures.append(result)
@@ -61,7 +65,25 @@ def run_plan(
     return Summary(dict(counts), tuple(failures))
 
 
-def _closing(results: Any) -> Iterator[JobResult]:
+def side_by_side(planned: Sequence[PlannedJob], most: int) -> list[tuple[PlannedJob, ...]]:
+    """Join jobs that differ in their seed alone, up to `most`, where their method can train them together.
+
+    A batch takes the place of its first job.
+    """
+    batches: list[list[PlannedJob]] = []
+    open_batch: dict[tuple[str, str], list[PlannedJob]] = {}
+    for job in planned:
+        key = (job.job.dataset, job.job.method)
+        batch = open_batch.get(key)
+        if batch is not None and len(batch) < most and job.cell.method.fit_together is not None:
+            batch.append(job)
+            continue
+        open_batch[key] = [job]
+        batches.append(open_batch[key])
+    return [tuple(batch) for batch in batches]
+
+
+def _closing(results: Any) -> Iterator[tuple[JobResult, ...]]:
     """Pass results on, and close the generator at once when the consumer stops early."""
     with _closed(results):
         yield from results

@@ -113,7 +113,9 @@ def run_one(tmp_path, pool, toys, time_limit=None):
     store = RecordStore(tmp_path / "runs")
     plan = make_plan(config, toys, store, Catalogue(tmp_path))
     ticket = make_ticket(plan.jobs[0], config, store)
-    return supervise(ticket if time_limit is None else replace_limit(ticket, time_limit), pool)
+    given = ticket if time_limit is None else replace_limit(ticket, time_limit)
+    (result,) = supervise((given,), pool)
+    return result
 
 
 def replace_limit(ticket, seconds):

@@ -9,11 +9,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from benchmark.contracts import Array, Holdout, Streams
+from benchmark.contracts import Array, Holdout, Problem, Streams
 from m3la.estimator import M3LA, REPAIRED
 from m3la.loss import LossOptions, m3la_loss
 from m3la.model import M3LANet
-from m3la.together import CannotTrainTogetherError, Problem, fit_together
+from m3la.together import CannotTrainTogetherError, fit_together
 from m3la.training import TrainingSettings, make_optimiser, training_step
 
 DIMS, Q, N = (5, 3, 4), 4, 50
