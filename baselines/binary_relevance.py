@@ -14,7 +14,7 @@ from baselines._common import (
     cells,
     is_fair,
 )
-from benchmark.contracts import Factor, MethodSpec, Shape
+from benchmark.contracts import Factor, MethodSpec, Probe, Shape
 
 
 class BinaryRelevance(ProblemTransformation):
@@ -74,6 +74,7 @@ METHODS = (
         preset="fair",
         in_paper=False,
         seconds_hint=seconds_hint,
+        probe=Probe(Shape(n=1500, q=10, dims=(300, 300))),
         note="standardised logistic regression, C chosen on a training hold-out, scored from probabilities",
     ),
 )

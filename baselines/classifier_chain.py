@@ -16,7 +16,7 @@ from baselines._common import (
     cells,
     is_fair,
 )
-from benchmark.contracts import Array, Factor, MethodSpec, Shape, Streams
+from benchmark.contracts import Array, Factor, MethodSpec, Probe, Shape, Streams
 
 
 class ClassifierChain(ProblemTransformation):
@@ -110,6 +110,7 @@ METHODS = (
         preset="fair",
         in_paper=False,
         seconds_hint=seconds_hint,
+        probe=Probe(Shape(n=1500, q=10, dims=(300, 300))),
         note="standardised logistic regression, C chosen on a training hold-out, scored from probabilities; "
         "labels chained in column order",
     ),

@@ -19,7 +19,7 @@ from baselines._common import cells
 from baselines._cs3g_factors import FACTORS, LAPLACIAN_GRID, LASSO_GRID, RIDGE_GRID, TOLERANCE
 from baselines._cs3g_model import Model, Settings, TrainingRows
 from baselines._cs3g_problem import Strengths
-from benchmark.contracts import Array, Factor, Holdout, MethodSpec, Modalities, Shape
+from benchmark.contracts import Array, Factor, Holdout, MethodSpec, Modalities, Probe, Shape
 
 OPTIONS = {
     "variant": ("laplacian", "learned"),
@@ -250,6 +250,7 @@ def seconds_hint(shape: Shape, options: Mapping[str, Any]) -> float:
     return 2 + cells(wider) * n_problems * 1.6e-8
 
 
+PROBE = Probe(Shape(n=400, q=10, dims=(150, 100, 50)))
 METHODS = (
     MethodSpec(
         "CS3G",
@@ -257,6 +258,7 @@ METHODS = (
         preset="reconstructed",
         reconstructed=True,
         seconds_hint=seconds_hint,
+        probe=PROBE,
         note="additive logistic predictors with a signed label Laplacian and a modality group lasso",
     ),
     MethodSpec(
@@ -266,6 +268,7 @@ METHODS = (
         preset="plain",
         in_paper=False,
         seconds_hint=seconds_hint,
+        probe=PROBE,
         note="CS3G without label Laplacian and modality lasso: additive logistic predictors with a ridge",
     ),
 )

@@ -19,7 +19,8 @@ from benchmark.commands import speed as speed_command
 
 if TYPE_CHECKING:
     from benchmark.config import RunConfig
-    from benchmark.execute.plan import Catalogue
+    from benchmark.execute.pace import Pace
+    from benchmark.execute.plan import Catalogue, Plan
     from benchmark.registry import Registry
 
 OK, FINDING, CANNOT, INTERRUPTED = 0, 1, 2, 130
@@ -253,6 +254,8 @@ def _run(args: argparse.Namespace, registry: Registry | None) -> int:
     if not args.dry_run:
         store.require_writable()  # before hours of work rather than after
     plan = make_plan(config, found, store, catalogue)
+    if pace := _pace(plan, config):
+        plan = make_plan(config, found, store, catalogue, pace=pace)
     if config.time_budget is not None:
         plan = within_budget(plan, config.jobs, config.time_budget)
     print(describe_plan(plan, config), flush=True)
@@ -267,6 +270,15 @@ def _run(args: argparse.Namespace, registry: Registry | None) -> int:
         print(text, file=sys.stderr)
         return FINDING
     return code
+
+
+def _pace(plan: Plan, config: RunConfig) -> Pace:
+    """Time short fits of the methods that this run is the first to time on this machine."""
+    from benchmark.execute.pace import measured_pace
+    from datasets._base import cache_directory
+
+    unknown = {job.cell.method.id: job.cell.method for job in plan.to_run() if not job.cell.measured}
+    return measured_pace(unknown.values(), config.jobs, cache_directory())
 
 
 def _status(args: argparse.Namespace, registry: Registry | None) -> int:

@@ -35,7 +35,7 @@ def describe_environment() -> dict[str, Any]:
         "system": platform.system(),
         "machine": platform.machine(),
         "libraries": {name: _version(name) for name in LIBRARIES},
-        "processor": _processor(),
+        "processor": processor(),
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
         "torch_threads": torch.get_num_threads(),
         "thread_pools": sorted(pools, key=str),
@@ -43,7 +43,13 @@ def describe_environment() -> dict[str, Any]:
     }
 
 
-def _processor(cpuinfo: Path = Path("/proc/cpuinfo")) -> str | None:
+def processor_and_libraries() -> str:
+    """Return in one line what decides how fast a fit is: the processor and the libraries' versions."""
+    versions = [f"{name} {_version(name)}" for name in LIBRARIES]
+    return ", ".join([processor() or platform.machine(), *versions])
+
+
+def processor(cpuinfo: Path = Path("/proc/cpuinfo")) -> str | None:
     """Return vendor, family and model of the processor, which numerical libraries choose their kernels by."""
     try:
         lines = cpuinfo.read_text(encoding="utf-8").partition("\n\n")[0].splitlines()

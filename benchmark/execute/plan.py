@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
@@ -13,8 +13,10 @@ from typing import Any, Literal
 from benchmark.config import Limits, Profile, RunConfig
 from benchmark.contracts import DatasetSpec, Job, MethodSpec, Provenance, Record, Shape
 from benchmark.evaluate.split import SPLIT_VERSION
+from benchmark.execute.environment import processor
 from benchmark.execute.fingerprint import canonical, code_digest, code_root, config_hash
 from benchmark.execute.jobs import JobRequest, Ticket, ticket_for
+from benchmark.execute.pace import Pace, pace_key
 from benchmark.execute.store import SCHEMA_VERSION, RecordStore
 from benchmark.execute.trial import PASSED_BY_HARNESS
 from benchmark.registry import Registry
@@ -49,6 +51,8 @@ class Cell:
     settings: Mapping[str, Any]
     config_hash: str
     expected_seconds: float | None
+    measured: bool
+    """Whether that rests on finished records of the method on the data set."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +98,7 @@ def make_plan(
     store: RecordStore,
     catalogue: Catalogue,
     pairs: Pairs | None = None,
+    pace: Pace | None = None,
 ) -> Plan:
     """Compare what `config` asks for with what `store` holds.
 
@@ -108,6 +113,8 @@ def make_plan(
         Loads each data set once.
     pairs
         Data sets and methods to plan for instead of those that `config` chooses.
+    pace
+        Of this machine; see `benchmark.execute.pace`. Without it hints are taken as they are.
 
     Raises
     ------
@@ -117,7 +124,13 @@ def make_plan(
     scan = store.scan()
     by_key = {_key(record): record for record in scan.records}
     cells = [
-        make_cell(registry.methods[method], catalogue.facts(registry.datasets[dataset]), config, scan.records)
+        make_cell(
+            registry.methods[method],
+            catalogue.facts(registry.datasets[dataset]),
+            config,
+            scan.records,
+            pace or {},
+        )
         for dataset, method in (chosen_pairs(config, registry) if pairs is None else pairs)
     ]
     real = [cell for cell in cells if cell.facts.provenance is not Provenance.LOOK_ALIKE]
@@ -183,7 +196,11 @@ def recorded_pairs(registry: Registry, store: RecordStore) -> Pairs:
 
 
 def make_cell(
-    method: MethodSpec, facts: DatasetFacts, config: RunConfig, records: Sequence[Record] = ()
+    method: MethodSpec,
+    facts: DatasetFacts,
+    config: RunConfig,
+    records: Sequence[Record] = (),
+    pace: Pace | None = None,
 ) -> Cell:
     """Apply the profile to one method on one data set, and hash the outcome."""
     limits = config.profile.limits_for(facts.spec.id)
@@ -207,8 +224,8 @@ def make_cell(
         "provenance": str(facts.provenance),
         "code": code_digest(code_root(method.estimator)),
     }
-    expected = _expected_seconds(method, facts.shape, options, settings, records)
-    return Cell(method, facts, limits, options, settings, config_hash(settings), expected)
+    expected, measured = _expected_seconds(method, facts.shape, options, settings, records, pace or {})
+    return Cell(method, facts, limits, options, settings, config_hash(settings), expected, measured)
 
 
 def _biting(cap: int | None, rows: int) -> int | None:
@@ -222,23 +239,53 @@ def _expected_seconds(
     options: Mapping[str, Any],
     settings: Mapping[str, Any],
     records: Iterable[Record],
-) -> float | None:
-    """Return the median time of earlier records with the same settings, else the method's own hint."""
-    wanted = {key: value for key, value in settings.items() if key not in NOT_TIMED}
-    measured = [
-        sum(record.seconds.values())
+    pace: Pace,
+) -> tuple[float | None, bool]:
+    """Return how long a job should take, and whether records of the method on the data set say so.
+
+    The median of earlier records with the same settings; else the method's hint, scaled by what records of
+    other settings took over what it says of them; else the hint scaled by this machine's pace.
+    """
+    here = processor()
+    own = [
+        record
         for record in records
         if record.status == "done"
-        and record.method == method.id
-        and {key: value for key, value in record.settings.items() if key not in NOT_TIMED} == wanted
+        and (record.method, record.dataset) == (method.id, settings["dataset"])
+        and record.environment.get("processor") == here
+        and "side_by_side" not in record.environment
     ]
-    if measured:
-        return statistics.median(measured)
+    wanted = {key: value for key, value in settings.items() if key not in NOT_TIMED}
+    same = [
+        sum(record.seconds.values())
+        for record in own
+        if {key: value for key, value in record.settings.items() if key not in NOT_TIMED} == wanted
+    ]
+    if same:
+        return statistics.median(same), True
     if method.seconds_hint is None:
-        return None
+        return None, False
+    hint = _hint(method.seconds_hint, shape, settings, options)
+    ratios = [
+        sum(record.seconds.values())
+        / _hint(method.seconds_hint, shape, record.settings, record.settings["options"])
+        for record in own
+    ]
+    if ratios:
+        return hint * statistics.median(ratios), True
+    return hint * pace.get(pace_key(method), 1.0), False
+
+
+def _hint(
+    seconds: Callable[[Shape, Mapping[str, Any]], float],
+    shape: Shape,
+    settings: Mapping[str, Any],
+    options: Mapping[str, Any],
+) -> float:
+    """Return what a method's hint says of a fit on the rows that settings leave of a shape."""
     n_test = ceil(shape.n / 10)
     rows = (settings["max_train_rows"] or shape.n - n_test) + (settings["max_test_rows"] or n_test)
-    return float(method.seconds_hint(dataclasses.replace(shape, n=rows), options))
+    return float(seconds(dataclasses.replace(shape, n=rows), options))
 
 
 def _plan_job(
@@ -276,7 +323,7 @@ def make_ticket(planned: PlannedJob, config: RunConfig, store: RecordStore) -> T
     )
     request = JobRequest(
         blank=blank,
-        method=dataclasses.replace(spec, options=dict(cell.options), seconds_hint=None),
+        method=dataclasses.replace(spec, options=dict(cell.options), seconds_hint=None, probe=None),
         dataset=cell.facts.spec,
         data_dir=config.data_dir,
         max_train_rows=cell.limits.max_train_rows,

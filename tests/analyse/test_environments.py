@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from benchmark.analyse.environments import decisive_parts, why_bits_may_differ
-from benchmark.execute.environment import _processor, describe_environment
+from benchmark.execute.environment import describe_environment, processor
 
 REFERENCE = Path(__file__).resolve().parents[2] / "results" / "reference" / "tiny" / "ml2000"
 
@@ -74,4 +74,4 @@ def test_the_description_of_this_process_states_every_part():
 )
 def test_the_processor_is_read_off_what_the_system_says_of_its_first_core(tmp_path, text, found):
     (tmp_path / "cpuinfo").write_text(text)
-    assert _processor(tmp_path / "cpuinfo") == found
+    assert processor(tmp_path / "cpuinfo") == found

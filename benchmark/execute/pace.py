@@ -1,0 +1,156 @@
+"""How fast this machine runs each method: measured before a run, in a few seconds, and kept for the next.
+
+A method's hint says how the time of a fit grows with shape and options; how many seconds that is depends on
+the machine. Its probe is a short fit whose seconds, over what the hint says of it, scale the hint. Probes run
+as many at a time as jobs will, since jobs compete for memory.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmark.contracts import Array, Holdout, MethodSpec, Shape, Streams
+from benchmark.execute.environment import processor_and_libraries
+from benchmark.execute.fingerprint import canonical, code_digest, code_root
+from benchmark.execute.isolation import run_isolated
+from benchmark.execute.jobs import PRELOAD
+
+PACE_FILE = "pace.json"
+LONGEST_PROBE = 60.0
+"""Seconds after which a probe is given up; the hint then stands as it is."""
+STREAMS = Streams("pace", 0)
+
+Pace = Mapping[str, float]
+"""By `pace_key`: seconds of a fit on this machine per second of the method's hint."""
+
+
+@dataclass(frozen=True)
+class _Fit:
+    estimator: type
+    options: Mapping[str, Any]
+    shape: Shape
+
+
+def pace_key(spec: MethodSpec) -> str:
+    """Return what names a method's pace: its estimator, options but for the number of epochs, and probe."""
+    probe = spec.probe
+    given = None if probe is None else [*asdict(probe.shape).values(), probe.options, probe.shorter]
+    options = {name: value for name, value in spec.options.items() if name != "epochs"}
+    text = json.dumps(canonical([spec.estimator, options, given]), sort_keys=True)
+    return f"{spec.estimator.__name__}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+
+
+def measured_pace(specs: Iterable[MethodSpec], workers: int, cache_dir: Path) -> Pace:
+    """Return the pace of methods that have a probe, from the cache or measured now.
+
+    Parameters
+    ----------
+    specs : methods that are to run.
+    workers : how many jobs run at a time.
+    cache_dir : where paces are kept, in `PACE_FILE`, by processor, libraries, code and workers.
+    """
+    wanted = {
+        pace_key(spec): spec for spec in specs if spec.probe is not None and spec.seconds_hint is not None
+    }
+    versions = {key: _version(spec, workers) for key, spec in wanted.items()}
+    path = cache_dir / PACE_FILE
+    kept = _read(path)
+    found = {key: kept[version] for key, version in versions.items() if version in kept}
+    lacking = [key for key in wanted if key not in found]
+    if lacking:
+        with ThreadPoolExecutor(max(1, workers)) as pool:
+            measured = list(pool.map(lambda key: _measure(wanted[key]), lacking))
+        new = {key: pace for key, pace in zip(lacking, measured, strict=True) if pace is not None}
+        found |= new
+        _write(path, {**_read(path), **{versions[key]: pace for key, pace in new.items()}})
+    return found
+
+
+def _version(spec: MethodSpec, workers: int) -> str:
+    facts = [pace_key(spec), processor_and_libraries(), code_digest(code_root(spec.estimator)), workers]
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:24]
+
+
+def _measure(spec: MethodSpec) -> float | None:
+    """Return the seconds of the probe over those of its hint; None where the probe does not end in time."""
+    probe, hint = spec.probe, spec.seconds_hint
+    if probe is None or hint is None:
+        return None
+    options = {**spec.options, **probe.options}
+    shorter = None if probe.shorter is None else {**spec.options, **probe.shorter}
+    fits = [_Fit(spec.estimator, one, probe.shape) for one in (options, shorter) if one is not None]
+    outcome = run_isolated(
+        time_fits,
+        (fits,),
+        time_limit=LONGEST_PROBE,
+        preload=(*PRELOAD, spec.estimator.__module__),
+    )
+    if outcome.reason != "finished":
+        return None  # the run itself will say what is wrong
+    seconds: list[float] = outcome.value
+    said = hint(probe.shape, options)
+    if shorter is not None:
+        seconds, said = [seconds[0] - seconds[1]], said - hint(probe.shape, shorter)
+    return seconds[0] / said if seconds[0] > 0 and said > 0 else None
+
+
+def time_fits(fits: Sequence[_Fit]) -> list[float]:
+    """Return the seconds of each fit and its prediction, in a process set up as a job's; runs in a child."""
+    from benchmark.execute.memory import keep_freed_memory
+    from benchmark.execute.seeding import make_deterministic
+    from benchmark.execute.trial import build_estimator
+
+    make_deterministic(STREAMS)
+    keep_freed_memory()
+    seconds = []
+    for fit in fits:
+        modalities, labels = probe_data(fit.shape)
+        n_train, n_fit = int(0.9 * fit.shape.n), int(0.81 * fit.shape.n)
+        method = build_estimator(fit.estimator, fit.options, STREAMS, "cpu")
+        started = time.perf_counter()
+        if getattr(method, "needs_holdout", False):
+            held = Holdout(tuple(x[n_fit:n_train] for x in modalities), labels[n_fit:n_train])
+            method.fit([x[:n_fit] for x in modalities], labels[:n_fit], holdout=held)
+        else:
+            method.fit([x[:n_train] for x in modalities], labels[:n_train])
+        method.predict_scores([x[n_train:] for x in modalities])
+        seconds.append(time.perf_counter() - started)
+    return seconds
+
+
+def probe_data(shape: Shape) -> tuple[list[Array], Array]:
+    """Draw m modalities (n, d_k), and labels (n, q) that a linear rule of some features explains in part."""
+    generator = STREAMS.generator("data")
+    modalities = [generator.normal(size=(shape.n, d)).astype(np.float32) for d in shape.dims]
+    rule = generator.normal(size=(min(8, shape.dims[0]), shape.q))
+    signal = modalities[0][:, : len(rule)] @ rule + generator.normal(size=(shape.n, shape.q))
+    return modalities, (signal > np.quantile(signal, 0.8, axis=0)).astype(np.uint8)
+
+
+def _read(path: Path) -> dict[str, float]:
+    """Read kept paces; a file that is absent or no such table is as good as none, as it can be measured."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        return {str(key): float(value) for key, value in content.items()}
+    except (OSError, ValueError, AttributeError, TypeError):
+        return {}
+
+
+def _write(path: Path, paces: Mapping[str, float]) -> None:
+    """Keep paces, under a temporary name first; a folder that cannot be written costs seconds, no run."""
+    with contextlib.suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name(f".{path.name}.{os.getpid()}")
+        partial.write_text(json.dumps(paces, indent=1, sort_keys=True), encoding="utf-8")
+        partial.replace(path)

@@ -1,0 +1,129 @@
+"""The time expected before a run: hints in seconds of this machine, and what finished records add."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import pytest
+from tiny_benchmark import Careful, Prior, method, registry
+
+from benchmark.config import Limits, Profile, RunConfig
+from benchmark.contracts import Probe, Shape
+from benchmark.execute import pace as pace_module
+from benchmark.execute.devices import DevicePool
+from benchmark.execute.pace import PACE_FILE, measured_pace, pace_key, probe_data
+from benchmark.execute.plan import Catalogue, make_plan
+from benchmark.execute.progress import Progress
+from benchmark.execute.runner import run_plan
+from benchmark.execute.store import RecordStore
+from benchmark.registry import Selection
+
+pytestmark = pytest.mark.usefixtures("warm_fork_server")
+SHAPE = Shape(60, 3, (4, 2))
+
+
+def half_of_sleep(_, options):
+    return options["seconds"] / 2
+
+
+def sleeper(name="Sleeper", hint=half_of_sleep, estimator=Prior, **options):
+    probe = Probe(SHAPE, {"seconds": 0.5}, shorter={"seconds": 0.1})
+    spec = method(name, estimator, seconds=3.0, **options)
+    return dataclasses.replace(spec, seconds_hint=hint, probe=probe)
+
+
+def test_pace_is_what_fits_take_over_what_the_hint_says_of_them(tmp_path):
+    """0.5 s less 0.1 s of sleep, of which the hint says half."""
+    for spec in (sleeper(), sleeper("Held", estimator=Careful)):
+        found = measured_pace([spec], 1, tmp_path / spec.id)
+        assert found == {pace_key(spec): pytest.approx(2.0, rel=0.15)}
+
+
+def test_a_pace_is_kept_for_this_code_and_number_of_workers(tmp_path, monkeypatch):
+    first = measured_pace([sleeper()], 1, tmp_path)
+    calls = []
+    monkeypatch.setattr(pace_module, "_measure", lambda spec: calls.append(spec.id) or 7.0)
+    assert measured_pace([sleeper()], 1, tmp_path) == first
+    assert calls == []
+    assert set(measured_pace([sleeper()], 2, tmp_path).values()) == {7.0}
+    monkeypatch.setattr(pace_module, "code_digest", lambda root: "edited")  # noqa: ARG005
+    assert set(measured_pace([sleeper()], 1, tmp_path).values()) == {7.0}
+    assert calls == ["Sleeper", "Sleeper"]
+    assert len(json.loads((tmp_path / PACE_FILE).read_text())) == 3
+
+
+@pytest.mark.parametrize("content", ["", "[1]", '{"a": "b"}', "\x00"])
+def test_a_damaged_file_of_paces_is_measured_anew(tmp_path, monkeypatch, content):
+    (tmp_path / PACE_FILE).write_text(content)
+    monkeypatch.setattr(pace_module, "_measure", lambda _: 3.0)
+    assert set(measured_pace([sleeper()], 1, tmp_path).values()) == {3.0}
+    assert list(json.loads((tmp_path / PACE_FILE).read_text()).values()) == [3.0]
+
+
+def test_a_probe_that_fails_leaves_the_hint_as_it_is(tmp_path):
+    spec = sleeper(trouble="raise", troubled_seeds=(0,))
+    assert measured_pace([spec], 1, tmp_path) == {}
+
+
+def test_methods_without_probe_or_hint_are_not_timed(tmp_path):
+    bare = method("Bare")
+    assert measured_pace([bare, dataclasses.replace(sleeper(), seconds_hint=None)], 1, tmp_path) == {}
+    assert not (tmp_path / PACE_FILE).exists()
+
+
+def test_drawn_data_have_the_shape_and_labels_of_both_kinds():
+    modalities, labels = probe_data(SHAPE)
+    assert [x.shape for x in modalities] == [(60, 4), (60, 2)]
+    assert labels.shape == (60, 3)
+    assert (labels.sum(0) > 0).all()
+    assert (labels.sum(0) < 60).all()
+
+
+def per_row(shape, options):
+    return 10.0 * shape.n * options["epochs"]
+
+
+@pytest.fixture
+def expected(tmp_path):
+    """Expected seconds of the one job of a toy method under a profile's caps, and whether records say so."""
+
+    def ask(run=False, pace=None, **limits):
+        spec = dataclasses.replace(method("Timed", epochs=4), seconds_hint=per_row)
+        toys = registry(spec)
+        config = RunConfig(
+            Profile("tiny", "for tests", limits=Limits(**limits)),
+            Selection(("Timed",)),
+            Selection(("toy",)),
+            (0,),
+            data_dir=tmp_path,
+            results_dir=tmp_path,
+        )
+        store = RecordStore(tmp_path / "runs")
+        plan = make_plan(config, toys, store, Catalogue(tmp_path), pace=pace)
+        if run:
+            from rich.console import Console
+
+            run_plan(
+                plan, config, store, DevicePool(("cpu",), tmp_path), Progress((), 1, Console(quiet=True))
+            )
+            plan = make_plan(config, toys, store, Catalogue(tmp_path))
+        cell = plan.jobs[0].cell
+        return cell.expected_seconds, cell.measured
+
+    return ask
+
+
+def test_without_records_the_hint_counts_in_seconds_of_this_machine(expected):
+    """40 rows and 4 epochs; a cap leaves 18 training rows, 4 of the test and 2 epochs."""
+    assert expected() == (1600.0, False)
+    assert expected(max_train_rows=18, epochs=2) == (440.0, False)
+    spec = dataclasses.replace(method("Timed", epochs=4), seconds_hint=per_row)
+    assert expected(pace={pace_key(spec): 0.5}) == (800.0, False)
+
+
+def test_a_finished_record_tells_its_own_time_and_scales_the_hint_of_larger_jobs(expected):
+    took, measured = expected(run=True, max_train_rows=18, epochs=2)
+    assert measured
+    assert 0 < took < 440
+    assert expected() == (pytest.approx(1600 * took / 440), True)
