@@ -247,7 +247,7 @@ def seconds_hint(shape: Shape, options: Mapping[str, Any]) -> float:
         n_problems *= (method.rounds + 1) * (method.n_folds + 1)
     # With few labels the products are bound by reading the features, as if there were some labels more.
     wider = Shape(shape.n, shape.q + 8, shape.dims)
-    return 2 + cells(wider) * n_problems * 1.6e-8
+    return 0.5 + cells(wider) * n_problems * 1.4e-8
 
 
 PROBE = Probe(Shape(n=400, q=10, dims=(150, 100, 50)))

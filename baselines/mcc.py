@@ -203,10 +203,11 @@ def chain_margins(modalities: Sequence[Array], chained: Array, k: int) -> Array:
 
 
 def _seconds(shape: Shape, options: Mapping[str, Any]) -> float:
-    """Rough seconds of a fit on one core of a busy 2-core machine."""
+    """Rough seconds of a fit, from steps on the paper's four shapes, two jobs at a time."""
     steps = expected_epochs(options) * -(-int(0.81 * shape.n) // 64)
     margins = 5e-8 * shape.n**2 * (shape.m + shape.q / 10)
-    return 2 + margins + steps * (0.005 + 1e-6 * shape.q * (sum(shape.dims) * 4 + 300 * (shape.m + 1)))
+    step = 0.003 + shape.q * (1.63e-6 * sum(shape.dims) + 4.2e-4 * (shape.m + 1))
+    return 0.5 + margins + steps * step
 
 
 METHODS = (

@@ -266,7 +266,9 @@ def _run(args: argparse.Namespace, registry: Registry | None) -> int:
         print("interrupted; finished jobs are kept, and the same command goes on from there", file=sys.stderr)
         return INTERRUPTED
     code = _write_tables(config, found, catalogue, everything=True)
-    if text := describe_failures(make_plan(config, found, store, catalogue), summary.failures):
+    if summary.counts:
+        plan = make_plan(config, found, store, catalogue)
+    if text := describe_failures(plan, summary.failures):
         print(text, file=sys.stderr)
         return FINDING
     return code

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import difflib
+import gc
 import importlib
 import pkgutil
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from types import ModuleType
@@ -56,9 +58,24 @@ def discover(
     RegistryError
         If two modules declare the same id (in any case), or a declaration has the wrong type.
     """
-    return Registry(
-        _collect(method_sources, "METHODS", MethodSpec), _collect(dataset_sources, "DATASET", DatasetSpec)
-    )
+    with _imports_are_no_garbage():
+        return Registry(
+            _collect(method_sources, "METHODS", MethodSpec),
+            _collect(dataset_sources, "DATASET", DatasetSpec),
+        )
+
+
+@contextmanager
+def _imports_are_no_garbage() -> Iterator[None]:
+    """Keep the collector from looking again and again through what imports make, a tenth of their time."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        if was_on:
+            gc.enable()
 
 
 def _collect(sources: Sequence[str], attribute: str, kind: Any) -> dict[str, Any]:

@@ -344,12 +344,12 @@ class M3LA(BaseEstimator):
 
 
 def _seconds(shape: Shape, options: Mapping[str, Any]) -> float:
-    """Rough seconds of a fit: steps times the seconds of a step, measured on the paper's four shapes."""
+    """Rough seconds of a fit, from steps on the paper's four shapes, two jobs at a time."""
     epochs = options.get("epochs", 300)
     if options.get("selection") == "holdout":
         epochs = min(epochs, 25)  # early stopping ends most fits by then
     steps = epochs * -(-int(0.9 * shape.n) // 64)
-    return steps * max(0.001, 5.9e-3 * shape.m + 5.9e-6 * sum(shape.dims) - 0.0022)
+    return steps * max(0.001, 6.4e-3 * shape.m + 5.9e-6 * sum(shape.dims) - 0.0025)
 
 
 PROBE = Probe(

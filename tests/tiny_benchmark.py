@@ -95,6 +95,22 @@ class OnDevice(Prior):
         return self
 
 
+def fit_each(methods, problems):
+    """Fit one after the other; a seed in trouble says so and stops no other."""
+    outcomes = []
+    for one, problem in zip(methods, problems, strict=True):
+        try:
+            one.fit(*problem)
+            outcomes.append(None)
+        except ValueError as error:
+            outcomes.append(error)
+    return outcomes
+
+
+def fit_nothing(methods, problems):
+    raise RuntimeError(f"{len(methods)} of {len(problems)} cannot be fitted")
+
+
 def _raise():
     raise ValueError("this seed is in trouble")
 

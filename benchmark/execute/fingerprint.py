@@ -11,7 +11,7 @@ import ast
 import hashlib
 import importlib.util
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -101,7 +101,7 @@ def reachable_definitions(roots: Sequence[tuple[str, str]]) -> set[tuple[str, st
     set of (module, source)
         Each reached top-level statement, without comments, docstrings and blank lines.
     """
-    project = {*PROJECT_PACKAGES, *(module.partition(".")[0] for module, _ in roots)}
+    project = frozenset({*PROJECT_PACKAGES, *(module.partition(".")[0] for module, _ in roots)})
     pending, seen = list(roots), set(roots)
     found: set[tuple[str, str]] = set()
     while pending:
@@ -109,23 +109,30 @@ def reachable_definitions(roots: Sequence[tuple[str, str]]) -> set[tuple[str, st
         tree = _parse(module)
         if tree is None:
             continue
-        for statement in tree.statements(name):
-            found.add((module, ast.unparse(statement)))
-            for target in (*tree.references(statement, project), *tree.imported(project)):
-                if target not in seen:
-                    seen.add(target)
-                    pending.append(target)
+        statements = tree.statements(name)
+        found |= {(module, tree.source(statement)) for statement in statements}
+        targets = {target for statement in statements for target in tree.references(statement, project)}
+        if statements:
+            targets |= tree.imported(project)
+        pending += targets - seen
+        seen |= targets
     return found
 
 
 class _Module:
-    """One parsed module: which statement binds which name."""
+    """One parsed module: which statement binds which name.
+
+    A statement's text and what it leads to are found once: planning asks for every method of every data set.
+    """
 
     def __init__(self, name: str, path: Path) -> None:
         self.name = name
         self.package = name if path.name == "__init__.py" else name.rpartition(".")[0]
         self.always: list[_Node] = []
         self.bindings: dict[str, list[_Node]] = {}
+        self._sources: dict[_Node, str] = {}
+        self._references: dict[tuple[_Node, frozenset[str]], frozenset[tuple[str, str]]] = {}
+        self._imported: dict[frozenset[str], frozenset[tuple[str, str]]] = {}
         body = _without_words(ast.parse(path.read_text(encoding="utf-8"), str(path))).body
         for statement in body:
             if _is_type_checking(statement) or _is_future(statement):
@@ -136,20 +143,38 @@ class _Module:
             for name_bound, definition in bound or ():
                 self.bindings.setdefault(name_bound, []).append(definition)
 
-    def statements(self, name: str) -> Iterable[_Node]:
+    def statements(self, name: str) -> list[_Node]:
         """Statements behind `name`, with those that run whenever the module is imported."""
         if name == WHOLE:
             return [*self.always, *(node for nodes in self.bindings.values() for node in nodes)]
         return [*self.always, *self.bindings.get(name, ())]
 
-    def imported(self, project: set[str]) -> Iterator[tuple[str, str]]:
-        """Yield the project modules that this one imports, for what they do on import."""
-        for node in (node for nodes in self.bindings.values() for node in nodes):
-            if isinstance(node, (ast.Import, ast.ImportFrom)):
-                yield from ((module, ON_IMPORT) for module, _ in self.references(node, project))
+    def source(self, statement: _Node) -> str:
+        """Return a statement's text without comments."""
+        if statement not in self._sources:
+            self._sources[statement] = ast.unparse(statement)
+        return self._sources[statement]
 
-    def references(self, statement: _Node, project: set[str]) -> Iterator[tuple[str, str]]:
-        """Yield what `statement` leads to: names of this module, and project modules that it imports."""
+    def imported(self, project: frozenset[str]) -> frozenset[tuple[str, str]]:
+        """Return the project modules that this one imports, for what they do on import."""
+        if project not in self._imported:
+            self._imported[project] = frozenset(
+                (module, ON_IMPORT)
+                for nodes in self.bindings.values()
+                for node in nodes
+                if isinstance(node, (ast.Import, ast.ImportFrom))
+                for module, _ in self.references(node, project)
+            )
+        return self._imported[project]
+
+    def references(self, statement: _Node, project: frozenset[str]) -> frozenset[tuple[str, str]]:
+        """Return what `statement` leads to: names of this module, and project modules that it imports."""
+        key = (statement, project)
+        if key not in self._references:
+            self._references[key] = frozenset(self._find_references(statement, project))
+        return self._references[key]
+
+    def _find_references(self, statement: _Node, project: frozenset[str]) -> Iterator[tuple[str, str]]:
         for node in ast.walk(statement):
             if isinstance(node, ast.Name) and node.id in self.bindings:
                 yield self.name, node.id

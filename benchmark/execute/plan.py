@@ -123,15 +123,21 @@ def make_plan(
     """
     scan = store.scan()
     by_key = {_key(record): record for record in scan.records}
+    by_pair: dict[tuple[str, str], list[Record]] = {}
+    for record in scan.records:
+        by_pair.setdefault((record.dataset, record.method), []).append(record)
+    chosen = chosen_pairs(config, registry) if pairs is None else pairs
+    codes = {method: code_digest(code_root(registry.methods[method].estimator)) for _, method in chosen}
     cells = [
         make_cell(
             registry.methods[method],
             catalogue.facts(registry.datasets[dataset]),
             config,
-            scan.records,
+            codes[method],
+            by_pair.get((dataset, method), ()),
             pace or {},
         )
-        for dataset, method in (chosen_pairs(config, registry) if pairs is None else pairs)
+        for dataset, method in chosen
     ]
     real = [cell for cell in cells if cell.facts.provenance is not Provenance.LOOK_ALIKE]
     synthetic = [cell for cell in cells if cell.facts.provenance is Provenance.LOOK_ALIKE]
@@ -199,10 +205,14 @@ def make_cell(
     method: MethodSpec,
     facts: DatasetFacts,
     config: RunConfig,
+    code: str,
     records: Sequence[Record] = (),
     pace: Pace | None = None,
 ) -> Cell:
-    """Apply the profile to one method on one data set, and hash the outcome."""
+    """Apply the profile to one method on one data set, and hash the outcome.
+
+    `code` is the digest of the method's code, and `records` are those of the method on the data set.
+    """
     limits = config.profile.limits_for(facts.spec.id)
     n_test = ceil(facts.shape.n / 10)
     options = dict(method.options)
@@ -222,7 +232,7 @@ def make_cell(
         "split_version": SPLIT_VERSION,
         "data_hash": facts.data_hash,
         "provenance": str(facts.provenance),
-        "code": code_digest(code_root(method.estimator)),
+        "code": code,
     }
     expected, measured = _expected_seconds(method, facts.shape, options, settings, records, pace or {})
     return Cell(method, facts, limits, options, settings, config_hash(settings), expected, measured)
@@ -251,7 +261,6 @@ def _expected_seconds(
         record
         for record in records
         if record.status == "done"
-        and (record.method, record.dataset) == (method.id, settings["dataset"])
         and record.environment.get("processor") == here
         and "side_by_side" not in record.environment
     ]

@@ -7,7 +7,7 @@ import json
 
 import numpy as np
 import pytest
-from tiny_benchmark import Careful, Prior, ToyData, method, registry
+from tiny_benchmark import Careful, Prior, ToyData, fit_each, fit_nothing, method, registry
 
 from benchmark.cli import main
 from benchmark.config import ConfigError, build
@@ -20,27 +20,12 @@ from benchmark.execute.trial import run_trial
 pytestmark = pytest.mark.usefixtures("warm_fork_server")
 
 
-def fit_each(methods, problems):
-    """Fit one after the other; a seed in trouble says so and stops no other."""
-    outcomes = []
-    for one, problem in zip(methods, problems, strict=True):
-        try:
-            one.fit(*problem)
-            outcomes.append(None)
-        except ValueError as error:
-            outcomes.append(error)
-    return outcomes
-
-
-def fit_nothing(methods, problems):
-    raise RuntimeError(f"{len(methods)} of {len(problems)} cannot be fitted")
-
-
 def together(name="Together", estimator=Careful, fit=fit_each, **options):
     return dataclasses.replace(method(name, estimator, **options), fit_together=fit)
 
 
 def run(folder, toys, *flags):
+    folder.mkdir(exist_ok=True)
     places = ["--results", str(folder), "--data", str(folder), "--jobs", "1", "--device", "cpu"]
     return main(["run", "--profile", "tiny", *places, *flags], toys)
 
