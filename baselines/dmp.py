@@ -296,7 +296,8 @@ METHODS = (
         seconds_hint=_seconds,
         probe=Probe(
             Shape(n=712, q=20, dims=(400, 200, 100, 50)),
-            {"epochs": 3, "selection": "last"},
+            seconds=1.08,
+            options={"epochs": 3, "selection": "last"},
             shorter={"epochs": 1, "selection": "last"},
         ),
         note="multi-label adaptation of the authors' code, with masked choice, the neighbours' sign as its "

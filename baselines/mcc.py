@@ -218,7 +218,8 @@ METHODS = (
         seconds_hint=_seconds,
         probe=Probe(
             Shape(n=712, q=20, dims=(400, 200, 100, 50)),
-            {"epochs": 3, "selection": "last"},
+            seconds=1.54,
+            options={"epochs": 3, "selection": "last"},
             shorter={"epochs": 1, "selection": "last"},
         ),
         note="the paper gives no hidden size, thresholds, number of neighbours or formula of the hinge loss; "

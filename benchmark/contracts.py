@@ -145,6 +145,8 @@ class Probe:
     """A fit of a second or two on drawn data, made of what the method's larger fits are made of."""
 
     shape: Shape
+    seconds: float
+    """What it took on the machine on which the constants of the hint were measured."""
     options: Mapping[str, Any] = field(default_factory=dict)
     """Beside those of the row."""
     shorter: Mapping[str, Any] | None = None

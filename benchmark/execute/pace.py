@@ -1,8 +1,8 @@
 """How fast this machine runs each method: measured before a run, in a few seconds, and kept for the next.
 
-A method's hint says how the time of a fit grows with shape and options; how many seconds that is depends on
-the machine. Its probe is a short fit whose seconds, over what the hint says of it, scale the hint. Probes run
-as many at a time as jobs will, since jobs compete for memory.
+A method's hint says how many seconds a fit took on one machine, by shape and options. Its probe is a short
+fit whose seconds here, over those on that machine, scale the hint. Probes run as many at a time as jobs will,
+since jobs compete for memory.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ LONGEST_PROBE = 60.0
 STREAMS = Streams("pace", 0)
 
 Pace = Mapping[str, float]
-"""By `pace_key`: seconds of a fit on this machine per second of the method's hint."""
+"""By `pace_key`: seconds of a fit on this machine per second on that of the method's hint."""
 
 
 @dataclass(frozen=True)
@@ -83,9 +83,15 @@ def _version(spec: MethodSpec, workers: int) -> str:
 
 
 def _measure(spec: MethodSpec) -> float | None:
-    """Return the seconds of the probe over those of its hint; None where the probe does not end in time."""
-    probe, hint = spec.probe, spec.seconds_hint
-    if probe is None or hint is None:
+    """Return the seconds of the probe here over those of its declaration; None if it does not end in time."""
+    seconds = probe_seconds(spec)
+    return None if seconds is None or spec.probe is None else seconds / spec.probe.seconds
+
+
+def probe_seconds(spec: MethodSpec) -> float | None:
+    """Return how long a method's probe takes here; None where it has none, or does not end in time."""
+    probe = spec.probe
+    if probe is None:
         return None
     options = {**spec.options, **probe.options}
     shorter = None if probe.shorter is None else {**spec.options, **probe.shorter}
@@ -98,11 +104,9 @@ def _measure(spec: MethodSpec) -> float | None:
     )
     if outcome.reason != "finished":
         return None  # the run itself will say what is wrong
-    seconds: list[float] = outcome.value
-    said = hint(probe.shape, options)
-    if shorter is not None:
-        seconds, said = [seconds[0] - seconds[1]], said - hint(probe.shape, shorter)
-    return seconds[0] / said if seconds[0] > 0 and said > 0 else None
+    whole, *once = outcome.value
+    seconds: float = whole - sum(once)
+    return seconds if seconds > 0 else None
 
 
 def time_fits(fits: Sequence[_Fit]) -> list[float]:

@@ -23,18 +23,14 @@ pytestmark = pytest.mark.usefixtures("warm_fork_server")
 SHAPE = Shape(60, 3, (4, 2))
 
 
-def half_of_sleep(_, options):
-    return options["seconds"] / 2
-
-
-def sleeper(name="Sleeper", hint=half_of_sleep, estimator=Prior, **options):
-    probe = Probe(SHAPE, {"seconds": 0.5}, shorter={"seconds": 0.1})
+def sleeper(name="Sleeper", estimator=Prior, **options):
+    probe = Probe(SHAPE, seconds=0.2, options={"seconds": 0.5}, shorter={"seconds": 0.1})
     spec = method(name, estimator, seconds=3.0, **options)
-    return dataclasses.replace(spec, seconds_hint=hint, probe=probe)
+    return dataclasses.replace(spec, seconds_hint=lambda *_: 1.0, probe=probe)
 
 
-def test_pace_is_what_fits_take_over_what_the_hint_says_of_them(tmp_path):
-    """0.5 s less 0.1 s of sleep, of which the hint says half."""
+def test_pace_is_what_the_probe_takes_here_over_what_it_took_there(tmp_path):
+    """0.5 s less 0.1 s of sleep, half of which it took there."""
     for spec in (sleeper(), sleeper("Held", estimator=Careful)):
         found = measured_pace([spec], 1, tmp_path / spec.id)
         assert found == {pace_key(spec): pytest.approx(2.0, rel=0.15)}
