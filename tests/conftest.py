@@ -1,5 +1,11 @@
 """Makes `tests/` importable for all tests and their child processes, and starts their fork server warm."""
 
+import os
+
+# Tests run one process per core; a process that then takes every core for itself slows all of them down.
+# Numerical libraries read this when they are loaded.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import pytest
 
 from benchmark.execute.isolation import run_isolated
