@@ -16,14 +16,12 @@ from benchmark.commands import ablate as ablate_command
 from benchmark.commands import audit as audit_command
 from benchmark.commands import drift as drift_command
 from benchmark.commands import speed as speed_command
+from benchmark.exit_codes import CANNOT, INTERRUPTED, OK
 
 if TYPE_CHECKING:
     from benchmark.config import RunConfig
-    from benchmark.execute.pace import Pace
-    from benchmark.execute.plan import Catalogue, Plan
     from benchmark.registry import Registry
 
-OK, FINDING, CANNOT, INTERRUPTED = 0, 1, 2, 130
 ROOT = Path(__file__).resolve().parent.parent
 
 Command = Callable[[argparse.Namespace, "Registry | None"], int]
@@ -236,150 +234,6 @@ def _registry(given: Registry | None) -> Registry:
     return discover()
 
 
-def _run(args: argparse.Namespace, registry: Registry | None) -> int:
-    from rich.console import Console
-
-    from benchmark.execute.budget import within_budget
-    from benchmark.execute.devices import available_pool
-    from benchmark.execute.plan import Catalogue, make_plan
-    from benchmark.execute.progress import Progress
-    from benchmark.execute.report import describe_failures, describe_plan
-    from benchmark.execute.runner import run_plan
-    from benchmark.execute.store import RecordStore
-
-    found = _registry(registry)
-    config = _config(args, found)
-    store, catalogue = RecordStore(config.results_dir / "runs"), Catalogue(config.data_dir)
-    pool = available_pool(config.device)
-    if not args.dry_run:
-        store.require_writable()  # before hours of work rather than after
-    plan = make_plan(config, found, store, catalogue)
-    if pace := _pace(plan, config):
-        plan = make_plan(config, found, store, catalogue, pace=pace)
-    if config.time_budget is not None:
-        plan = within_budget(plan, config.jobs, config.time_budget)
-    print(describe_plan(plan, config), flush=True)
-    if args.dry_run:
-        return OK
-    summary = run_plan(plan, config, store, pool, Progress(plan.to_run(), config.jobs, Console()))
-    if summary.interrupted:
-        print("interrupted; finished jobs are kept, and the same command goes on from there", file=sys.stderr)
-        return INTERRUPTED
-    code = _write_tables(config, found, catalogue, everything=True)
-    if summary.counts:
-        plan = make_plan(config, found, store, catalogue)
-    if text := describe_failures(plan, summary.failures):
-        print(text, file=sys.stderr)
-        return FINDING
-    return code
-
-
-def _pace(plan: Plan, config: RunConfig) -> Pace:
-    """Time short fits of the methods that this run is the first to time on this machine."""
-    from benchmark.execute.pace import measured_pace
-    from datasets._base import cache_directory
-
-    unknown = {job.cell.method.id: job.cell.method for job in plan.to_run() if not job.cell.measured}
-    return measured_pace(unknown.values(), config.jobs, cache_directory())
-
-
-def _status(args: argparse.Namespace, registry: Registry | None) -> int:
-    from benchmark.execute.plan import Catalogue, make_plan
-    from benchmark.execute.report import describe_failures, describe_status
-    from benchmark.execute.store import RecordStore
-
-    found = _registry(registry)
-    config = _config(args, found)
-    plan = make_plan(config, found, RecordStore(config.results_dir / "runs"), Catalogue(config.data_dir))
-    print(describe_status(plan, config))
-    if text := describe_failures(plan):
-        print(text)
-        return FINDING
-    return OK
-
-
-def _tables(args: argparse.Namespace, registry: Registry | None) -> int:
-    from benchmark.execute.plan import Catalogue
-
-    found = _registry(registry)
-    config = _config(args, found)
-    return _write_tables(config, found, Catalogue(config.data_dir), everything=False)
-
-
-def _write_tables(config: RunConfig, registry: Registry, catalogue: Catalogue, *, everything: bool) -> int:
-    """Write and print the tables of all recorded cells, or of those that the flags choose.
-
-    Raises
-    ------
-    ConfigError
-        If there is no record to make a table of.
-    """
-    from benchmark.config import ConfigError
-    from benchmark.execute.collect import bundle_of
-    from benchmark.execute.plan import make_plan, recorded_pairs
-    from benchmark.execute.report import describe_mixed_versions
-    from benchmark.execute.store import RecordStore
-    from benchmark.present.write import main_tables, write_all
-
-    store = RecordStore(config.results_dir / "runs")
-    pairs = [
-        (dataset, method)
-        for dataset, method in recorded_pairs(registry, store)
-        if everything or (dataset in config.datasets.ids and method in config.methods.ids)
-    ]
-    if not pairs and not everything:
-        raise ConfigError(
-            f"{config.results_dir / 'runs'} holds no record of the chosen data sets and methods; "
-            "run them first, or correct --results, --datasets or --methods"
-        )
-    plan = make_plan(config, registry, store, catalogue, pairs)
-    reason = "not run" if everything else "not run, or left out by --datasets or --methods"
-    bundle, unreadable = bundle_of(plan, store, registry, config.data_dir, reason)
-    out_dir = config.results_dir / "tables"
-    written = write_all(bundle, out_dir)
-    print(main_tables(bundle))
-    print(f"wrote {len(written)} files to {out_dir}")
-    if text := describe_mixed_versions(plan.records()):
-        print(text, file=sys.stderr)
-    damaged = (*plan.broken, *unreadable)
-    for message in damaged:
-        print(f"left out: {message}", file=sys.stderr)
-    return FINDING if damaged else OK
-
-
-def _reference(args: argparse.Namespace, registry: Registry | None) -> int:
-    from benchmark.execute.collect import bundle_of, write_reference
-    from benchmark.execute.plan import Catalogue, chosen_pairs, make_plan
-    from benchmark.execute.report import describe_mixed_versions
-    from benchmark.execute.store import RecordStore
-
-    found = _registry(registry)
-    config = _config(args, found)
-    store, catalogue = RecordStore(config.results_dir / "runs"), Catalogue(config.data_dir)
-    code = OK
-    for dataset in config.datasets.ids:
-        pairs = [pair for pair in chosen_pairs(config, found) if pair[0] == dataset]
-        plan = make_plan(config, found, store, catalogue, pairs)
-        bundle, unreadable = bundle_of(plan, store, found, config.data_dir)
-        not_done = sum(job.state != "done" for job in plan.jobs) + len(unreadable)
-        if not_done == len(plan.jobs):
-            print(
-                f"{dataset}: no finished job at profile {config.profile.name}; nothing written",
-                file=sys.stderr,
-            )
-            code = FINDING
-            continue
-        folder = config.results_dir / "reference" / config.profile.name / dataset
-        write_reference(bundle, plan.records(), folder)
-        if args.refit_noise is not None:
-            drift_command.measure_noise(args, found, config, dataset)
-        print(f"{dataset}: {len(plan.jobs) - not_done} of {len(plan.jobs)} jobs written to {folder}")
-        if text := describe_mixed_versions(plan.records()):
-            print(f"{dataset}: {text}", file=sys.stderr)
-        code = FINDING if not_done else code
-    return code
-
-
 def _factors(args: argparse.Namespace, registry: Registry | None) -> int:
     from benchmark.factors import collect_factors, describe_factors
     from benchmark.registry import select
@@ -390,46 +244,20 @@ def _factors(args: argparse.Namespace, registry: Registry | None) -> int:
     return OK
 
 
-def _audit(args: argparse.Namespace, registry: Registry | None) -> int:
-    return audit_command.run(args, _registry(registry))
+def _imported(module: str, function: str = "run", *, selects: bool = True) -> Command:
+    """Return a command of `benchmark.commands`, imported when called; one that selects gets a `RunConfig`."""
 
+    def command(args: argparse.Namespace, registry: Registry | None) -> int:
+        found = _registry(registry)
+        called = getattr(importlib.import_module(f"benchmark.commands.{module}"), function)
+        return int(called(args, found, _config(args, found)) if selects else called(args, found))
 
-def _ablate(args: argparse.Namespace, registry: Registry | None) -> int:
-    return ablate_command.run(args, _registry(registry))
-
-
-def _speed(args: argparse.Namespace, registry: Registry | None) -> int:
-    return speed_command.run(args, _registry(registry))
-
-
-def _conventions(args: argparse.Namespace, registry: Registry | None) -> int:
-    from benchmark.commands import conventions
-
-    found = _registry(registry)
-    return conventions.run(args, found, _config(args, found))
-
-
-def _drift(args: argparse.Namespace, registry: Registry | None) -> int:
-    found = _registry(registry)
-    return drift_command.run(args, found, _config(args, found))
-
-
-def _judge(args: argparse.Namespace, registry: Registry | None) -> int:
-    module = importlib.import_module(f"benchmark.commands.{args.command}")
-    found = _registry(registry)
-    return int(module.run(args, found, _config(args, found)))
+    return command
 
 
 _HANDLERS: dict[str, Command] = {
-    "run": _run,
-    "status": _status,
-    "tables": _tables,
-    "reference": _reference,
     "factors": _factors,
-    "audit": _audit,
-    "speed": _speed,
-    "ablate": _ablate,
-    "drift": _drift,
-    "conventions": _conventions,
-    **dict.fromkeys(_JUDGING, _judge),
+    **{name: _imported("runs", name) for name in ("run", "status", "tables", "reference")},
+    **{name: _imported(name) for name in ("drift", "conventions", *_JUDGING)},
+    **{name: _imported(name, selects=False) for name in ("audit", "speed", "ablate")},
 }

@@ -164,7 +164,7 @@ each estimator None once it is fitted as its own `fit` would have done, up to ro
 class MethodSpec:
     """One row of the tables: an estimator with options, and how its scores are read.
 
-    A module of `baselines/` or `m3la/estimator.py` lists its specs in `METHODS`.
+    A module of `baselines/` or `m3la/rows.py` lists its specs in `METHODS`.
     """
 
     id: str

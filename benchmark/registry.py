@@ -15,7 +15,7 @@ from typing import Any
 
 from benchmark.contracts import DatasetSpec, MethodSpec
 
-METHOD_SOURCES = ("m3la.estimator", "baselines")
+METHOD_SOURCES = ("m3la.rows", "baselines")
 DATASET_SOURCES = ("datasets",)
 
 

@@ -5,8 +5,8 @@ Knows the harness only through `benchmark.contracts`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -15,7 +15,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from benchmark.contracts import Array, Factor, Holdout, MethodSpec, Modalities, Probe, Problem, Shape, Streams
+from benchmark.contracts import Array, Factor, Holdout, Modalities, Streams
 from m3la.checks import check_options
 from m3la.factors import FACTORS
 from m3la.loss import LossOptions, m3la_loss
@@ -341,93 +341,3 @@ class M3LA(BaseEstimator):
 
     def _tensor(self, labels: Array) -> Tensor:
         return torch.from_numpy(np.asarray(labels, dtype=np.float32)).to(self.device)
-
-
-def _seconds(shape: Shape, options: Mapping[str, Any]) -> float:
-    """Rough seconds of a fit, from steps on the paper's four shapes, two jobs at a time."""
-    epochs = options.get("epochs", 300)
-    if options.get("selection") == "holdout":
-        epochs = min(epochs, 25)  # early stopping ends most fits by then
-    steps = epochs * -(-int(0.9 * shape.n) // 64)
-    D = sum(shape.dims)
-    dense = 0.0 if options.get("optimiser", "sgd") == "sgd" else 5e-6 * D  # gradients are formed
-    return steps * max(0.001, 6.4e-3 * shape.m + 5.9e-6 * D + dense - 0.0025)
-
-
-PROBE = Probe(
-    Shape(n=712, q=20, dims=(400, 200, 100, 50)),
-    seconds=0.62,
-    options={"epochs": 3, "selection": "last"},
-    shorter={"epochs": 1, "selection": "last"},
-)
-
-
-def _fit_together(methods: Sequence[M3LA], problems: Sequence[Problem]) -> Sequence[Exception | None]:
-    """See `m3la.together`, which imports this module."""
-    from m3la.together import fit_together
-
-    return fit_together(methods, problems)
-
-
-REPAIRED: Mapping[str, Any] = {
-    "label_activation": "sigmoid",
-    "cost": "hamming",
-    "weight_normalisation": "mean_one",
-    "clip_norm": 5.0,
-    "optimiser": "adam",
-    "learning_rate": 0.001,
-    "s0_source": "final_states",
-    "selection": "holdout",
-    "patience": 15,
-    "epochs": 150,
-}
-"""Preset `repaired`: the winner of `results/repaired/choice.md`, chosen once on Emotions, Scene and Yeast."""
-
-METHODS: tuple[MethodSpec, ...] = (
-    MethodSpec(
-        "M3LA",
-        M3LA,
-        {},
-        preset="literal",
-        threshold="eq16a",
-        seconds_hint=_seconds,
-        probe=PROBE,
-        fit_together=_fit_together,
-    ),
-    MethodSpec(
-        "M3LA-order",
-        M3LA,
-        {"order": "fixed"},
-        preset="literal",
-        threshold="eq16a",
-        datasets=("ml2000",),
-        seconds_hint=_seconds,
-        probe=PROBE,
-        fit_together=_fit_together,
-        note="no modality prediction: modalities are read in the data set's order",
-    ),
-    MethodSpec(
-        "M3LA-Wco",
-        M3LA,
-        {"label_correlation": False},
-        preset="literal",
-        threshold="eq16a",
-        datasets=("ml2000",),
-        seconds_hint=_seconds,
-        probe=PROBE,
-        fit_together=_fit_together,
-        note="no label-correlation matrix W_co",
-    ),
-    MethodSpec(
-        "M3LA-repaired",
-        M3LA,
-        REPAIRED,
-        preset="repaired",
-        threshold="eq13@holdout",
-        in_paper=False,
-        seconds_hint=_seconds,
-        probe=replace(PROBE, seconds=0.685),
-        fit_together=_fit_together,
-        note="options chosen once on Emotions, Scene and Yeast; K = Hamming, normalised: all weights are one",
-    ),
-)

@@ -17,7 +17,6 @@ from benchmark import config as configuration_of_runs
 from benchmark.analyse.printed import read_cells
 from benchmark.analyse.sensitivity import Findings, examine, largest
 from benchmark.analyse.sensitivity_values import READINGS, Key, collect_values, fill_kept
-from benchmark.cli import CANNOT, FINDING, INTERRUPTED, OK
 from benchmark.commands.ablate_report import KEPT_FILE, Outcome, print_outcome, write_outcome
 from benchmark.commands.compare import PAPER
 from benchmark.config import ConfigError
@@ -31,6 +30,7 @@ from benchmark.execute.progress import Progress, duration
 from benchmark.execute.report import describe_failures, describe_mixed_versions, describe_plan
 from benchmark.execute.runner import run_plan
 from benchmark.execute.store import RecordStore
+from benchmark.exit_codes import CANNOT, FINDING, INTERRUPTED, OK
 from benchmark.present.names import PROVENANCE_TEXTS
 from benchmark.present.sensitivity import Setting
 from benchmark.registry import Registry, select

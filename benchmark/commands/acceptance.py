@@ -12,7 +12,6 @@ import pandas as pd
 
 from benchmark.analyse.drift import Drift, Pair, judge
 from benchmark.analyse.drift_sides import PairSides
-from benchmark.cli import OK
 from benchmark.commands.drift_sides import read_references, read_sides
 from benchmark.commands.reference_folder import ACCEPTED_FILE, Reference, write_noise
 from benchmark.config import ConfigError, RunConfig
@@ -21,6 +20,7 @@ from benchmark.execute.plan import Catalogue, Plan, make_plan
 from benchmark.execute.refits import measure_refits
 from benchmark.execute.runner import Summary
 from benchmark.execute.store import RecordStore
+from benchmark.exit_codes import OK
 from benchmark.present.drift import accepted_text
 from benchmark.registry import Registry, parse_seeds
 

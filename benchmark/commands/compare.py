@@ -21,13 +21,13 @@ from benchmark.analyse.claims import check_claims, parse_claims
 from benchmark.analyse.compare import Totals, judge, totals
 from benchmark.analyse.margins import read_margins
 from benchmark.analyse.printed import read_cells
-from benchmark.cli import CANNOT, FINDING, OK, ROOT
 from benchmark.commands.sources import Source, read_records, source_of_records, sources_of_references
 from benchmark.config import ConfigError, RunConfig
+from benchmark.exit_codes import CANNOT, FINDING, OK
 from benchmark.present.verdicts import claims_text, verdicts_text
 from benchmark.registry import Registry
 
-PAPER = ROOT / "results" / "paper"
+PAPER = Path(__file__).resolve().parents[2] / "results" / "paper"
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,6 @@ import pandas as pd
 from benchmark.analyse.judged import Judged, comparable, shown
 from benchmark.analyse.margins import read_margins
 from benchmark.analyse.printed import read_cells
-from benchmark.cli import FINDING, OK
 from benchmark.commands.compare import PAPER
 from benchmark.commands.compare import records as rows_of
 from benchmark.commands.sources import read_records, source_of_records, sources_of_references
@@ -23,6 +22,7 @@ from benchmark.contracts import Job, Record
 from benchmark.evaluate.metrics import METRICS
 from benchmark.execute.collect import distinct_environments
 from benchmark.execute.store import RecordError, RecordStore
+from benchmark.exit_codes import FINDING, OK
 from benchmark.registry import Registry, select
 
 SEED_COLUMNS = ["seed", "value", "status", "config_hash", "score_digest", "data_hash"]

@@ -21,11 +21,11 @@ from benchmark.analyse.significance import (
     rank_test,
     usable_means,
 )
-from benchmark.cli import CANNOT, FINDING, OK
 from benchmark.commands.compare import records as rows_of
 from benchmark.commands.sources import Source, read_records, source_of_records, sources_of_references
 from benchmark.config import ConfigError, RunConfig
 from benchmark.evaluate.metrics import METRICS
+from benchmark.exit_codes import CANNOT, FINDING, OK
 from benchmark.present.significance import diagram, significance_text
 from benchmark.registry import Registry
 

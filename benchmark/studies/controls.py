@@ -22,7 +22,8 @@ from benchmark.execute.seeding import make_deterministic
 from benchmark.execute.trial import build_estimator, run_trial
 from datasets._base import data_hash
 from datasets._controls import Control, label_signal, order_indifferent, order_matters
-from m3la.estimator import M3LA, REPAIRED
+from m3la.estimator import M3LA
+from m3la.rows import REPAIRED
 
 GENERATORS: Mapping[str, Callable[..., Control]] = {
     "label_signal": label_signal,

@@ -32,7 +32,7 @@ from benchmark.execute.seeding import make_deterministic
 from benchmark.execute.trial import build_estimator, run_trial
 from datasets._base import data_directory
 from datasets.ml2000 import DATASET
-from m3la.estimator import METHODS as M3LA_METHODS
+from m3la.rows import METHODS as M3LA_METHODS
 
 HERE = Path(__file__).parents[2] / "results" / "drift"
 TRAIN_ROWS, TEST_ROWS, EPOCHS = 200, 80, 1

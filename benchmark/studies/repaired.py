@@ -3,7 +3,7 @@
 `python -m benchmark.studies.repaired --mulan DIR` trains every candidate on training rows and scores it on
 validation rows taken from them (test rows of these sets are never looked at), resumes where it stopped, and
 writes `trials.csv` (every number) and `choice.md` (the ranking). The winner is then written by hand into
-`m3la.estimator.REPAIRED`; a test compares the two.
+`m3la.rows.REPAIRED`; a test compares the two.
 """
 
 from __future__ import annotations

@@ -14,7 +14,8 @@ from benchmark.execute.plan import Catalogue
 from benchmark.execute.store import RecordStore
 from benchmark.registry import Registry, RegistryError
 from m3la.checks import check_options
-from m3la.estimator import M3LA, METHODS
+from m3la.estimator import M3LA
+from m3la.rows import METHODS
 
 BASE = METHODS[0]
 ALL = [factor.name for factor in M3LA.FACTORS]

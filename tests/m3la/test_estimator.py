@@ -8,7 +8,8 @@ import torch
 from sklearn.base import clone
 
 from benchmark.contracts import Array, Holdout, Streams
-from m3la.estimator import M3LA, METHODS
+from m3la.estimator import M3LA
+from m3la.rows import METHODS
 
 SMALL = {"hidden": 16, "epochs": 8, "batch_size": 16, "learning_rate": 0.1}
 

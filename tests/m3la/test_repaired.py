@@ -11,7 +11,8 @@ from baselines.binary_relevance import METHODS as BINARY_RELEVANCE
 from benchmark.contracts import MethodSpec
 from benchmark.studies.controls import run_one
 from benchmark.studies.repaired import describe, rank, rank_rules, read_candidates
-from m3la.estimator import M3LA, METHODS, REPAIRED
+from m3la.estimator import M3LA
+from m3la.rows import METHODS, REPAIRED
 
 RESULTS = Path(__file__).parents[2] / "results" / "repaired"
 

@@ -10,9 +10,10 @@ import torch
 from torch import Tensor
 
 from benchmark.contracts import Array, Holdout, Problem, Streams
-from m3la.estimator import M3LA, REPAIRED
+from m3la.estimator import M3LA
 from m3la.loss import LossOptions, m3la_loss
 from m3la.model import M3LANet
+from m3la.rows import REPAIRED
 from m3la.together import CannotTrainTogetherError, fit_together
 from m3la.training import TrainingSettings, make_optimiser, training_step
 
