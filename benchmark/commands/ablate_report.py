@@ -58,9 +58,7 @@ def write_outcome(outcomes: Sequence[Outcome], folder: Path, kept_before: pd.Dat
             )
     others = kept_before[~kept_before["stage"].isin([outcome.name for outcome in outcomes])]
     parts = [part for part in (*(outcome.kept for outcome in outcomes), others) if len(part)]
-    kept = pd.concat(parts, ignore_index=True) if parts else kept_before
-    texts[KEPT_FILE] = kept.to_csv(index=False, lineterminator="\n")
-    written = []
+    written = [write_kept(pd.concat(parts, ignore_index=True) if parts else kept_before, folder)]
     for name, text in texts.items():
         (folder / name).write_text(text, encoding="utf-8", newline="\n")
         written.append(folder / name)
@@ -72,6 +70,14 @@ def write_outcome(outcomes: Sequence[Outcome], folder: Path, kept_before: pd.Dat
         if old not in written:
             old.unlink(missing_ok=True)
     return written
+
+
+def write_kept(kept: pd.DataFrame, folder: Path) -> Path:
+    """Write finished jobs to `KEPT_FILE`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / KEPT_FILE
+    kept.to_csv(path, index=False, lineterminator="\n")
+    return path
 
 
 def print_outcome(outcomes: Sequence[Outcome], code: int, written: Sequence[Path], *, as_json: bool) -> None:

@@ -17,7 +17,7 @@ from benchmark import config as configuration_of_runs
 from benchmark.analyse.printed import read_cells
 from benchmark.analyse.sensitivity import Findings, examine, largest
 from benchmark.analyse.sensitivity_values import READINGS, Key, collect_values, fill_kept
-from benchmark.commands.ablate_report import KEPT_FILE, Outcome, print_outcome, write_outcome
+from benchmark.commands.ablate_report import KEPT_FILE, Outcome, print_outcome, write_kept, write_outcome
 from benchmark.commands.compare import PAPER
 from benchmark.config import ConfigError
 from benchmark.contracts import DatasetSpec, MethodSpec, Provenance
@@ -97,7 +97,7 @@ def conduct(args: argparse.Namespace, registry: Registry) -> int:
         return _announce(study, screening)
     _refuse_look_alike(screening)
     if not train(study, screening):
-        return INTERRUPTED
+        return _interrupted(args, screening, SCREENING)
     first = judge(study, screening, SCREENING)
     outcomes = [first]
     # While a job of the screening is missing, the largest factors may yet become others.
@@ -106,7 +106,7 @@ def conduct(args: argparse.Namespace, registry: Registry) -> int:
         if args.final:
             write_outcome(outcomes, args.results / "ablate", study.kept)  # the rest takes hours
             if not train(study, final):
-                return INTERRUPTED
+                return _interrupted(args, final, FINAL)
         if args.final or _begun(final):  # without --final: what was recorded of it before
             chosen = [(c.factor, c.level) for c in final.configurations if len(c.changes) == 1]
             outcomes.append(judge(study, final, FINAL, chosen))
@@ -116,6 +116,13 @@ def conduct(args: argparse.Namespace, registry: Registry) -> int:
     written = write_outcome(outcomes, args.results / "ablate", study.kept)
     print_outcome(outcomes, code, written, as_json=args.json)
     return code
+
+
+def _interrupted(args: argparse.Namespace, stage: Stage, name: str) -> int:
+    """Keep what is finished, so that the study can go on elsewhere too."""
+    folder = args.results / "ablate"
+    write_kept(updated(read_kept(folder / KEPT_FILE), name, stage.plan()), folder)
+    return INTERRUPTED
 
 
 def make_study(args: argparse.Namespace, registry: Registry) -> Study:

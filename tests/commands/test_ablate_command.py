@@ -149,6 +149,21 @@ def test_finished_jobs_of_another_version_run_again_and_their_rows_go(ablate, tm
     assert 0.25 not in set(anew)
 
 
+def test_an_interrupted_study_keeps_what_is_finished(ablate, tmp_path, monkeypatch):
+    from benchmark.commands import ablate_stages
+    from benchmark.execute.runner import Summary
+
+    ablate("--seeds", "2", "--factors", "bias,threshold")
+    path = tmp_path / "ablate" / "measured.csv"
+    before = pd.read_csv(path)
+    path.unlink()
+    monkeypatch.setattr(ablate_stages, "run_plan", lambda *_: Summary(interrupted=True))
+    code, _, err = ablate(*FACTORS)
+    assert code == 130
+    assert "goes on from there" in err
+    pd.testing.assert_frame_equal(pd.read_csv(path), before)
+
+
 def test_a_narrower_study_loses_no_finished_job(ablate, tmp_path):
     ablate(*FACTORS)
     path = tmp_path / "ablate" / "measured.csv"
