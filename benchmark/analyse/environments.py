@@ -20,8 +20,9 @@ def decisive_parts(environment: Mapping[str, Any]) -> dict[str, str]:
     Returns
     -------
     dict
-        Processor, CPU capability, the four libraries that compute scores, BLAS kernels, thread counts and
-        device, each as text; a part that the environment does not state is 'unknown'.
+        Processor, CPU capability, the four libraries that compute scores, BLAS kernels, thread counts,
+        device and how many networks trained side by side, each as text; a part that the environment does not
+        state is 'unknown'.
     """
     libraries = environment.get("libraries") or {}
     pools = [pool for pool in environment.get("thread_pools") or () if isinstance(pool, Mapping)]
@@ -40,6 +41,7 @@ def decisive_parts(environment: Mapping[str, Any]) -> dict[str, str]:
         "BLAS kernel": " and ".join(sorted(blas)),
         "threads": " and ".join(sorted(threads)),
         "device": environment.get("device"),
+        "networks trained side by side": environment.get("side_by_side", 1),
     }
     return {name: str(value) if value else "unknown" for name, value in parts.items()}
 

@@ -56,7 +56,7 @@ def read_sides(config: RunConfig, registry: Registry) -> tuple[Sides, tuple[str,
             for name, reference in references.items()
         },
         settings=_changed_settings(references, records),
-        missing=_missing(plan, asked, registry),
+        missing={**_unreadable(unreadable, asked), **_missing(plan, asked, registry)},
     )
     return sides, tuple(f"left out: {text}" for text in (*plan.broken, *unreadable))
 
@@ -114,6 +114,16 @@ def _missing(plan: Plan, known: set[Pair], registry: Registry) -> dict[Pair, str
             seeds = ", ".join(str(job.seed) for job in gone)
             reasons[pair] = f"records of seeds {seeds} are {what}; run them"
     return reasons
+
+
+def _unreadable(messages: Sequence[str], known: set[Pair]) -> dict[Pair, str]:
+    """Give each message about a record that cannot be read to the pair whose folder it names."""
+    return {
+        pair: f"a record cannot be read: {text}"
+        for text in messages
+        for pair in known
+        if f"/{pair[0]}/{pair[1]}/" in text.replace("\\", "/")
+    }
 
 
 def _changed_settings(references: Mapping[str, Reference], records: Sequence[Record]) -> dict[Pair, str]:

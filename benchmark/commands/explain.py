@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Iterable, Mapping
 from math import isnan
 from pathlib import Path
@@ -36,6 +37,7 @@ def run(args: argparse.Namespace, registry: Registry, config: RunConfig) -> int:
     ConfigError
         If the names choose more than one cell, or there is nothing of it.
     """
+    unreadable: tuple[str, ...] = ()
     metric = one(select(args.metric, tuple(m.id for m in METRICS), "metric").ids, "METRIC", args.metric)
     method = one(config.methods.ids, "METHOD", args.methods)
     dataset = one(config.datasets.ids, "DATASET", args.datasets)
@@ -44,11 +46,14 @@ def run(args: argparse.Namespace, registry: Registry, config: RunConfig) -> int:
         origin = _origin_of_reference(source.folder, source.judged, config)
     else:
         found = read_records(config, registry)
+        unreadable = found.messages
         source = source_of_records(found, config, registry)
         origin = _origin_of_records(found.plan.records(), found.store)
     explanation = explain(source.judged, dataset, method, metric, origin)
     print(json.dumps(explanation, indent=1, default=str) if args.json else as_text(explanation))
-    return OK if not explanation["problem"] else FINDING
+    for message in unreadable:
+        print(message, file=sys.stderr)
+    return FINDING if explanation["problem"] or unreadable else OK
 
 
 def one(ids: tuple[str, ...], what: str, text: str) -> str:

@@ -40,6 +40,7 @@ def run(args: argparse.Namespace, registry: Registry, config: RunConfig) -> int:
         plan = make_plan(config, registry, store, catalogue, pace=pace)
     if config.time_budget is not None:
         plan = within_budget(plan, config.jobs, config.time_budget)
+    left_out = len(plan.left_out)
     print(describe_plan(plan, config), flush=True)
     if args.dry_run:
         return OK
@@ -50,6 +51,8 @@ def run(args: argparse.Namespace, registry: Registry, config: RunConfig) -> int:
     code = _write_tables(config, registry, catalogue, everything=True)
     if summary.counts:
         plan = make_plan(config, registry, store, catalogue)
+    if left_out:
+        print(f"{left_out} jobs were left out, as the time budget had no room for them; run again to go on")
     if text := describe_failures(plan, summary.failures):
         print(text, file=sys.stderr)
         return FINDING

@@ -81,7 +81,7 @@ def source_of_records(records: Records, config: RunConfig, registry: Registry) -
         seeds=config.seeds,
         source=f"current records at profile {config.profile.name}",
         limits=_limits(config),
-        missing="not run, or left out by --methods" if config.methods.named else "not run",
+        missing="not run with these flags; run it, or take a committed reference with --reference",
         left_out=_stale(records.plan.stale),
         messages=records.messages,
         warnings=records.warnings,
@@ -159,7 +159,7 @@ def read_reference(folder: Path, config: RunConfig, registry: Registry) -> Judge
         seeds=config.seeds,
         source=f"the reference of profile {config.profile.name}",
         limits=_limits(config),
-        missing="not run, or left out by --methods" if config.methods.named else "not run",
+        missing="not run with these flags; run it, or take a committed reference with --reference",
         left_out=left_out,
         messages=_unregistered(per_seed["method"], registry),
     )

@@ -18,8 +18,18 @@ from benchmark.evaluate.metrics import METRICS
 from benchmark.execute.plan import Plan
 
 KEYS = ("stage", "method", "seed", "config_hash")
+LIMITS = ("epochs", "max_train_rows")
+"""Settings in which studies differ on purpose: a row with others is of another study, no older version."""
 TEXT = ("stage", "method", "config_hash", "scoring", "threshold", "score_digest")
-COLUMNS = (*KEYS, "scoring", "threshold", "score_digest", "seconds", *(metric.id for metric in METRICS))
+COLUMNS = (
+    *KEYS,
+    *LIMITS,
+    "scoring",
+    "threshold",
+    "score_digest",
+    "seconds",
+    *(metric.id for metric in METRICS),
+)
 
 JobKey = tuple[str, int, str]
 """Method, seed and hash."""
@@ -73,7 +83,7 @@ def with_kept(plan: Plan, kept: Kept, trained_anew: str) -> Plan:
 def updated(frame: pd.DataFrame, stage: str, plan: Plan) -> pd.DataFrame:
     """Return the table with the plan's finished records, and without rows of other versions of its jobs.
 
-    Rows of other stages, and of jobs that the plan does not name, stay.
+    Rows of other stages, of other `LIMITS`, and of jobs that the plan does not name, stay.
 
     Parameters
     ----------
@@ -81,13 +91,14 @@ def updated(frame: pd.DataFrame, stage: str, plan: Plan) -> pd.DataFrame:
     stage : whose plan it is.
     plan : compared with the store.
     """
-    current = {(p.job.method, p.job.seed): p.cell.config_hash for p in plan.jobs}
+    current = {(p.job.method, p.job.seed, *_limits(p.cell.settings)): p.cell.config_hash for p in plan.jobs}
     rows: dict[JobKey, dict[str, Any]] = {
         (record.method, record.seed, record.config_hash): {
             "stage": stage,
             "method": record.method,
             "seed": record.seed,
             "config_hash": record.config_hash,
+            **dict(zip(LIMITS, _limits(record.settings), strict=True)),
             "scoring": record.scoring,
             "threshold": record.threshold,
             "score_digest": record.score_digest,
@@ -99,9 +110,16 @@ def updated(frame: pd.DataFrame, stage: str, plan: Plan) -> pd.DataFrame:
     }
     for row in frame[frame["stage"] == stage].to_dict("records"):
         method, seed, version = row["method"], int(row["seed"]), row["config_hash"]
-        if current.get((method, seed), version) == version:
+        limits = tuple("" if pd.isna(row[name]) else str(int(row[name])) for name in LIMITS)
+        if current.get((method, seed, *limits), version) == version:
             rows.setdefault((method, seed, version), dict(row))  # type: ignore[arg-type]
     ordered = [rows[key] for key in sorted(rows)]
     others = frame[frame["stage"] != stage]
     renewed = pd.DataFrame(ordered, columns=list(COLUMNS))
     return renewed if others.empty else pd.concat([others, renewed], ignore_index=True)
+
+
+def _limits(settings: Mapping[str, Any]) -> tuple[str, str]:
+    """Return epochs and the cap on training rows as text, empty where there is none."""
+    epochs, rows = dict(settings["options"]).get("epochs"), settings["max_train_rows"]
+    return "" if epochs is None else str(epochs), "" if rows is None else str(rows)

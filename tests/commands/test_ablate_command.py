@@ -164,6 +164,17 @@ def test_an_interrupted_study_keeps_what_is_finished(ablate, tmp_path, monkeypat
     pd.testing.assert_frame_equal(pd.read_csv(path), before)
 
 
+def test_a_study_with_other_epochs_keeps_the_jobs_of_the_first(ablate, tmp_path):
+    ablate("--seeds", "2", "--factors", "bias", "--epochs", "2")
+    path = tmp_path / "ablate" / "measured.csv"
+    before = pd.read_csv(path)
+    ablate("--seeds", "2", "--factors", "bias", "--epochs", "1")
+    now = pd.read_csv(path)
+    assert sorted(set(now["epochs"])) == [1, 2]
+    assert set(before["config_hash"]) < set(now["config_hash"])
+    assert len(now) == 2 * len(before)
+
+
 def test_a_narrower_study_loses_no_finished_job(ablate, tmp_path):
     ablate(*FACTORS)
     path = tmp_path / "ablate" / "measured.csv"

@@ -8,6 +8,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import drift_methods as toys
+import numpy as np
 import pandas as pd
 import pytest
 from tiny_benchmark import method, registry
@@ -131,6 +132,16 @@ def test_failed_jobs_cannot_be_judged(folder, judged):
     code, out, _ = judged("--no-exact", benchmark=benchmark)
     assert code == 2
     assert "current records: failed for seed 1" in out
+
+
+def test_scores_that_were_altered_are_named_as_what_cannot_be_judged(folder, judged):
+    path = next((folder / "runs" / "toy" / "Learner").glob("2-*")) / "scores.npz"
+    arrays = dict(np.load(path))
+    np.savez_compressed(path, **{**arrays, "scores": arrays["scores"][::-1]})
+    code, out, _ = judged()
+    assert code == 2
+    assert "a record cannot be read" in out
+    assert "allow-other-seeds" not in out
 
 
 def test_a_record_of_another_schema_cannot_be_judged(folder, judged):

@@ -218,6 +218,13 @@ def test_records_are_judged_and_those_of_another_version_are_not(tmp_path, capsy
     assert main(["explain", "CC", "ml2000", "coverage", *places], changed) == 2
     assert "of another version" in capsys.readouterr().err
 
+    broken = next(tmp_path.glob("runs/ml2000/BR/0-*")) / "record.json"
+    broken.write_text("{")
+    assert main(["explain", "BR", "ml2000", "coverage", *places], first) == 1
+    printed = capsys.readouterr()
+    assert "over 1 seeds" in printed.out
+    assert str(broken.parent) in printed.err
+
 
 @pytest.mark.parametrize("name", ["verdicts.csv", "claims.csv"])
 def test_the_committed_verdicts_are_those_of_the_committed_reference(run, results, name):
