@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -182,6 +183,9 @@ def main(argv: Sequence[str] | None = None, registry: Registry | None = None) ->
         return _HANDLERS[args.command](args, registry)
     except KeyboardInterrupt:
         return INTERRUPTED
+    except BrokenPipeError:  # whoever reads our output, such as `head`, has enough of it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains at exit
+        return OK
     except Exception as error:
         if not isinstance(error, _errors_to_act_on()):
             raise

@@ -355,3 +355,13 @@ def test_data_of_two_kinds_are_listed_with_their_provenance(run):
     toys = registry(datasets=(ToyData("fake"), ToyData("own", kind=Provenance.REAL)))
     _, out, _ = run("--dry-run", "--seeds", "1", toys=toys)
     assert [line.split()[1] for line in out.splitlines() if "Prior" in line] == ["real", "look-alike"]
+
+
+def test_a_reader_that_has_enough_ends_the_output_without_a_complaint():
+    program = [sys.executable, str(Path(__file__).resolve().parents[1] / "run_all.py"), "factors"]
+    with subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()  # long before it has anything to say
+        complaint = process.stderr.read()
+    assert (complaint, process.returncode) == (b"", 0)
