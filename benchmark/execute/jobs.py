@@ -26,7 +26,7 @@ from benchmark.execute.store import RecordStore, score_digest
 if TYPE_CHECKING:
     from benchmark.execute.trial import Trial
 
-PRELOAD = ("benchmark.execute.warm",)
+PRELOAD = ("benchmark.execute.uninterrupted", "benchmark.execute.warm")
 JobStatus = Literal["done", "failed", "timeout", "elsewhere"]
 
 

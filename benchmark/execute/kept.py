@@ -27,7 +27,6 @@ COLUMNS = (
     "scoring",
     "threshold",
     "score_digest",
-    "seconds",
     *(metric.id for metric in METRICS),
 )
 
@@ -102,7 +101,6 @@ def updated(frame: pd.DataFrame, stage: str, plan: Plan) -> pd.DataFrame:
             "scoring": record.scoring,
             "threshold": record.threshold,
             "score_digest": record.score_digest,
-            "seconds": round(sum(record.seconds.values()), 1),
             **record.metrics,
         }
         for record in plan.records()
