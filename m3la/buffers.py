@@ -20,6 +20,7 @@ class Pool:
     def take(self, key: Hashable, make: Callable[[], T]) -> T:
         """Return free buffers with this key, which names type and sizes, or make some."""
         free = self._free.setdefault(key, [])
+        # A key stands for one type of buffers, which no annotation of a dictionary can say.
         return free.pop() if free else make()  # type: ignore[return-value]
 
     def give(self, key: Hashable, buffers: object) -> None:

@@ -135,6 +135,7 @@ class _Encoder(torch.autograd.Function):
         ctx.save_for_backward(U)
         ctx.xs, ctx.order, ctx.training, ctx.key, ctx.buffers = xs, order, training, key, buffers
         outputs = states, states[:, :, -1].clone(), buffers.products.detach()
+        # mypy does not count what a generator yields.
         return outputs if ctx.n_axes else tuple(out[0] for out in outputs)  # type: ignore[return-value]
 
     @staticmethod
@@ -348,6 +349,7 @@ class _Decoder(torch.autograd.Function):
         ctx.training, ctx.key, ctx.buffers = training, key, buffers
         outputs = buffers.all_s[:, 1:].detach(), log_pi, ctx.alphas.clone(), orders
         if not ctx.n_axes:
+            # mypy does not count what a generator yields.
             outputs = tuple(out[0] for out in outputs)  # type: ignore[assignment]
         ctx.mark_non_differentiable(*outputs[2:])
         ctx.set_materialize_grads(False)

@@ -159,7 +159,9 @@ def read_reference(folder: Path, config: RunConfig, registry: Registry) -> Judge
         seeds=config.seeds,
         source=f"the reference of profile {config.profile.name}",
         limits=_limits(config),
-        missing="not run with these flags; run it, or take a committed reference with --reference",
+        missing="not in the reference, or left out by --methods"
+        if config.methods.named
+        else "not in the reference",
         left_out=left_out,
         messages=_unregistered(per_seed["method"], registry),
     )

@@ -168,7 +168,7 @@ def run_jobs(payloads: Sequence[bytes], device: str) -> tuple[JobResult, ...]:
     started = time.perf_counter()
     try:
         outcomes = _trials(requests, device)
-    except Exception:
+    except Exception:  # whatever it is becomes the record of each job, with its traceback
         outcomes = [traceback.format_exc()] * len(requests)
     share = (time.perf_counter() - started) / len(requests)
     return tuple(
@@ -187,7 +187,7 @@ def _finish(request: JobRequest, outcome: Trial | str, trained: float, device: s
     if not isinstance(outcome, str):
         try:
             record, arrays = _record(blank, outcome, device, beside)
-        except Exception:
+        except Exception:  # becomes this job's record; the others of the batch keep theirs
             error = traceback.format_exc()
     seconds = trained + time.perf_counter() - started
     if error:

@@ -110,7 +110,7 @@ def updated(frame: pd.DataFrame, stage: str, plan: Plan) -> pd.DataFrame:
         method, seed, version = row["method"], int(row["seed"]), row["config_hash"]
         limits = tuple("" if pd.isna(row[name]) else str(int(row[name])) for name in LIMITS)
         if current.get((method, seed, *limits), version) == version:
-            rows.setdefault((method, seed, version), dict(row))  # type: ignore[arg-type]
+            rows.setdefault((method, seed, version), {str(name): value for name, value in row.items()})
     ordered = [rows[key] for key in sorted(rows)]
     others = frame[frame["stage"] != stage]
     renewed = pd.DataFrame(ordered, columns=list(COLUMNS))

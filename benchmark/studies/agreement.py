@@ -27,7 +27,7 @@ from benchmark.studies.plain.m3la import PlainM3LA, rivals
 from datasets._base import data_directory
 from datasets.ml2000 import DATASET
 from m3la.estimator import M3LA
-from m3la.scaling import scale
+from m3la.scaling import fit_scalers, scale
 from m3la.training import batches
 
 OUT = Path(__file__).resolve().parents[2] / "results" / "speed"
@@ -39,7 +39,7 @@ def measure(dataset: Dataset, seeds: Sequence[int], epochs: int, refits: int) ->
     rows = []
     for seed in seeds:
         parts = split(dataset.id, len(dataset.labels), seed)
-        forms = {**_both(dataset, parts.train, parts.test, seed, epochs)}
+        forms = _both(dataset, parts.train, parts.test, seed, epochs)
         for refit in range(1, refits + 1):
             method = M3LA(epochs=epochs, random_state=Streams(dataset.id, seed + refit * 2**32))
             method.fit([x[parts.train] for x in dataset.modalities], dataset.labels[parts.train])
@@ -66,7 +66,7 @@ def _both(dataset: Dataset, train: Array, test: Array, seed: int, epochs: int) -
             forms.ours.step(rows)
         for schedule in schedules:
             schedule.step()
-    scalers = M3LA(epochs=0, random_state=streams).fit(modalities, labels).scalers_
+    scalers = fit_scalers(modalities, M3LA().scaling)
     inputs = [torch.from_numpy(x) for x in scale(scalers, [x[test] for x in dataset.modalities])]
     with torch.no_grad():
         plain = _of_plain(forms.plain.module, inputs)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -106,13 +108,13 @@ class GRUStep(torch.autograd.Function):
     """One step of two cells, as autograd sees it."""
 
     @staticmethod
-    def forward(ctx, block, hidden):  # type: ignore[no-untyped-def]
+    def forward(ctx: Any, block: Tensor, hidden: Tensor) -> Tensor:
         ctx.block, ctx.hidden, out = block.clone(), hidden, torch.empty_like(hidden)
         gru_forward(Block(ctx.block), hidden, out)
         return out
 
     @staticmethod
-    def backward(ctx, grad):  # type: ignore[no-untyped-def]
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor]:
         block = ctx.block.clone()  # the check goes backwards more than once
         grad_hidden, spare = torch.empty_like(grad), Spare(grad.new_empty(*grad.shape[:-1], 8))
         gru_backward(grad, Block(block), ctx.hidden, spare, grad_hidden)
