@@ -1,12 +1,14 @@
-"""Working memory of one training step, kept for the next; it knows sizes, not what is computed.
+"""What one training step leaves for the next: working memory and views; it knows no computation.
 
-Fresh tensors of this size cost page faults and cold caches on every step, and their views a call each.
+Fresh tensors of this size cost page faults and cold caches on every step, and a view costs a call.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 from typing import TypeVar
+
+from torch import Tensor
 
 T = TypeVar("T")
 
@@ -34,3 +36,27 @@ class Pool:
     def __getstate__(self) -> dict[str, object]:
         """Buffers are not part of a stored network."""
         return {"_free": {}}
+
+
+class Views:
+    """Views of tensors that keep their memory from step to step, as parameters do."""
+
+    def __init__(self) -> None:
+        self._kept: dict[Hashable, tuple[object, object]] = {}
+
+    def of(self, name: Hashable, tensor: Tensor, make: Callable[[Tensor], T]) -> T:
+        """Return what `make` makes of the detached tensor; made again where its memory or form changed."""
+        memory = tensor.data_ptr(), tensor.shape, tensor.dtype
+        kept = self._kept.get(name)
+        if kept is None or kept[0] != memory:
+            kept = self._kept[name] = memory, make(tensor.detach())
+        # What a name stands for has one type, which no annotation of a dictionary can say.
+        return kept[1]  # type: ignore[return-value]
+
+    def __deepcopy__(self, memo: dict[int, object]) -> Views:
+        """A copied network has memory of its own."""
+        return Views()
+
+    def __getstate__(self) -> dict[str, object]:
+        """Views are not part of a stored network."""
+        return {"_kept": {}}

@@ -24,13 +24,42 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from m3la.kernels import Kernels
+
+
+class ChoiceMemory:
+    """Working memory of the choices for B rows among m modalities, in m steps.
+
+    Attributes
+    ----------
+    u, pi, grad_u : (m, B, m)
+        Each step's logits, which a choice may overwrite, its probabilities, and dL/du.
+    credit : (B, m)
+        dL/dw of the step that is gone back through.
+    index : (m, B)
+        What was chosen; -1 stands for a start token.
+    available : (B, m)
+        What is left.
+    """
+
+    def __init__(self, like: Tensor, B: int, m: int) -> None:
+        new, self.kernels = like.new_empty, Kernels(like.device)
+        self.u, self.pi, self.grad_u, self.credit = new(m, B, m), new(m, B, m), new(m, B, m), new(B, m)
+        self.index = new(m, B, dtype=torch.long)
+        self.available = new(B, m, dtype=torch.bool)
+        array = self.kernels.array
+        self.unused = new(B, m)
+        self.of_pick = [
+            [array(x) for x in (self.u[t], self.available, self.pi[t], self.index[t])] for t in range(m)
+        ]
+        self.of_softmax = [[array(x) for x in (self.pi[t], self.credit, self.grad_u[t])] for t in range(m)]
+
 
 @dataclass(frozen=True)
 class Picked:
     """One decoder step's choice."""
 
     index: Tensor  # (B,)    chosen modality, -1 for a start token
-    available: Tensor  # (B, m)  what is left
     pi: Tensor | None = None  # (B, m)  None where the choice was not learned
 
     def of_chosen(self, values: Tensor) -> Tensor:
@@ -68,60 +97,42 @@ class ModalityChoice:
             return False
         return t < self.m - 1 or not self.reads_each_once or self.gradient == "prob_scale"
 
-    def __call__(self, t: int, u: Tensor, available: Tensor, noise: Tensor | None) -> Picked:
-        """Choose at step t from logits u (B, m); `noise` (B, m) holds uniform numbers in (0, 1)."""
+    def __call__(self, t: int, memory: ChoiceMemory, noise: Tensor | None) -> Picked:
+        """Choose at step t from the logits in memory; `noise` (B, m) holds uniform numbers in (0, 1)."""
+        index, available = memory.index[t], memory.available
+        if self.order == "learned" and (t > 0 or self.first_input == "s0"):
+            return self._learned(t, memory, noise)
         if self.order == "fixed":
-            return self._given(u.new_full((len(u),), t, dtype=torch.long), available)
-        if self.order == "random":
+            index.fill_(t)
+        elif self.order == "random":
             if noise is None:
                 raise ValueError("order='random' needs choice_noise")
-            return self._given(noise.masked_fill(~available, -1).argmax(1), available)
-        if t == 0 and self.first_input == "first":
-            return self._given(u.new_zeros(len(u), dtype=torch.long), available)
-        if t == 0 and self.first_input == "zeros":
-            return Picked(u.new_full((len(u),), -1, dtype=torch.long), available)
-        return self._learned(u, available, noise)
+            torch.argmax(noise.masked_fill(~available, -1), 1, out=index)
+        else:
+            index.fill_(0 if self.first_input == "first" else -1)
+        if self.first_input != "zeros" or self.order != "learned":
+            available.scatter_(1, index.unsqueeze(1), False)
+        return Picked(index)
 
-    def _learned(self, u: Tensor, available: Tensor, noise: Tensor | None) -> Picked:
-        logits = u if self.allow_repeats else u.masked_fill(~available, -torch.inf)
-        judged = logits
-        if self.gradient in ("gumbel", "reinforce") and noise is not None:
-            judged = logits - torch.log(-torch.log(noise))
-        pi = torch.softmax(judged if self.gradient == "gumbel" else logits, dim=1)
-        return self._given(judged.argmax(1), available, pi)
+    def _learned(self, t: int, memory: ChoiceMemory, noise: Tensor | None) -> Picked:
+        u, pick = memory.u[t], memory.kernels.run.pick
+        takes = not self.allow_repeats
+        if noise is not None and self.gradient == "reinforce":
+            pick(*memory.of_pick[t], False)  # pi is that of the logits without noise
+            u.sub_(torch.log(-torch.log(noise)))
+            u, available, _, index = memory.of_pick[t]
+            pick(u, available, memory.kernels.array(memory.unused), index, takes)
+        else:
+            if noise is not None and self.gradient == "gumbel":
+                u.sub_(torch.log(-torch.log(noise)))
+            pick(*memory.of_pick[t], takes)
+        return Picked(memory.index[t], memory.pi[t])
 
-    def _given(self, index: Tensor, available: Tensor, pi: Tensor | None = None) -> Picked:
-        return Picked(index, available.scatter(1, index.unsqueeze(1), False), pi)
-
-    def _start_token(self, picked: Picked) -> bool:
-        return picked.pi is None and self.order == "learned" and self.first_input == "zeros"
-
-    def read(self, picked: Picked, products: Tensor, starts: Tensor) -> Tensor | None:
-        """Return w_o P_o (B, c) of the products P (B m, c); None where a start token reads nothing.
-
-        `starts` (B,) holds each example's first row of P: 0, m, 2m, ..
-        """
-        if self._start_token(picked):
+    def weight(self, picked: Picked) -> Tensor | None:
+        """Return the weight w_o (B,) of what is read; None stands for 1."""
+        if self.gradient != "prob_scale" or picked.pi is None:
             return None
-        chosen = products.index_select(0, starts + picked.index)
-        return chosen.mul_(self._weight(picked)) if self._scales(picked) else chosen
-
-    def shares(self, steps: Sequence[Picked], like: Tensor) -> Tensor:
-        """Return w (B, t, k) of all steps, which `read` applied."""
-        found = torch.zeros_like(like)
-        for t, picked in enumerate(steps):
-            if not self._start_token(picked):
-                weight = self._weight(picked) if self._scales(picked) else 1.0
-                found[:, t].scatter_(1, picked.index.unsqueeze(1), weight)
-        return found
-
-    def _scales(self, picked: Picked) -> bool:
-        return self.gradient == "prob_scale" and picked.pi is not None
-
-    def _weight(self, picked: Picked) -> Tensor:
-        """pi_o (B, 1)."""
-        assert picked.pi is not None
-        return picked.of_chosen(picked.pi).unsqueeze(1)
+        return picked.of_chosen(picked.pi)
 
     def log_probabilities(self, picked: Sequence[Picked], like: Tensor) -> Tensor:
         """Return log pi_o (m, B) where `reinforce` needs it, else zeros."""
@@ -137,22 +148,26 @@ class ModalityChoice:
         return picked.pi is not None and self.gradient != "none"
 
     def logit_gradient(
-        self, picked: Picked, credit: Tensor | None, grad_log_probability: Tensor | None
-    ) -> Tensor | None:
-        """Return dL/du (B, m) from the credit (B, m) and dL/dlog pi_o (B,); None where nothing flows."""
-        pi = picked.pi
-        if pi is None or not self.trains(picked):
-            return None
+        self, t: int, picked: Picked, memory: ChoiceMemory, grad_log_probability: Tensor | None
+    ) -> bool:
+        """Write step t's dL/du from the credit in memory and dL/dlog pi_o (B,); False where nothing flows."""
+        pi, grad_u = picked.pi, memory.grad_u[t]
+        if pi is None or self.gradient == "none":
+            return False
         if self.gradient == "reinforce":
-            return None if grad_log_probability is None else self._towards(picked, pi, grad_log_probability)
-        if credit is None:
-            return None
+            if grad_log_probability is not None:
+                grad_u.copy_(self._towards(picked, pi, grad_log_probability))
+            return grad_log_probability is not None
+        if not self.needs_credit(t):
+            return False
         if self.gradient in ("straight_through", "gumbel"):
-            return pi * (credit - (pi * credit).sum(1, keepdim=True))
-        size = picked.of_chosen(credit)
+            memory.kernels.run.softmax_backward(*memory.of_softmax[t])
+            return True
+        size = picked.of_chosen(memory.credit)
         if self.gradient == "prob_scale":
             size = size * picked.of_chosen(pi)
-        return self._towards(picked, pi, size)
+        grad_u.copy_(self._towards(picked, pi, size))
+        return True
 
     def _towards(self, picked: Picked, pi: Tensor, size: Tensor) -> Tensor:
         """size (1_o - pi)."""

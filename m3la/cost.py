@@ -55,7 +55,8 @@ def cost_weights(labels: Tensor, predictions: Tensor, cost: str) -> Tensor:
     n_true = y.sum(-1, keepdim=True)  # a = |y|
     if cost == "rank":  # flipping a label changes its own pairs only, whatever the others are
         return 0.5 * torch.where(y > 0, q - n_true, n_true)
-    u = (y * yh).sum(-1, keepdim=True) - y * yh  # hits among the other labels
+    hits = y * yh
+    u = hits.sum(-1, keepdim=True) - hits  # among the other labels
     if cost == "f1":
         v = yh.sum(-1, keepdim=True) - yh  # predicted among the other labels
         without, with_ = _ratio(2 * u, n_true + v), 2 * (u + y) / (n_true + v + 1)

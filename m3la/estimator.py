@@ -274,7 +274,9 @@ class M3LA(BaseEstimator):
                 earlier[:] = [scores.to(self.device)]
 
         def loss_of_rows(rows: Tensor) -> Tensor:
-            steps = self.model_([x[rows] for x in inputs], self.noise(len(rows), choices), dropout)
+            steps = self.model_(
+                [x.index_select(0, rows) for x in inputs], self.noise(len(rows), choices), dropout
+            )
             return m3la_loss(
                 steps, targets[rows], cardinality, options, earlier[0][rows] if earlier else None
             )

@@ -1,21 +1,22 @@
 """M3LA's encoder and decoder as two differentiable operations with hand-written backward passes.
 
 It knows the equations (1) to (10) and no label, loss or training. Left to autograd, each of the m steps adds
-into every shared weight's gradient and keeps some forty small nodes; here a step of the backward pass only
-leaves the gradients of its affine maps in place of their values, and each weight's gradient is one product
-over all steps. A step's affine maps add into one block of `m3la.gru`, whose windows i and g are meant below:
+into every shared weight's gradient and keeps some forty small nodes; here a step is one or two products of
+matrices and one kernel that takes each row through all the rest (`m3la.kernels`), a step of the backward
+pass leaves the gradients of its affine maps in place of their values, and each weight's gradient is one
+product over all steps. A step's affine maps meet in one block of `m3la.gru`, whose windows i and g are meant
+below:
 
-encoder (two cells side by side, step t)
+encoder (two cells, step t)
     g_t = H_{t-1} U + b            dH_{t-1} = dH_t * z + dg_t U^T        dU = sum_t H_{t-1}^T dg_t
     i_t = x^k W_k + b              dW_k = x^k^T dP_k, where dP_k gathers both directions and the decoder
 
 decoder (S_0 = s_0, states h_1..h_m, keys K_j = h_j W_key, products P_k = x^k W_k; in (8) the sum over j and
-the matrix are swapped, so that the product is made once for all steps: F_j = h_j W_att + b, as
-sum_j alpha_tj = 1)
+the matrix are swapped, so that the product is made once for all steps: F_j = h_j W_att)
     o_t, w_t from u_t = S_{t-1} W_modal^T + b_modal             (9), see `m3la.choice`
     e_tj = tanh(S_{t-1} W_query + K_j),  r_tj = e_tj . v        (7), and its two other forms
     alpha_t = softmax(r_t)                                      (6)
-    i_t = w_t P_{o_t} + sum_j alpha_tj F_j                      (5)(8)(10), [x^t; a_t] W
+    i_t = w_t P_{o_t} + sum_j alpha_tj F_j + b                  (5)(8)(10), [x^t; a_t] W
     g_t = S_{t-1} U + b
   backward, from dS_t = (label head) + (step t + 1):
     dalpha_tj = <di_t, F_j>        dr_t = alpha_t (dalpha_t - <alpha_t, dalpha_t>)
@@ -39,11 +40,17 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from m3la.buffers import Pool
-from m3la.choice import ModalityChoice, Picked
+from m3la.buffers import Pool, Views
+from m3la.choice import ChoiceMemory, ModalityChoice, Picked
 from m3la.factored import FactoredGradients
-from m3la.gru import Block, Spare, gru_backward, gru_forward, tanh_backward
+from m3la.kernels import Kernels
 from m3la.products import Matrices, add_product, product
+from m3la.tensor_kernels import softmax_gradient
+
+WIDTH = 5
+"""Columns of memory for a block's 4h, in h: rows 4h apart share cache sets where h is a power of two."""
+WAYS = 0, 1
+"""The encoder's directions."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +59,7 @@ class Training:
 
     factored: FactoredGradients
     pool: Pool
+    views: Views
 
 
 def _key(kind: str, like: Tensor, *sizes: int) -> tuple[object, ...]:
@@ -67,28 +75,24 @@ class _EncoderBuffers:
     """Working memory of n encoders: what a forward pass leaves for its backward pass, and views of it."""
 
     def __init__(self, like: Tensor, n: int, m: int, B: int, h: int) -> None:
-        new = like.new_empty
-        blocks, hidden = new(n, 2, m, B, 4 * h), new(n, 2, m + 1, B, h)
-        hidden[:, :, 0] = 0
-        self.all_blocks = blocks
-        self.blocks = [Block(blocks[:, :, t]) for t in range(m)]
-        # What place t of the reading order enters: step t of one direction, step m - 1 - t of the other.
-        self.entries = [(blocks[:, 0, t, :, h:], blocks[:, 1, m - 1 - t, :, h:]) for t in range(m)]
-        self.inputs = [[Matrices(blocks[:, way, t, :, h:]) for way in (0, 1)] for t in range(m)]
-        self.hidden = hidden.unbind(2)
-        self.hidden_matrices = [Matrices(x) for x in self.hidden]
-        self.all_hidden = hidden
+        new, self.kernels = like.new_empty, Kernels(like.device)
+        self.inputs, self.products = new(n, B, 3 * h), new(n, m, B, 3 * h)
+        self.blocks, self.hidden = new(n, 2, m, B, WIDTH * h), new(n, 2, m + 1, B, h)
+        self.states, self.carry = new(n, B, m, 2 * h), new(n, 2, B, h)
+        self.grad_bias = new(n, 2, 4 * h)
+        self.hidden[:, :, 0] = 0
+        array = self.kernels.array
+        self.of_step = [array(x) for x in (self.inputs, self.blocks, self.hidden, self.states)]
+        self.of_step_backward = [array(x) for x in (self.carry, self.blocks, self.hidden, self.grad_bias)]
+        self.input_matrices = Matrices(self.inputs)
+        self.product_of = [Matrices(self.products[:, k]) for k in range(m)]
+        self.hidden_of = [[Matrices(self.hidden[:, way, t]) for t in range(m)] for way in WAYS]
+        self.g_of = [[Matrices(self.blocks[:, way, t, :, : 3 * h]) for t in range(m)] for way in WAYS]
+        self.i_of = [[Matrices(self.blocks[:, way, t, :, h : 4 * h]) for t in range(m)] for way in WAYS]
+        self.carry_of = [Matrices(self.carry[:, way]) for way in WAYS]
         # Rows of all steps that have a state before them, (2n, (m - 1) B, ..).
-        self.before = Matrices(hidden[:, :, 1:-1].flatten(2, 3))
-        self.recurrent = Matrices(blocks[:, :, 1:, :, : 3 * h].flatten(2, 3))
-        self.products = new(n, B, m, 3 * h)
-        self.product_of = [Matrices(self.products[:, :, k]) for k in range(m)]
-        self.grad, self.carry = new(n, 2, B, h), new(n, 2, B, h)
-        self.carry_matrices = Matrices(self.carry)
-        self.spare = Spare(new(n, 2, B, 2 * h))
-        self.grad_products = [new(n, B, 9 * h) for _ in range(m)]
-        self.grad_columns = [g.split(3 * h, -1) for g in self.grad_products]
-        self.grad_matrices = [Matrices(g) for g in self.grad_products]
+        self.before = Matrices(self.hidden[:, :, 1:-1].flatten(2, 3))
+        self.recurrent = Matrices(self.blocks[:, :, 1:, :, : 3 * h].flatten(2, 3))
 
 
 class _Encoder(torch.autograd.Function):
@@ -107,9 +111,10 @@ class _Encoder(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor, Tensor]:
         m, h = len(order), U.shape[-2]
         ctx.n_axes = U.dim() - 3
-        U, b, b_in = (v if ctx.n_axes else v[None] for v in (U, b, b_in))
         xs = [Matrices(x if ctx.n_axes else x[None]) for x in xs_and_Ws[:m]]
-        Ws = [W if ctx.n_axes else W[None] for W in xs_and_Ws[m:]]
+        of = training.views.of
+        parts = [of(("W_in", k), W, lambda W: _columns(W, 3 * h)) for k, W in enumerate(xs_and_Ws[m:])]
+        own_U = of("U_enc", U, lambda U: [Matrices(way) for way in _stacked(U, 3).unbind(1)])
         n, B, _ = xs[0].batched.shape
         key = _key("encoder", U, n, m, B, h)
         buffers = (
@@ -117,81 +122,85 @@ class _Encoder(torch.autograd.Function):
             if not reuse
             else training.pool.take(key, lambda: _EncoderBuffers(U, n, m, B, h))
         )
-        bias = _block_bias(b_in.view(n, 2, 1, 3 * h), b)
-        parts = [[Matrices(part) for part in W.split(3 * h, -1)] for W in Ws]
-        all_U = Matrices(U)
-        for t, block in enumerate(buffers.blocks):
-            block.all.copy_(bias)
-            for way, k in enumerate((order[t], order[-1 - t])):
-                add_product(buffers.inputs[t][way], xs[k], parts[k][way])
-            if t:  # h_0 = 0 needs no product
-                add_product(block.g, buffers.hidden_matrices[t], all_U)
-            gru_forward(block, buffers.hidden[t], buffers.hidden[t + 1])
-        for k in range(m):
+        array = buffers.kernels.array
+        biases = array(b_in.view(n, 2, 3 * h)), array(b.view(n, 2, 3 * h))
+        for way in WAYS:  # one after the other, so that one matrix U stays in the cache
+            for t, (k, place) in enumerate(_reading(order, way)):
+                product(xs[k], parts[k][way], out=buffers.input_matrices)
+                if t:  # h_0 = 0 needs no product
+                    product(buffers.hidden_of[way][t], own_U[way], out=buffers.g_of[way][t])
+                buffers.kernels.run.encoder_step(*biases, *buffers.of_step, way, t, place)
+        for k in range(m):  # last, as the decoder comes next
             product(xs[k], parts[k][2], out=buffers.product_of[k])
-        states = U.new_empty(n, B, m, 2 * h)
-        states[..., :h] = buffers.all_hidden[:, 0, 1:].transpose(1, 2)
-        states[..., h:] = buffers.all_hidden[:, 1, 1:].flip(1).transpose(1, 2)
         ctx.save_for_backward(U)
         ctx.xs, ctx.order, ctx.training, ctx.key, ctx.buffers = xs, order, training, key, buffers
-        outputs = states, states[:, :, -1].clone(), buffers.products.detach()
+        outputs = buffers.states.detach(), buffers.states[:, :, -1].clone(), buffers.products.detach()
         # mypy does not count what a generator yields.
         return outputs if ctx.n_axes else tuple(out[0] for out in outputs)  # type: ignore[return-value]
 
     @staticmethod
     @once_differentiable
     def backward(
-        ctx: Any, grad_states: Tensor, grad_last: Tensor | None, grad_products: Tensor
+        ctx: Any, grad_states: Tensor, grad_last: Tensor, grad_products: Tensor
     ) -> tuple[Tensor | None, ...]:
         (U,) = ctx.saved_tensors
         buffers: _EncoderBuffers = _take(ctx)
-        m, (n, B, _) = len(ctx.order), ctx.xs[0].batched.shape
-        h = U.shape[-2]
-        U_t = Matrices(U.mT)
-        grad, carry = buffers.grad, buffers.carry
-        ways = (
-            (grad[:, 0], carry[:, 0], grad_states.reshape(n, B, m, 2 * h)[..., :h].unbind(2)),
-            (
-                grad[:, 1],
-                carry[:, 1],
-                grad_states.reshape(n, B, m, 2 * h)[..., h:].unbind(2)[::-1],
-            ),
-        )
-        carry.zero_()
-        if grad_last is not None:
-            carry[:, 0] = grad_last.reshape(n, B, 2 * h)[..., :h]
-        for t in reversed(range(m)):
-            for into, carried, of_states in ways:
-                torch.add(carried, of_states[t], out=into)
-            if t == 0 and grad_last is not None:  # the backward direction reads h_m first
-                grad[:, 1] += grad_last.reshape(n, B, 2 * h)[..., h:]
-            gru_backward(grad, buffers.blocks[t], buffers.hidden[t], buffers.spare, carry)
-            if t:
-                add_product(buffers.carry_matrices, buffers.blocks[t].g, U_t)
-        grad_U = ctx.training.factored.give("U_enc", buffers.before, buffers.recurrent)
-        grad_bias = buffers.all_blocks.sum((2, 3))  # (n, 2, 4h)
-        grad_products = grad_products.reshape(n, B, m, 3 * h)
+        (n, _, m, B, _), h = buffers.blocks.shape, U.shape[-2]
+        carry, factored = buffers.carry, ctx.training.factored
+        of_states = buffers.kernels.array(grad_states.reshape(n, B, m, 2 * h).contiguous())
+        grad_last = grad_last.reshape(n, B, 2 * h)
+        buffers.grad_bias.zero_()
+        carry[:, 0] = grad_last[..., :h]
+        carry[:, 1] = 0
+        of = ctx.training.views.of
+        own_U_t = of("U_enc^T", U, lambda U: [Matrices(way.mT) for way in _stacked(U, 3).unbind(1)])
+        for way in WAYS:
+            for t, (_, place) in reversed(list(enumerate(_reading(ctx.order, way)))):
+                if way == 1 and t == 0:  # the backward direction reads h_m first
+                    carry[:, 1] += grad_last[..., h:]
+                buffers.kernels.run.encoder_step_backward(of_states, *buffers.of_step_backward, way, t, place)
+                if t:
+                    add_product(buffers.carry_of[way], buffers.g_of[way][t], own_U_t[way])
+        grad_U = factored.give("U_enc", buffers.before, buffers.recurrent)
+        # The decoder's working memory, so that its views are there.
+        of_products = of("grad", grad_products, lambda g: [Matrices(x) for x in _stacked(g, 3).unbind(1)])
         grad_Ws: list[Tensor | None] = [None] * m
-        for t, k in enumerate(ctx.order):
-            parts = (*buffers.entries[t], grad_products[:, :, k])
-            for columns, part in zip(buffers.grad_columns[k], parts, strict=True):
-                columns.copy_(part)
-            grad_Ws[k] = ctx.training.factored.give(f"W_in.{k}", ctx.xs[k], buffers.grad_matrices[k])
+        for place, k in enumerate(ctx.order):
+            ways = buffers.i_of[0][place], buffers.i_of[1][m - 1 - place]
+            grad_Ws[k] = factored.give(f"W_in.{k}", ctx.xs[k], *ways, of_products[k])
         shared = _without_axis(
             ctx.n_axes,
             None if grad_U is None else grad_U.view(U.shape),
-            grad_bias[..., : 3 * h].unsqueeze(2).clone(),  # an optimiser may scale gradients in place
-            grad_bias[..., h:].reshape(n, 6 * h).clone(),
+            buffers.grad_bias[..., : 3 * h].unsqueeze(2).clone(),  # an optimiser may scale gradients in place
+            buffers.grad_bias[..., h:].reshape(n, 6 * h).clone(),
             *grad_Ws,
         )
         ctx.training.pool.give(ctx.key, buffers)
         return None, None, None, *shared[:3], *([None] * m), *shared[3:]
 
 
-def _block_bias(b_in: Tensor, b: Tensor) -> Tensor:
-    """Both biases of a block (.., 4h): b_in (.., 3h) of r | z | n and b (.., 3h) of n | r | z."""
-    h = b.shape[-1] // 3
-    return torch.cat((b[..., :h], b[..., h:] + b_in[..., : 2 * h], b_in[..., 2 * h :]), dim=-1)
+def _reading(order: tuple[int, ...], way: int) -> list[tuple[int, int]]:
+    """Return, for each step of one way, the modality read and its place in the reading order."""
+    places = range(len(order)) if way == 0 else reversed(range(len(order)))
+    return [(order[place], place) for place in places]
+
+
+def _stacked(W: Tensor, n_axes: int) -> Tensor:
+    """Give a tensor without it the leading axis of networks, before `n_axes` others."""
+    return W if W.dim() > n_axes else W[None]
+
+
+def _matrix(W: Tensor) -> Matrices:
+    return Matrices(_stacked(W, 2))
+
+
+def _transposed(W: Tensor) -> Matrices:
+    return Matrices(_stacked(W, 2).mT)
+
+
+def _columns(W: Tensor, width: int) -> list[Matrices]:
+    """Cut a matrix ([n,] d, c) into parts of so many columns."""
+    return [Matrices(part) for part in _stacked(W, 2).split(width, -1)]
 
 
 def _take(ctx: Any) -> Any:
@@ -233,8 +242,9 @@ def encode(
     -------
     states, last, products
         h_1..h_m in reading order ([n,] B, m, 2h); h_m once more ([n,] B, 2h), since a gradient through a part
-        of `states` would be padded with zeros; and the decoder's x^k W_k ([n,] B, m, 3h) in the data set's
-        order, in working memory: it holds until the next forward pass after this one's backward pass.
+        of `states` would be padded with zeros; and the decoder's x^k W_k ([n,] m, B, 3h) in the data set's
+        order. The first and the last are in working memory: they hold until the next forward pass after this
+        one's backward pass.
     """
     return _Encoder.apply(order, training, torch.is_grad_enabled(), U, b, b_in, *xs, *Ws)
 
@@ -268,24 +278,47 @@ class _DecoderBuffers:
     """Working memory of n decoders: what a forward pass leaves for its backward pass, and views of it."""
 
     def __init__(self, like: Tensor, n: int, m: int, B: int, h: int) -> None:
-        new = like.new_empty
-        blocks, s = new(n, m, B, 4 * h), new(n, m + 1, B, h)
-        self.all_blocks, self.all_s = blocks, s
-        self.blocks = [Block(blocks[:, t]) for t in range(m)]
-        self.s = s.unbind(1)
-        self.s_matrices = [Matrices(x) for x in self.s]
-        self.before = Matrices(s[:, :-1].flatten(1, 2))  # s_0..s_{m-1} (n, m B, h)
-        self.recurrent = Matrices(blocks[..., : 3 * h].flatten(1, 2))
-        self.grad_inputs = blocks[..., h:].transpose(1, 2)  # (n, B, m, 3h)
-        self.F, self.grad_F = new(n, B * m, 3 * h), new(n, B * m, 3 * h)
-        self.F_matrices, self.grad_F_matrices = Matrices(self.F), Matrices(self.grad_F)
-        self.inputs = new(n * B, 1, 3 * h)
-        self.grad, self.carry = new(n, B, h), new(n, B, h)
+        new, self.kernels = like.new_empty, Kernels(like.device)
+        self.blocks, self.s = new(n, m, B, WIDTH * h), new(n, m + 1, B, h)
+        self.F, self.grad_F = new(n, B, m, 3 * h), new(n, B, m, 3 * h)
+        self.keys, self.grad_keys = new(n, B, m, h), new(n, B, m, h)
+        self.queries, self.grad_queries = new(n, m, B, h), new(n, m, B, h)
+        self.alphas, self.grad_alpha = new(n, B, m, m), new(n, B, m)
+        self.grad_products, self.carry = new(n, m, B, 3 * h), new(n, B, h)
+        self.grad_bias, self.grad_v = new(n, 4 * h), new(n, h)
+        self.ones = like.new_ones(n, B)
+        array = self.kernels.array
+        self.of_step = [array(x) for x in (self.blocks, self.s, self.F)]
+        self.attended = array(self.alphas)
+        self.of_step_backward = [array(x) for x in (self.carry, self.blocks, self.s, self.F)]
+        self.choices = ChoiceMemory(like, n * B, m)
+        self.u, self.pi, index = (
+            x.view(m, n, B, -1) for x in (self.choices.u, self.choices.pi, self.choices.index)
+        )
+        self.grad_u = self.choices.grad_u.view(m, n, B, m).unbind(0)
+        self.read = [(array(index[t, :, :, 0]), array(self.ones)) for t in range(m)]
+        self.pi_of = [array(pi) for pi in self.pi]
+        self.gradients = [
+            array(x)
+            for x in (
+                self.grad_alpha,
+                self.choices.credit.view(n, B, m),
+                self.grad_products,
+                self.grad_bias,
+            )
+        ]
+        self.s_of = [Matrices(s) for s in self.s.unbind(1)]
+        self.query_of = [Matrices(query) for query in self.queries.unbind(1)]
+        self.grad_query_of = [Matrices(query) for query in self.grad_queries.unbind(1)]
+        self.g_of = [Matrices(self.blocks[:, t, :, : 3 * h]) for t in range(m)]
         self.carry_matrices = Matrices(self.carry)
-        self.spare = Spare(new(n, B, 2 * h))
-        self.energy, self.keys, self.grad_keys = new(m, n, B, m, h), new(n, B, m, h), new(n, B, m, h)
-        self.query, self.grad_query = new(n, B, h), new(n, m, B, h)
-        self.starts = torch.arange(0, n * B * m, m, device=like.device)
+        self.before = Matrices(self.s[:, :-1].flatten(1, 2))  # s_0..s_{m-1} (n, m B, h)
+        self.recurrent = Matrices(self.blocks[..., : 3 * h].flatten(1, 2))
+        self.asked = Matrices(self.grad_queries.flatten(1, 2))
+        self.key_matrices = Matrices(self.keys.flatten(1, 2))
+        self.grad_key_matrices = Matrices(self.grad_keys.flatten(1, 2))
+        self.F_matrices = Matrices(self.F.flatten(1, 2))
+        self.grad_F_matrices = Matrices(self.grad_F.flatten(1, 2))
 
 
 class _Decoder(torch.autograd.Function):
@@ -317,37 +350,31 @@ class _Decoder(torch.autograd.Function):
             if not reuse
             else training.pool.take(key, lambda: _DecoderBuffers(s_0, n, m, B, h))
         )
-        attention = _Attention(kind, states, w, buffers)
-        buffers.s[0].copy_(s_0)
-        product(attention.states, Matrices(w.W_att), out=buffers.F_matrices)
-        bias = torch.cat((w.b_x[:, : 2 * h] + w.b[:, h:], w.b_x[:, 2 * h :]), dim=1)
-        F = buffers.F.add_(bias.unsqueeze(1)).view(n * B, m, 3 * h)
-        P = products.reshape(n * B, m, 3 * h)
-        U, b_n, W_modal, b_modal = Matrices(w.U), w.b[:, None, :h], w.W_modal.mT, w.b_modal.unsqueeze(1)
-        available = torch.ones(n * B, m, dtype=torch.bool, device=s_0.device)
+        array = buffers.kernels.array
+        of, memory, run = training.views.of, buffers.choices, buffers.kernels.run
+        attention = _Attention(kind, states, w, buffers, training.views)
+        buffers.s[:, 0] = s_0
+        product(attention.states, of("W_att", w.W_att, _matrix), out=buffers.F_matrices)
+        P, U, biases = array(products.contiguous()), of("U_dec", w.U, _matrix), (array(w.b_x), array(w.b))
+        of_logits = [array(x) for x in (buffers.s, w.W_modal, w.b_modal, buffers.u)]
+        memory.available.fill_(True)
         steps: list[Picked] = []
-        for t, block in enumerate(buffers.blocks):
-            u = torch.baddbmm(b_modal, buffers.s[t], W_modal).view(n * B, m)  # (9)
-            picked = choose(t, u, available, None if noise is None else noise.flatten(0, -3)[:, t])
-            available = picked.available
-            alpha = attention.weights(t)  # (6)(7)
-            inputs = torch.bmm(alpha.view(n * B, 1, m), F, out=buffers.inputs)  # (5)
-            chosen = choose.read(picked, P.flatten(0, 1), buffers.starts)  # (10)
-            block.g_n.copy_(b_n)
-            if chosen is None:
-                block.i.copy_(inputs.view(n, B, 3 * h))
-            else:
-                torch.add(inputs.view(n, B, 3 * h), chosen.view(n, B, 3 * h), out=block.i)
-            add_product(block.g, buffers.s_matrices[t], U)
-            gru_forward(block, buffers.s[t], buffers.s[t + 1])  # (8)
+        reads: list[tuple[Any, Any]] = []
+        for t in range(m):
+            run.modality_logits(*of_logits, t)
+            picked = choose(t, memory, None if noise is None else noise.flatten(0, -3)[:, t])  # (9)
+            attention.weigh(t)  # (6)(7)
+            product(buffers.s_of[t], U, out=buffers.g_of[t])
+            weight, (index, ones) = choose.weight(picked), buffers.read[t]
+            reads.append((index, ones if weight is None else array(weight.view(n, B))))
+            run.decoder_step(*biases, *buffers.of_step, P, buffers.attended, *reads[t], t)  # (5)(8)(10)
             steps.append(picked)
-        orders = torch.stack([step.index for step in steps], dim=1).view(n, B, m)
+        orders = memory.index.view(m, n, B).permute(1, 2, 0).contiguous()
         log_pi = choose.log_probabilities(steps, s_0.view(n * B, h)).view(m, n, B).transpose(0, 1)
-        ctx.alphas = torch.stack(attention.alphas, dim=2)
         ctx.save_for_backward(*parameters)
-        ctx.choose, ctx.attention, ctx.steps, ctx.F, ctx.P = choose, attention, steps, F, P
+        ctx.choose, ctx.attention, ctx.steps, ctx.reads, ctx.P = choose, attention, steps, reads, P
         ctx.training, ctx.key, ctx.buffers = training, key, buffers
-        outputs = buffers.all_s[:, 1:].detach(), log_pi, ctx.alphas.clone(), orders
+        outputs = buffers.s[:, 1:].detach(), log_pi, buffers.alphas.clone(), orders
         if not ctx.n_axes:
             # mypy does not count what a generator yields.
             outputs = tuple(out[0] for out in outputs)  # type: ignore[assignment]
@@ -362,41 +389,48 @@ class _Decoder(torch.autograd.Function):
     ) -> tuple[Tensor | None, ...]:
         w = DecoderWeights(*ctx.saved_tensors)
         buffers: _DecoderBuffers = _take(ctx)
-        choose, attention, F_t, P_t = ctx.choose, ctx.attention, ctx.F.mT, ctx.P.mT
-        (n, B, h), m = buffers.s[0].shape, len(buffers.blocks)
-        of_step = grad_s.reshape(n, m, B, h).unbind(1)
-        grad_u = grad_s.new_zeros(n, m, B, m)
-        U_t, grad, carry = Matrices(w.U.mT), buffers.grad, buffers.carry
-        carry.zero_()
+        choose, attention, carry = ctx.choose, ctx.attention, buffers.carry
+        n, m, B, h = buffers.queries.shape
+        of_s = buffers.kernels.array(grad_s.reshape(n, m, B, h).contiguous())
+        of, memory = ctx.training.views.of, buffers.choices
+        U_t = of("U_dec^T", w.U, _transposed)
+        for zeroed in (carry, buffers.grad_bias, memory.grad_u):
+            zeroed.zero_()
+        if not choose.reads_each_once:
+            buffers.grad_products.zero_()
         for t in reversed(range(m)):
-            block = buffers.blocks[t]
-            torch.add(carry, of_step[t], out=grad)
-            gru_backward(grad, block, buffers.s[t], buffers.spare, carry)
-            add_product(buffers.carry_matrices, block.g, U_t)
-            grad_inputs = block.i.reshape(n * B, 1, 3 * h)
-            attention.backward(t, torch.bmm(grad_inputs, F_t).view(n, B, m), carry)
-            credit = torch.bmm(grad_inputs, P_t).squeeze(1) if choose.needs_credit(t) else None
+            picked = ctx.steps[t]
+            credits = choose.needs_credit(t) and picked.pi is not None
+            buffers.kernels.run.decoder_step_backward(
+                of_s,
+                *buffers.of_step_backward,
+                ctx.P,
+                *ctx.reads[t],
+                buffers.pi_of[t],
+                *buffers.gradients,
+                t,
+                credits,
+                choose.reads_each_once,
+            )
+            add_product(buffers.carry_matrices, buffers.g_of[t], U_t)
+            attention.backward(t)
             of_choice = None if grad_log_pi is None else grad_log_pi.reshape(n, m, B)[:, t].reshape(n * B)
-            du = choose.logit_gradient(ctx.steps[t], credit, of_choice)
-            if du is not None:
-                grad_u[:, t] = du.view(n, B, m)
-                carry.baddbmm_(grad_u[:, t], w.W_modal)
-        grad_inputs = buffers.grad_inputs.reshape(n * B, m, 3 * h)
-        alphas = ctx.alphas.view(n * B, m, m)  # (.., t, j)
+            if choose.logit_gradient(t, picked, memory, of_choice):
+                carry.baddbmm_(buffers.grad_u[t], w.W_modal)
+        grad_inputs = buffers.blocks[..., h : 4 * h].transpose(1, 2).reshape(n * B, m, 3 * h)
+        alphas = buffers.alphas.view(n * B, m, m)  # (.., t, j)
         torch.bmm(alphas.mT, grad_inputs, out=buffers.grad_F.view(n * B, m, 3 * h))
-        grad_P = torch.bmm(choose.shares(ctx.steps, alphas).mT, grad_inputs).view(n, B, m, 3 * h)
-        grad_states = product(buffers.grad_F_matrices, Matrices(w.W_att.mT))
-        grad_bias = buffers.all_blocks.sum((1, 2))  # (n, 4h)
+        grad_states = product(buffers.grad_F_matrices, of("W_att^T", w.W_att, _transposed))
         trains = any(choose.trains(step) for step in ctx.steps)
-        flat_u = grad_u.flatten(1, 2)
+        flat_u = memory.grad_u.view(m, n, B, m).transpose(0, 1).reshape(n, m * B, m)
         give = ctx.training.factored.give
         grads = (
             carry.clone(),
             attention.grad_states(grad_states).view(n, B, m, 2 * h),
-            grad_P,
+            buffers.grad_products,
             give("U_dec", buffers.before, buffers.recurrent),
-            grad_bias[:, : 3 * h].clone(),
-            grad_bias[:, h:].clone(),
+            buffers.grad_bias[:, : 3 * h].clone(),
+            buffers.grad_bias[:, h:].clone(),
             give("W_att", attention.states, buffers.grad_F_matrices),
             torch.bmm(flat_u.mT, buffers.before.batched) if trains else None,
             flat_u.sum(1) if trains else None,
@@ -409,67 +443,63 @@ class _Decoder(torch.autograd.Function):
 class _Attention:
     """The score function a(s, h_j) of (7) in one of four forms, with what its backward pass collects."""
 
-    def __init__(self, kind: str, states: Tensor, w: DecoderWeights, buffers: _DecoderBuffers) -> None:
+    def __init__(
+        self, kind: str, states: Tensor, w: DecoderWeights, buffers: _DecoderBuffers, views: Views
+    ) -> None:
         """Make what all steps share from the states (n, B, m, 2h)."""
         self.kind, self.w, self.buffers = kind, w, buffers
-        self.shape = states.shape[:3]
         self.states = Matrices(states.flatten(1, 2))  # (n, B m, 2h)
-        self.alphas: list[Tensor] = []
+        self.scale = 1 / math.sqrt(buffers.keys.shape[-1]) if kind == "dot" else 1.0
         if w.W_key is not None:
-            product(self.states, Matrices(w.W_key), out=Matrices(buffers.keys.flatten(1, 2)))
-            self.scale = 1 / math.sqrt(buffers.keys.shape[-1]) if kind == "dot" else 1.0
+            product(self.states, views.of("W_key", w.W_key, _matrix), out=buffers.key_matrices)
+            self.W_key_t = views.of("W_key^T", w.W_key, _transposed)
         if w.W_query is not None:
-            self.W_query, self.W_query_t = Matrices(w.W_query), Matrices(w.W_query.mT)
-            self.query, self.carry = Matrices(buffers.query), buffers.carry_matrices
+            self.W_query = views.of("W_query", w.W_query, _matrix)
+            self.W_query_t = views.of("W_query^T", w.W_query, _transposed)
         if w.v is not None:
-            self.v, self.grad_v = w.v.unsqueeze(2), torch.zeros_like(w.v).unsqueeze(2)
+            array = buffers.kernels.array
+            self.of_step = [array(x) for x in (buffers.keys, buffers.queries, w.v, buffers.alphas)]
+            self.gradients = [
+                array(x)
+                for x in (buffers.grad_alpha, buffers.grad_keys, buffers.grad_queries, buffers.grad_v)
+            ]
 
-    def weights(self, t: int) -> Tensor:
-        """Return alpha_t (n, B, m) for s_{t-1} (n, B, h)."""
-        self.alphas.append(self._weights(t))
-        return self.alphas[t]
-
-    def _weights(self, t: int) -> Tensor:
-        s, w, buffers = self.buffers.s[t], self.w, self.buffers
+    def weigh(self, t: int) -> None:
+        """Write alpha_t (n, B, m) for s_{t-1} to the buffers."""
+        w, buffers = self.w, self.buffers
         if w.W_key is None:  # "mean"
-            return s.new_full(self.shape, 1 / self.shape[2])
-        if w.W_query is not None:
-            product(buffers.s_matrices[t], self.W_query, out=self.query)
-        query = (s if w.W_query is None else buffers.query).unsqueeze(2)
-        if w.v is not None:
-            energy = torch.add(buffers.keys, query, out=buffers.energy[t]).tanh_()
-            scores = torch.matmul(energy.flatten(1, 2), self.v).view(self.shape)
+            buffers.alphas[:, :, t] = 1 / buffers.alphas.shape[-1]
+            return
+        if w.W_query is None:
+            buffers.queries[:, t] = buffers.s[:, t]
         else:
-            buffers.energy[t, :, :, :1] = query
-            scores = (buffers.keys * query).sum(3) * self.scale
-        return torch.softmax(scores, dim=2)
+            product(buffers.s_of[t], self.W_query, out=buffers.query_of[t])
+        if w.v is not None:
+            buffers.kernels.run.attend(*self.of_step, t)
+        else:
+            scores = (buffers.keys * buffers.queries[:, t].unsqueeze(2)).sum(3) * self.scale
+            buffers.alphas[:, :, t] = torch.softmax(scores, dim=2)
 
-    def backward(self, t: int, grad_alpha: Tensor, carry: Tensor) -> None:
-        """Add this step's dL/ds_{t-1} (n, B, h) to `carry`, and collect what the weights' gradients need."""
+    def backward(self, t: int) -> None:
+        """Add this step's dL/ds_{t-1} to the carry, and collect what the weights' gradients need."""
         w, buffers = self.w, self.buffers
         if w.W_key is None:
             return
-        alpha, energy = self.alphas[t], buffers.energy[t]
-        grad_r = (alpha * (grad_alpha - (alpha * grad_alpha).sum(2, keepdim=True))).unsqueeze(
-            3
-        )  # (n, B, m, 1)
-        grad_query = buffers.grad_query[:, t]
+        first = t == buffers.alphas.shape[-1] - 1
         if w.v is not None:
-            self.grad_v += torch.matmul(energy.flatten(1, 2).mT, grad_r.flatten(1, 2))
-            grad_keys = tanh_backward(grad_r, energy, grad_input=energy)  # c_t; v waits for the sums
-            torch.sum(grad_keys, 2, out=grad_query).mul_(w.v.unsqueeze(1))
+            if first:
+                buffers.grad_v.zero_()
+            buffers.kernels.run.attend_backward(*self.of_step, *self.gradients, t, first)
         else:
-            scaled = grad_r * self.scale
-            grad_keys = energy[:, :, :1] * scaled
-            torch.sum(buffers.keys * scaled, 2, out=grad_query)
-        if t == len(self.alphas) - 1:
-            buffers.grad_keys.copy_(grad_keys)
-        else:
-            buffers.grad_keys.add_(grad_keys)
+            grad_r = softmax_gradient(buffers.alphas[:, :, t], buffers.grad_alpha).unsqueeze(3) * self.scale
+            if first:
+                buffers.grad_keys.zero_()
+            buffers.grad_keys += grad_r * buffers.queries[:, t].unsqueeze(2)
+            torch.sum(buffers.keys * grad_r, 2, out=buffers.grad_queries[:, t])
         if w.W_query is None:
-            carry.add_(grad_query)
+            buffers.carry += buffers.grad_queries[:, t]
         else:
-            add_product(self.carry, Matrices(grad_query), self.W_query_t)
+            add_product(buffers.carry_matrices, buffers.grad_query_of[t], self.W_query_t)
 
     def grad_states(self, grad: Tensor) -> Tensor:
         """Add dK_j W_key^T to dF_j W_att^T (n, B m, 2h)."""
@@ -477,8 +507,7 @@ class _Attention:
             grad_keys = self.buffers.grad_keys
             if self.w.v is not None:
                 grad_keys.mul_(self.w.v[:, None, None])
-            self.grad_keys = Matrices(grad_keys.flatten(1, 2))
-            add_product(Matrices(grad), self.grad_keys, Matrices(self.w.W_key.mT))
+            add_product(Matrices(grad), self.buffers.grad_key_matrices, self.W_key_t)
         return grad
 
     def grad_weights(self, give: Any) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
@@ -487,10 +516,9 @@ class _Attention:
             return None, None, None
         grad_query = None
         if self.w.W_query is not None:
-            queries = Matrices(self.buffers.grad_query.flatten(1, 2))
-            grad_query = give("W_query", self.buffers.before, queries)
-        grad_v = None if self.w.v is None else self.grad_v.squeeze(2)
-        return give("W_key", self.states, self.grad_keys), grad_query, grad_v
+            grad_query = give("W_query", self.buffers.before, self.buffers.asked)
+        grad_v = None if self.w.v is None else self.buffers.grad_v.clone()
+        return give("W_key", self.states, self.buffers.grad_key_matrices), grad_query, grad_v
 
 
 def decode(
@@ -510,7 +538,7 @@ def decode(
     s_0 : ([n,] B, h)
     states : ([n,] B, m, 2h)
         The encoder's h_1..h_m.
-    products : ([n,] B, m, 3h)
+    products : ([n,] m, B, 3h)
         Products x^k W_k of the decoder's part of the input matrices, without bias.
     choose
         Which modality is read next.

@@ -18,9 +18,6 @@ With e = dL/dh'::
 
     dn = e (1 - z) (1 - n^2)         dz = e (h - n) z (1 - z)        dr = dn g_n r (1 - r)
     dg_n = dn r                      dL/dh = e z, and what comes through g
-
-Written in place and without a graph, because at (64, 256) a step is bound by memory and by calls, not by
-arithmetic.
 """
 
 from __future__ import annotations
@@ -28,17 +25,15 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from m3la.products import Matrices
-
 
 class Block:
-    """One step's block (.., B, 4h) and its views, which are made once and used on every step.
+    """Views of one step's block (.., B, 4h).
 
     Attributes
     ----------
     all : (.., B, 4h)
     i, g : (.., B, 3h)
-        The two windows; g also as matrices.
+        The two windows.
     g_n, r, z, n : (.., B, h)
     gates : (.., B, 2h)
         r | z.
@@ -49,8 +44,7 @@ class Block:
     def __init__(self, block: Tensor) -> None:
         h = block.shape[-1] // 4
         self.all = block
-        self.i = block[..., h:]
-        self.g = Matrices(block[..., : 3 * h])
+        self.i, self.g = block[..., h:], block[..., : 3 * h]
         self.gates = block[..., h : 3 * h]
         self.g_n, self.r, self.z, self.n = block.split(h, -1)
 
@@ -69,7 +63,7 @@ def gru_forward(block: Block, hidden: Tensor, out: Tensor) -> None:
     torch.lerp(block.n, hidden, block.z, out=out)
 
 
-def gru_backward(grad: Tensor, block: Block, hidden: Tensor, spare: Spare, grad_hidden: Tensor) -> None:
+def gru_backward(grad: Tensor, block: Block, hidden: Tensor, grad_hidden: Tensor) -> None:
     """Write dL/dh without its part through g to `grad_hidden`, and turn the block into its gradient.
 
     Parameters
@@ -80,30 +74,13 @@ def gru_backward(grad: Tensor, block: Block, hidden: Tensor, spare: Spare, grad_
         As `gru_forward` left it.
     hidden : (.., B, h)
         What the step started from.
-    spare
-        Overwritten.
     grad_hidden : (.., B, h)
         Not the memory of `grad`.
     """
     torch.mul(grad, block.z, out=grad_hidden)
-    torch.sub(hidden, block.n, out=spare.z).mul_(grad)
-    torch.sub(grad, grad_hidden, out=spare.r)  # e (1 - z)
-    tanh_backward(spare.r, block.n, grad_input=block.n)  # dn
-    torch.mul(block.n, block.g_n, out=spare.r)
-    torch.mul(block.n, block.r, out=block.g_n)  # dg_n
-    sigmoid_backward(spare.gates, block.gates, grad_input=block.gates)  # dr | dz
-
-
-class Spare:
-    """Room for a step's backward pass: gates (.., B, 2h) and its halves r and z."""
-
-    __slots__ = ("gates", "r", "z")
-
-    def __init__(self, gates: Tensor) -> None:
-        self.gates = gates
-        self.r, self.z = gates.chunk(2, -1)
-
-
-# grad (1 - out^2) and grad out (1 - out) in one pass each; torch names them in its operator library only.
-tanh_backward = torch.ops.aten.tanh_backward.grad_input
-sigmoid_backward = torch.ops.aten.sigmoid_backward.grad_input
+    grad_z = grad_hidden * (hidden - block.n) * (1 - block.z)
+    block.n.copy_((grad - grad_hidden) * (1 - block.n * block.n))
+    grad_r = block.n * block.g_n * block.r * (1 - block.r)
+    torch.mul(block.n, block.r, out=block.g_n)
+    block.r.copy_(grad_r)
+    block.z.copy_(grad_z)

@@ -6,9 +6,11 @@ Knows the network only through `Steps`.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from m3la.cost import binarise, cost_weights, normalise
 from m3la.model import Steps
@@ -47,19 +49,36 @@ def m3la_loss(
     earlier_scores : ([n,] B, m, q) scores that (18) judges in place of this pass's own: stale on purpose.
     """
     y = labels.unsqueeze(-3)  # ([n,] 1, B, q)
-    bce = -(y * steps.log_scores + (1 - y) * steps.log_complements)  # ([n,] m, B, q)  (19)
-    m = bce.shape[-3]
+    m, q = steps.log_scores.shape[-3], steps.log_scores.shape[-1]
+    weights = torch.ones_like(steps.log_scores)  # ([n,] m, B, q); w_1 = 1
     if m > 1:
         previous = steps.log_scores[..., :-1, :, :].detach().exp()
         if earlier_scores is not None:
             previous = earlier_scores[..., :-1, :].transpose(-3, -2)
-        weights = torch.ones_like(bce)  # w_1 = 1
         weights[..., 1:, :, :] = _weights(y, previous, cardinality, options)
-        bce = bce * weights
-    losses = bce.sum(-1) if options.reduction == "sum" else bce.mean(-1) / m  # ([n,] m, B)
+    losses: Tensor = _CrossEntropy.apply(steps.log_scores, steps.log_complements, y, weights)
+    if options.reduction == "mean":
+        losses = losses / (m * q)  # ([n,] m, B)
     used = losses if options.steps == "all" else losses[..., -1:, :]
     total = used.sum(-2).mean(-1)
     return total + _score_function(steps, losses) if options.reinforce else total
+
+
+class _CrossEntropy(torch.autograd.Function):
+    """(19), weighted and summed over labels: -sum_j w_j (y_j log p_j + (1 - y_j) log(1 - p_j))."""
+
+    @staticmethod
+    def forward(ctx: Any, log_p: Tensor, log_complement: Tensor, y: Tensor, weights: Tensor) -> Tensor:
+        ctx.save_for_backward(y, weights)
+        return torch.where(y > 0, log_p, log_complement).mul_(weights).sum(-1).neg_()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        y, weights = ctx.saved_tensors
+        both = weights * -grad.unsqueeze(-1)
+        of_log_p = both * y
+        return of_log_p, both.sub_(of_log_p), None, None
 
 
 @torch.no_grad()

@@ -18,12 +18,12 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from m3la.buffers import Pool
+from m3la.buffers import Pool, Views
 from m3la.choice import ModalityChoice
 from m3la.factored import FactoredGradients
 from m3la.fused import Decoded, DecoderWeights, Training, decode, encode
+from m3la.labels import label_steps
 
 FACTORED = ("W_in", "U_enc", "U_dec", "W_att", "W_key", "W_query")
 """Matrices whose gradients can stay factors."""
@@ -148,6 +148,7 @@ class M3LANet(nn.Module):
                 {name: p for name, p in self.named_parameters() if name.split(".")[0] in FACTORED}
             ),
             Pool(),
+            Views(),
         )
         if self.options.initialisation == "orthogonal":
             for index, each in enumerate(generators):
@@ -173,8 +174,7 @@ class M3LANet(nn.Module):
             modalities, list(self.W_in), self.b_in, self.U_enc, self.b_enc, order, self.training_aids
         )
         decoded = self._decode(self._initial_state(states, last), states, products, choice_noise)
-        z = self._label_logits(decoded.states, dropout_generator)  # ([n,] m, B, q)     (11)
-        log_p, log_complement = label_log_scores(z, self.options.label_activation)
+        log_p, log_complement = self._label_steps(decoded.states, dropout_generator)  # (11)
         return Steps(log_p, log_complement, decoded.orders, decoded.attention, decoded.log_probability)
 
     def _initial_state(self, states: Tensor, last: Tensor) -> Tensor:
@@ -212,12 +212,12 @@ class M3LANet(nn.Module):
         """Where gradients of the large matrices stay factors if an optimiser asks for it."""
         return self.training_aids.factored
 
-    def _label_logits(
+    def _label_steps(
         self, s: Tensor, dropout_generator: torch.Generator | Sequence[torch.Generator] | None
-    ) -> Tensor:
-        """(11): z_t = s_t W_label^T + b_label + [t > 1] p_{t-1} W_co.
+    ) -> tuple[Tensor, Tensor]:
+        """(11): p_t from z_t = s_t W_label^T + b_label + [t > 1] p_{t-1} W_co, for s ([n,] m, B, h).
 
-        From s ([n,] m, B, h) to ([n,] m, B, q).
+        Returns log p_t and log(1 - p_t), both ([n,] m, B, q).
         """
         s = self._dropout(s, dropout_generator)
         if self.options.label_head == "shared":
@@ -226,28 +226,12 @@ class M3LANet(nn.Module):
         else:
             W, b = torch.stack(list(self.W_label), -3), torch.stack(list(self.b_label), -2)
             own = s @ W.mT + b.unsqueeze(-2)
-        if not self.options.label_correlation:
-            return own
-        W_co: Tensor = self.W_co
-        if self.options.w_co_diagonal == "zero":
-            W_co = W_co - torch.diag_embed(torch.diagonal(W_co, dim1=-2, dim2=-1))
-        z = list(own.unbind(-3))
-        for t in range(1, self.m):
-            z[t] = _affine(self._fed_back(z[t - 1]), W_co, z[t])
-        return torch.stack(z, -3)
-
-    def _fed_back(self, z: Tensor) -> Tensor:
-        """'The prediction of the previous step': what of it enters step t, from its logits ([n,] B, q)."""
-        softmax = self.options.label_activation == "softmax"
-        match self.options.feedback:
-            case "logits":
-                log_p, log_complement = label_log_scores(z, self.options.label_activation)
-                return log_p - log_complement
-            case "hard":
-                return ((torch.softmax(z, -1) if softmax else torch.sigmoid(z)) >= 0.5).to(z.dtype)
-            case "detach":
-                z = z.detach()
-        return torch.softmax(z, -1) if softmax else torch.sigmoid(z)
+        W_co: Tensor | None = None
+        if self.options.label_correlation:
+            W_co = self.W_co
+            if self.options.w_co_diagonal == "zero":
+                W_co = W_co - torch.diag_embed(torch.diagonal(W_co, dim1=-2, dim2=-1))
+        return label_steps(own, W_co, self.options.label_activation, self.options.feedback)
 
     def _dropout(self, s: Tensor, generator: torch.Generator | Sequence[torch.Generator] | None) -> Tensor:
         keep = 1 - self.options.dropout
@@ -285,25 +269,6 @@ def _affine(x: Tensor, W: Tensor, b: Tensor) -> Tensor:
     if W.dim() == 2:
         return torch.addmm(b, x, W)
     return torch.baddbmm(b if b.dim() == 3 else b.unsqueeze(1), x, W)
-
-
-def label_log_scores(z: Tensor, activation: str) -> tuple[Tensor, Tensor]:
-    """Return log p and log(1 - p) of logits (.., q), finite where float arithmetic of 1 - p would be 0.
-
-    Only the largest entry of a softmax can exceed 1/2; its complement is the sum of the others.
-    """
-    if activation == "sigmoid":
-        return F.logsigmoid(z), F.logsigmoid(-z)
-    if z.shape[-1] == 1:
-        raise ValueError(
-            "label_activation='softmax' needs at least two labels; use label_activation='sigmoid'"
-        )
-    log_p = F.log_softmax(z, dim=-1)
-    p = log_p.exp()
-    largest = torch.zeros_like(p, dtype=torch.bool).scatter_(-1, p.argmax(-1, keepdim=True), True)
-    others = p.masked_fill(largest, 0).sum(-1, keepdim=True)
-    complement = torch.where(largest, others, 1 - p)
-    return log_p, complement.clamp_min(torch.finfo(p.dtype).tiny).log()
 
 
 def _initial_w_co(init: str, q: int, generator: torch.Generator | None) -> Tensor:

@@ -18,17 +18,17 @@ class Matrices:
     tensor : (.., i, j); all leading axes count as one of length n.
     """
 
-    __slots__ = ("batched", "each", "tensor")
+    __slots__ = ("batched", "each", "on_cpu")
 
     def __init__(self, tensor: Tensor) -> None:
-        self.tensor = tensor
-        self.batched = tensor.flatten(0, -3)  # (n, i, j)
+        self.batched = tensor if tensor.dim() == 3 else tensor.flatten(0, -3)  # (n, i, j)
         self.each = self.batched.unbind(0)
+        self.on_cpu = tensor.is_cpu
 
 
 def product(left: Matrices, right: Matrices, out: Matrices | None = None) -> Tensor:
     """Return left @ right (n, i, j) for (n, i, k) and (n, k, j), written to `out` where it is given."""
-    if left.batched.device.type != "cpu":
+    if not left.on_cpu:
         return torch.bmm(left.batched, right.batched, out=None if out is None else out.batched)
     if out is None:
         n, i, _ = left.batched.shape
@@ -42,7 +42,7 @@ def add_product(
     out: Matrices, left: Matrices, right: Matrices, beta: float = 1.0, alpha: float = 1.0
 ) -> None:
     """Replace `out` (n, i, j) by beta out + alpha left @ right."""
-    if left.batched.device.type != "cpu":
+    if not left.on_cpu:
         out.batched.baddbmm_(left.batched, right.batched, beta=beta, alpha=alpha)
         return
     for o, a, b in zip(out.each, left.each, right.each, strict=True):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-DECISIVE_LIBRARIES = ("torch", "numpy", "scipy", "scikit-learn")
+DECISIVE_LIBRARIES = ("torch", "numpy", "numba", "scipy", "scikit-learn")
 BLAS = ("openblas", "mkl", "blis", "flexiblas", "accelerate")
 
 
@@ -20,7 +20,7 @@ def decisive_parts(environment: Mapping[str, Any]) -> dict[str, str]:
     Returns
     -------
     dict
-        Processor, CPU capability, the four libraries that compute scores, BLAS kernels, thread counts,
+        Processor, CPU capability, the libraries that compute scores, BLAS kernels, thread counts,
         device and how many networks trained side by side, each as text; a part that the environment does not
         state is 'unknown'.
     """

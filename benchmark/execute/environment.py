@@ -10,6 +10,7 @@ from typing import Any
 LIBRARIES = (
     "torch",
     "numpy",
+    "numba",
     "scipy",
     "pandas",
     "scikit-learn",

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from m3la.model import M3LANet, Steps, label_log_scores
+from m3la.labels import label_log_scores
+from m3la.model import M3LANet, Steps
 
 
 class AutogradNet(M3LANet):

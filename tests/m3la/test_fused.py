@@ -10,8 +10,9 @@ import torch
 from autograd_network import AutogradNet
 from torch import Tensor
 
-from m3la.choice import ModalityChoice
-from m3la.gru import Block, Spare, gru_backward, gru_forward
+from m3la import kernels
+from m3la.choice import ChoiceMemory, ModalityChoice
+from m3la.gru import Block, gru_backward, gru_forward
 from m3la.loss import LossOptions, m3la_loss
 from m3la.model import M3LANet, ModelOptions
 
@@ -68,11 +69,13 @@ def batch(dims: tuple[int, ...]) -> tuple[list[Tensor], Tensor, Tensor]:
     return x, y, torch.rand(B, len(dims), len(dims), generator=generator, dtype=torch.float64)
 
 
+@pytest.mark.parametrize("form", ["rows", "tensors"])
 @pytest.mark.parametrize("dims", [DIMS, DIMS[:2], DIMS[:1]], ids=["four", "two", "one"])
 @pytest.mark.parametrize("options", OPTIONS, ids=named)
 def test_scores_and_every_gradient_equal_those_of_autograd(
-    options: dict[str, object], dims: tuple[int, ...]
+    options: dict[str, object], dims: tuple[int, ...], form: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(kernels, "compiles_for", lambda _: form == "rows")
     if "encoder_order" in options and len(dims) < 4:
         pytest.skip("the order names four modalities")
     ours, oracle = twins(dims, options)
@@ -116,8 +119,8 @@ class GRUStep(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor]:
         block = ctx.block.clone()  # the check goes backwards more than once
-        grad_hidden, spare = torch.empty_like(grad), Spare(grad.new_empty(*grad.shape[:-1], 8))
-        gru_backward(grad, Block(block), ctx.hidden, spare, grad_hidden)
+        grad_hidden = torch.empty_like(grad)
+        gru_backward(grad, Block(block), ctx.hidden, grad_hidden)
         return block, grad_hidden
 
 
@@ -139,7 +142,7 @@ def test_a_gru_step_is_that_of_torch() -> None:
     with torch.no_grad():
         block.i.add_(torch.nn.functional.linear(x, cell.weight_ih, cell.bias_ih))
         recurrent = torch.nn.functional.linear(hidden, cell.weight_hh, cell.bias_hh)
-        block.g.batched.add_(recurrent.roll(4, -1))
+        block.all[0, :, :12].add_(recurrent.roll(4, -1))
         gru_forward(block, hidden, out)
         torch.testing.assert_close(out[0], cell(x, hidden))
 
@@ -158,15 +161,14 @@ def test_modality_head_gets_the_straight_through_gradient_on_two_modalities() ->
     choice = ModalityChoice(2)
     u = torch.tensor([[0.3, -0.4], [1.0, 1.5]], dtype=torch.float64)
     credit = torch.tensor([[2.0, -1.0], [0.5, 3.0]], dtype=torch.float64)
-    picked = choice(0, u, torch.ones(2, 2, dtype=torch.bool), None)
+    memory = ChoiceMemory(u, 2, 2)
+    memory.u[0], memory.credit[:] = u, credit
+    memory.available.fill_(True)
+    picked = choice(0, memory, None)
     assert picked.index.tolist() == [0, 1]
-    assert choice.shares([picked], torch.empty(2, 1, 2))[:, 0].tolist() == [[1, 0], [0, 1]]
-    products = torch.arange(12.0).view(2, 2, 3)
-    read = choice.read(picked, products.flatten(0, 1), torch.tensor([0, 2]))
-    assert read is not None
-    assert torch.equal(read, products[[0, 1], [0, 1]])
-    found = choice.logit_gradient(picked, credit, None)
-    assert found is not None
+    assert choice.weight(picked) is None
+    assert choice.logit_gradient(0, picked, memory, None)
+    found = memory.grad_u[0]
     for i in range(2):
         e = np.exp(u[i].numpy())
         pi, c = e / e.sum(), credit[i].numpy()

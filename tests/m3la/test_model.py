@@ -10,8 +10,9 @@ from transcription import literal_loss
 
 from benchmark.studies.plain.forms import copy_weights
 from benchmark.studies.plain.m3la import PlainM3LA, pairs, plain_loss
+from m3la.labels import label_log_scores
 from m3la.loss import LossOptions, m3la_loss
-from m3la.model import M3LANet, ModelOptions, label_log_scores
+from m3la.model import M3LANet, ModelOptions
 
 DIMS, Q, H, B = (7, 5, 11), 4, 16, 9
 

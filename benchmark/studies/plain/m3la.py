@@ -144,11 +144,13 @@ def rivals(modalities: Sequence[Array], labels: Array, streams: Streams) -> Riva
                 weight_decay=settings.weight_decay,
                 foreach=True,
             ),
-            lambda rows: plain_loss(plain([x[rows] for x in inputs])[0], targets[rows]),
+            lambda rows: plain_loss(plain([x.index_select(0, rows) for x in inputs])[0], targets[rows]),
         ),
         ours=Form(
             net,
             make_optimiser(net, settings, torch.device("cpu")),
-            lambda rows: m3la_loss(net([x[rows] for x in inputs]), targets[rows], cardinality, LossOptions()),
+            lambda rows: m3la_loss(
+                net([x.index_select(0, rows) for x in inputs]), targets[rows], cardinality, LossOptions()
+            ),
         ),
     )
