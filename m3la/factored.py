@@ -42,13 +42,14 @@ class FactoredGradients:
         self._kept: dict[str, tuple[Matrices, ...]] = {}
 
     def give(self, name: str, x: Matrices, *grads: Matrices) -> Tensor | None:
-        """Return x^T grad (n, d, c), or keep both factors and return None.
+        """Return x^T grad (n, [parts,] d, c), or keep the factors and return None.
 
         Parameters
         ----------
         name : the parameter's.
         x : (n, B, d)
-        grads : (n, B, c_i) each, grad's columns side by side.
+        grads : (n, B, c) each
+            One, or one for each part of a matrix that is kept in parts ([n,] parts, d, c).
 
         Raises
         ------
@@ -57,7 +58,7 @@ class FactoredGradients:
         """
         if not (self.keep and name in self.parameters):
             formed = [torch.bmm(x.batched.mT, grad.batched) for grad in grads]
-            return formed[0] if len(formed) == 1 else torch.cat(formed, dim=-1)
+            return formed[0] if len(formed) == 1 else torch.stack(formed, dim=1)
         if name in self._kept:
             raise RuntimeError(
                 "a second backward pass before the optimiser's step; call step() or zero_grad() in between"
@@ -103,25 +104,21 @@ class FactoredSGD(torch.optim.SGD):
         return result
 
     def _descend(self, W: Tensor, factors: tuple[Matrices, ...], rate: float, decay: float) -> None:
-        """W <- (1 - rate decay) W - rate x^T grad, for W (.., d, c) and factors x and grad."""
+        """W <- (1 - rate decay) W - rate x^T grad, for W (.., [parts,] d, c) and factors x and grads."""
         x, *grads = factors
         rows = _tile_rows(W.shape[-2], x.batched.shape[-2]) if W.device.type == "cpu" else W.shape[-2]
-        columns = tuple(grad.batched.shape[-1] for grad in grads)
-        tiles = self.views.of((id(W), rows, columns), W, lambda W: _tiles(W, rows, columns))
-        # A tile's columns follow each other: its rows of x^T stay in the cache.
+        parts = self.views.of((id(W), rows), W, lambda W: _tiles(W, len(grads), rows))
         x_t = x.batched.mT
-        for tile, part_x in zip(tiles, (x_t,) if len(tiles) == 1 else x_t.split(rows, 1), strict=True):
-            left = Matrices(part_x)
-            for part, grad in zip(tile, grads, strict=True):
-                add_product(part, left, grad, 1 - rate * decay, -rate)
+        lefts = [Matrices(x_t)] if len(parts[0]) == 1 else [Matrices(part) for part in x_t.split(rows, 1)]
+        for tiles, grad in zip(parts, grads, strict=True):
+            for tile, left in zip(tiles, lefts, strict=True):
+                add_product(tile, left, grad, 1 - rate * decay, -rate)
 
 
-def _tiles(W: Tensor, rows: int, columns: tuple[int, ...]) -> list[list[Matrices]]:
-    """Cut W (.., d, c) into tiles of some rows, and each into parts of some columns."""
-    return [
-        [Matrices(part) for part in tile.split(columns, 2)]
-        for tile in W.view(-1, *W.shape[-2:]).split(rows, 1)
-    ]
+def _tiles(W: Tensor, parts: int, rows: int) -> list[list[Matrices]]:
+    """Cut each part of W (.., [parts,] d, c) into tiles of some rows."""
+    by_part = W.view(-1, parts, *W.shape[-2:]).unbind(1)
+    return [[Matrices(tile) for tile in part.split(rows, 1)] for part in by_part]
 
 
 def _tile_rows(d: int, n_factor_rows: int) -> int:

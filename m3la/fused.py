@@ -113,8 +113,8 @@ class _Encoder(torch.autograd.Function):
         ctx.n_axes = U.dim() - 3
         xs = [Matrices(x if ctx.n_axes else x[None]) for x in xs_and_Ws[:m]]
         of = training.views.of
-        parts = [of(("W_in", k), W, lambda W: _columns(W, 3 * h)) for k, W in enumerate(xs_and_Ws[m:])]
-        own_U = of("U_enc", U, lambda U: [Matrices(way) for way in _stacked(U, 3).unbind(1)])
+        parts = [of(("W_in", k), W, _parts) for k, W in enumerate(xs_and_Ws[m:])]
+        own_U = of("U_enc", U, _parts)
         n, B, _ = xs[0].batched.shape
         key = _key("encoder", U, n, m, B, h)
         buffers = (
@@ -163,7 +163,7 @@ class _Encoder(torch.autograd.Function):
                     add_product(buffers.carry_of[way], buffers.g_of[way][t], own_U_t[way])
         grad_U = factored.give("U_enc", buffers.before, buffers.recurrent)
         # The decoder's working memory, so that its views are there.
-        of_products = of("grad", grad_products, lambda g: [Matrices(x) for x in _stacked(g, 3).unbind(1)])
+        of_products = of("grad", grad_products, _parts)
         grad_Ws: list[Tensor | None] = [None] * m
         for place, k in enumerate(ctx.order):
             ways = buffers.i_of[0][place], buffers.i_of[1][m - 1 - place]
@@ -198,9 +198,9 @@ def _transposed(W: Tensor) -> Matrices:
     return Matrices(_stacked(W, 2).mT)
 
 
-def _columns(W: Tensor, width: int) -> list[Matrices]:
-    """Cut a matrix ([n,] d, c) into parts of so many columns."""
-    return [Matrices(part) for part in _stacked(W, 2).split(width, -1)]
+def _parts(W: Tensor) -> list[Matrices]:
+    """Return the parts of a matrix that is kept in parts, ([n,] parts, d, c)."""
+    return [Matrices(part) for part in _stacked(W, 3).unbind(1)]
 
 
 def _take(ctx: Any) -> Any:
@@ -227,8 +227,8 @@ def encode(
     ----------
     xs : m tensors ([n,] B, d_k)
         They get no gradient.
-    Ws : m tensors ([n,] d_k, 9h)
-        Columns: encoder forwards, encoder backwards, decoder; each reset | update | candidate.
+    Ws : m tensors ([n,] 3, d_k, 3h)
+        For the encoder forwards, the encoder backwards and the decoder; columns reset | update | candidate.
     b_in : ([n,] 6h)
         Bias of the encoder's inputs.
     U, b : ([n,] 2, h, 3h), ([n,] 2, 1, 3h)

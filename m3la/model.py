@@ -2,8 +2,8 @@
 
 Row-vector convention; B rows of a batch, m modalities, q labels, hidden size h. The paper feeds x~^k, the
 example with every block but the k-th zeroed. x~^k times a matrix uses that matrix's k-th block of rows
-only, so each modality owns one matrix (d_k, 9h), applied once per batch for the encoder's two directions
-and the decoder together; a decoder step then picks one of the m products for each row. How the recurrences
+only, so each modality owns a matrix for each direction of the encoder and for the decoder, (3, d_k, 3h),
+applied once per batch; a decoder step then picks one of the m products for each row. How the recurrences
 are computed and differentiated is in `m3la.fused`.
 
 One module can hold several networks that train side by side, each on its own rows: every tensor then has a
@@ -114,11 +114,14 @@ class M3LANet(nn.Module):
             # Drawn as reset | update | candidate, kept as candidate | reset | update: see `m3la.gru`.
             return nn.Parameter(uniform(*shape, fan=h).roll(h, -1))
 
+        def apart(W: Tensor) -> nn.Parameter:
+            return nn.Parameter(W.unflatten(-1, (3, 3 * h)).transpose(-3, -2).contiguous())
+
         def given(*shape: int, fan: int) -> nn.Parameter:
             return nn.Parameter(uniform(*shape, fan=fan))
 
-        # Columns: encoder forwards, encoder backwards, decoder.
-        self.W_in = nn.ParameterList([given(d, 9 * h, fan=h) for d in dims])
+        # Encoder forwards, encoder backwards, decoder: apart, as an update walks through each.
+        self.W_in = nn.ParameterList([apart(uniform(d, 9 * h, fan=h)) for d in dims])
         self.b_in = given(6 * h, fan=h)
         self.b_x = given(3 * h, fan=h)
         self.U_enc = recurrent(2, h, 3 * h)
@@ -256,7 +259,9 @@ class M3LANet(nn.Module):
             if name.startswith("b_"):
                 parameter.zero_()
             elif name.startswith("W_in") or name == "W_att":
-                for block in parameter.split(h, dim=1):
+                for block in [
+                    b for part in parameter.view(-1, *parameter.shape[-2:]) for b in part.split(h, 1)
+                ]:
                     block.copy_(nn.init.xavier_uniform_(torch.empty_like(block), generator=generator))
 
     def label_correlation(self) -> Tensor | None:

@@ -27,7 +27,7 @@ class AutogradNet(M3LANet):
         order = options.encoder_order or tuple(range(m))
         B = len(modalities[0])
         zero = modalities[0].new_zeros(B, h)
-        products = [x @ W for x, W in zip(modalities, self.W_in, strict=True)]
+        products = [x @ torch.cat(W.unbind(0), 1) for x, W in zip(modalities, self.W_in, strict=True)]
         reading = [products[k][:, : 6 * h] + self.b_in for k in order]
         forwards, backwards = [zero], [zero]
         for t in range(m):

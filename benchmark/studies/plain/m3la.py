@@ -93,19 +93,19 @@ def pairs(plain: PlainM3LA, net: M3LANet) -> Pairs:
     def rolled(recurrent: Tensor) -> Tensor:
         return recurrent.roll(-h, -1)  # candidate | reset | update -> torch's reset | update | candidate
 
-    W_in = torch.cat(list(net.W_in)).T  # (9h, D)
+    forwards, backwards, decoder = torch.cat(list(net.W_in), 1).mT  # (3, 3h, D)
     gru, cell = dict(plain.encoder.named_parameters()), plain.decoder
-    D = W_in.shape[1]
+    D = decoder.shape[1]
     return [
-        (gru["weight_ih_l0"], W_in[: 3 * h]),
-        (gru["weight_ih_l0_reverse"], W_in[3 * h : 6 * h]),
+        (gru["weight_ih_l0"], forwards),
+        (gru["weight_ih_l0_reverse"], backwards),
         (gru["weight_hh_l0"], rolled(net.U_enc[0]).T),
         (gru["weight_hh_l0_reverse"], rolled(net.U_enc[1]).T),
         (gru["bias_ih_l0"], net.b_in[: 3 * h]),
         (gru["bias_ih_l0_reverse"], net.b_in[3 * h : 6 * h]),
         (gru["bias_hh_l0"], rolled(net.b_enc[0, 0])),
         (gru["bias_hh_l0_reverse"], rolled(net.b_enc[1, 0])),
-        (cell.weight_ih[:, :D], W_in[6 * h :]),
+        (cell.weight_ih[:, :D], decoder),
         (cell.weight_ih[:, D:], net.W_att.T),
         (cell.weight_hh, rolled(net.U_dec).T),
         (cell.bias_ih, net.b_x),
