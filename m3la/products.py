@@ -33,8 +33,8 @@ def product(left: Matrices, right: Matrices, out: Matrices | None = None) -> Ten
     if out is None:
         n, i, _ = left.batched.shape
         out = Matrices(left.batched.new_empty(n, i, right.batched.shape[2]))
-    for o, a, b in zip(out.each, left.each, right.each, strict=True):
-        torch.mm(a, b, out=o)
+    for k, o in enumerate(out.each):
+        torch.mm(left.each[k], right.each[k], out=o)
     return out.batched
 
 
@@ -45,5 +45,5 @@ def add_product(
     if not left.on_cpu:
         out.batched.baddbmm_(left.batched, right.batched, beta=beta, alpha=alpha)
         return
-    for o, a, b in zip(out.each, left.each, right.each, strict=True):
-        o.addmm_(a, b, beta=beta, alpha=alpha)
+    for k, o in enumerate(out.each):
+        o.addmm_(left.each[k], right.each[k], beta=beta, alpha=alpha)
