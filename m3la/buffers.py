@@ -19,9 +19,9 @@ class Pool:
     def __init__(self) -> None:
         self._free: dict[Hashable, list[object]] = {}
 
-    def take(self, key: Hashable, make: Callable[[], T]) -> T:
-        """Return free buffers with this key, which names type and sizes, or make some."""
-        free = self._free.setdefault(key, [])
+    def take(self, key: Hashable, make: Callable[[], T], reuse: bool) -> T:
+        """Return buffers with this key, which names type and sizes: free ones if told to `reuse`, or new."""
+        free = self._free.setdefault(key, []) if reuse else []
         # A key stands for one type of buffers, which no annotation of a dictionary can say.
         return free.pop() if free else make()  # type: ignore[return-value]
 
@@ -46,7 +46,7 @@ class Views:
 
     def of(self, name: Hashable, tensor: Tensor, make: Callable[[Tensor], T]) -> T:
         """Return what `make` makes of the detached tensor; made again where its memory or form changed."""
-        memory = tensor.data_ptr(), tensor.shape, tensor.dtype
+        memory = tensor.data_ptr(), tensor.shape, tensor.stride(), tensor.dtype
         kept = self._kept.get(name)
         if kept is None or kept[0] != memory:
             kept = self._kept[name] = memory, make(tensor.detach())

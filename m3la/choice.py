@@ -40,15 +40,17 @@ class ChoiceMemory:
         What was chosen; -1 stands for a start token.
     available : (B, m)
         What is left.
+    discarded : (B, m)
+        Where probabilities go that nobody asks for.
     """
 
     def __init__(self, like: Tensor, B: int, m: int) -> None:
-        new, self.kernels = like.new_empty, Kernels(like.device)
+        new, self.kernels = like.new_empty, Kernels(like)
         self.u, self.pi, self.grad_u, self.credit = new(m, B, m), new(m, B, m), new(m, B, m), new(B, m)
         self.index = new(m, B, dtype=torch.long)
         self.available = new(B, m, dtype=torch.bool)
         array = self.kernels.array
-        self.unused = new(B, m)
+        self.discarded = array(new(B, m))
         self.of_pick = [
             [array(x) for x in (self.u[t], self.available, self.pi[t], self.index[t])] for t in range(m)
         ]
@@ -110,7 +112,7 @@ class ModalityChoice:
             torch.argmax(noise.masked_fill(~available, -1), 1, out=index)
         else:
             index.fill_(0 if self.first_input == "first" else -1)
-        if self.first_input != "zeros" or self.order != "learned":
+        if self.order != "learned" or (self.first_input == "first" and not self.allow_repeats):
             available.scatter_(1, index.unsqueeze(1), False)
         return Picked(index)
 
@@ -120,8 +122,8 @@ class ModalityChoice:
         if noise is not None and self.gradient == "reinforce":
             pick(*memory.of_pick[t], False)  # pi is that of the logits without noise
             u.sub_(torch.log(-torch.log(noise)))
-            u, available, _, index = memory.of_pick[t]
-            pick(u, available, memory.kernels.array(memory.unused), index, takes)
+            noisy, available, _, index = memory.of_pick[t]
+            pick(noisy, available, memory.discarded, index, takes)
         else:
             if noise is not None and self.gradient == "gumbel":
                 u.sub_(torch.log(-torch.log(noise)))
@@ -152,7 +154,7 @@ class ModalityChoice:
     ) -> bool:
         """Write step t's dL/du from the credit in memory and dL/dlog pi_o (B,); False where nothing flows."""
         pi, grad_u = picked.pi, memory.grad_u[t]
-        if pi is None or self.gradient == "none":
+        if pi is None or not self.trains(picked):
             return False
         if self.gradient == "reinforce":
             if grad_log_probability is not None:

@@ -66,6 +66,11 @@ class FactoredGradients:
         self._kept[name] = x, *grads
         return None
 
+    @property
+    def pending(self) -> bool:
+        """Whether factors wait for the optimiser; they are views of working memory."""
+        return bool(self._kept)
+
     def take(self) -> dict[nn.Parameter, tuple[Matrices, ...]]:
         """Return what was kept, by parameter, and forget it."""
         kept, self._kept = self._kept, {}

@@ -1,10 +1,10 @@
 """M3LA's encoder and decoder as two differentiable operations with hand-written backward passes.
 
 It knows the equations (1) to (10) and no label, loss or training. Left to autograd, each of the m steps adds
-into every shared weight's gradient and keeps some forty small nodes; here a step is one or two products of
-matrices and one kernel that takes each row through all the rest (`m3la.kernels`), a step of the backward
-pass leaves the gradients of its affine maps in place of their values, and each weight's gradient is one
-product over all steps. A step's affine maps meet in one block of `m3la.gru`, whose windows i and g are meant
+into every shared weight's gradient and keeps some forty small nodes; here a step is two products of matrices
+and a few kernels that take each row through all the rest (`m3la.kernels`), a step of the backward pass
+leaves the gradients of its affine maps in place of their values, and each weight's gradient is one product
+over all steps. A step's affine maps meet in one block of `m3la.gru`, whose windows i and g are meant
 below:
 
 encoder (two cells, step t)
@@ -61,6 +61,13 @@ class Training:
     pool: Pool
     views: Views
 
+    def can_reuse(self) -> bool:
+        """Whether a pass may take working memory of an earlier one.
+
+        Without gradients nothing gives it back, and while factors wait for the optimiser they are in it.
+        """
+        return torch.is_grad_enabled() and not self.factored.pending
+
 
 def _key(kind: str, like: Tensor, *sizes: int) -> tuple[object, ...]:
     return kind, like.dtype, like.device, *sizes
@@ -75,7 +82,7 @@ class _EncoderBuffers:
     """Working memory of n encoders: what a forward pass leaves for its backward pass, and views of it."""
 
     def __init__(self, like: Tensor, n: int, m: int, B: int, h: int) -> None:
-        new, self.kernels = like.new_empty, Kernels(like.device)
+        new, self.kernels = like.new_empty, Kernels(like)
         self.inputs, self.products = new(n, B, 3 * h), new(n, m, B, 3 * h)
         self.blocks, self.hidden = new(n, 2, m, B, WIDTH * h), new(n, 2, m + 1, B, h)
         self.states, self.carry = new(n, B, m, 2 * h), new(n, 2, B, h)
@@ -117,11 +124,7 @@ class _Encoder(torch.autograd.Function):
         own_U = of("U_enc", U, _parts)
         n, B, _ = xs[0].batched.shape
         key = _key("encoder", U, n, m, B, h)
-        buffers = (
-            _EncoderBuffers(U, n, m, B, h)
-            if not reuse
-            else training.pool.take(key, lambda: _EncoderBuffers(U, n, m, B, h))
-        )
+        buffers = training.pool.take(key, lambda: _EncoderBuffers(U, n, m, B, h), reuse)
         array = buffers.kernels.array
         biases = array(b_in.view(n, 2, 3 * h)), array(b.view(n, 2, 3 * h))
         for way in WAYS:  # one after the other, so that one matrix U stays in the cache
@@ -246,7 +249,7 @@ def encode(
         order. The first and the last are in working memory: they hold until the next forward pass after this
         one's backward pass.
     """
-    return _Encoder.apply(order, training, torch.is_grad_enabled(), U, b, b_in, *xs, *Ws)
+    return _Encoder.apply(order, training, training.can_reuse(), U, b, b_in, *xs, *Ws)
 
 
 @dataclass(frozen=True)
@@ -268,7 +271,9 @@ class DecoderWeights:
 class Decoded:
     """What the decoder did."""
 
-    states: Tensor  # ([n,] m, B, h)  s_1..s_m
+    states: (
+        Tensor  # ([n,] m, B, h)  s_1..s_m, in working memory: until the next pass after this one's backward
+    )
     log_probability: Tensor  # ([n,] m, B)     log pi of each choice
     attention: Tensor  # ([n,] B, m, m)  alpha_tj
     orders: Tensor  # ([n,] B, m)     index of the modality read; -1 for a start token
@@ -278,7 +283,7 @@ class _DecoderBuffers:
     """Working memory of n decoders: what a forward pass leaves for its backward pass, and views of it."""
 
     def __init__(self, like: Tensor, n: int, m: int, B: int, h: int) -> None:
-        new, self.kernels = like.new_empty, Kernels(like.device)
+        new, self.kernels = like.new_empty, Kernels(like)
         self.blocks, self.s = new(n, m, B, WIDTH * h), new(n, m + 1, B, h)
         self.F, self.grad_F = new(n, B, m, 3 * h), new(n, B, m, 3 * h)
         self.keys, self.grad_keys = new(n, B, m, h), new(n, B, m, h)
@@ -345,11 +350,7 @@ class _Decoder(torch.autograd.Function):
         w = DecoderWeights(*parameters)  # type: ignore[arg-type]
         (n, B, m, _), h = states.shape, s_0.shape[-1]
         key = _key("decoder", s_0, n, m, B, h)
-        buffers = (
-            _DecoderBuffers(s_0, n, m, B, h)
-            if not reuse
-            else training.pool.take(key, lambda: _DecoderBuffers(s_0, n, m, B, h))
-        )
+        buffers = training.pool.take(key, lambda: _DecoderBuffers(s_0, n, m, B, h), reuse)
         array = buffers.kernels.array
         of, memory, run = training.views.of, buffers.choices, buffers.kernels.run
         attention = _Attention(kind, states, w, buffers, training.views)
@@ -369,7 +370,7 @@ class _Decoder(torch.autograd.Function):
             reads.append((index, ones if weight is None else array(weight.view(n, B))))
             run.decoder_step(*biases, *buffers.of_step, P, buffers.attended, *reads[t], t)  # (5)(8)(10)
             steps.append(picked)
-        orders = memory.index.view(m, n, B).permute(1, 2, 0).contiguous()
+        orders = memory.index.view(m, n, B).permute(1, 2, 0).clone(memory_format=torch.contiguous_format)
         log_pi = choose.log_probabilities(steps, s_0.view(n * B, h)).view(m, n, B).transpose(0, 1)
         ctx.save_for_backward(*parameters)
         ctx.choose, ctx.attention, ctx.steps, ctx.reads, ctx.P = choose, attention, steps, reads, P
@@ -447,7 +448,7 @@ class _Attention:
         self, kind: str, states: Tensor, w: DecoderWeights, buffers: _DecoderBuffers, views: Views
     ) -> None:
         """Make what all steps share from the states (n, B, m, 2h)."""
-        self.kind, self.w, self.buffers = kind, w, buffers
+        self.w, self.buffers = w, buffers
         self.states = Matrices(states.flatten(1, 2))  # (n, B m, 2h)
         self.scale = 1 / math.sqrt(buffers.keys.shape[-1]) if kind == "dot" else 1.0
         if w.W_key is not None:
@@ -552,7 +553,7 @@ def decode(
     """
     w = weights
     parameters = (w.U, w.b, w.b_x, w.W_att, w.W_modal, w.b_modal, w.W_key, w.W_query, w.v)
-    reuse = torch.is_grad_enabled()
+    reuse = training.can_reuse()
     return Decoded(
         *_Decoder.apply(choose, attention, noise, training, reuse, s_0, states, products, *parameters)
     )

@@ -8,7 +8,7 @@ tells the next one, f(z)::
 
 backward, from the gradients of log p and log c::
 
-    softmax     e = dlog p - p dlog c / c,  dz = e - p sum(e)
+    softmax     e = dlog p - p dlog c / c,  dz = e - p sum(e), of p > 1/2 rearranged
     sigmoid     dz = c dlog p - p dlog c
     dz_{t-1} += f'(z_{t-1}) (dz_t W_co^T),  dW_co = sum_t f(z_{t-1})^T dz_t
 
@@ -25,11 +25,14 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
+from m3la.tensor_kernels import softmax_gradient
+
 
 def label_log_scores(z: Tensor, activation: str) -> tuple[Tensor, Tensor]:
     """Return log p and log(1 - p) of logits (.., q), finite where float arithmetic of 1 - p would be 0.
 
-    Only one entry of a softmax can exceed 1/2; its complement is the sum of the others.
+    Only one entry of a softmax can exceed 1/2, also in floating point, as exp(-log 2) is rounded to 1/2 at
+    most; its complement is the sum of the others.
     """
     if activation == "sigmoid":
         return F.logsigmoid(z), F.logsigmoid(-z)
@@ -133,7 +136,11 @@ class _Scores:
         # Where c underflowed, log c is a constant; twice, as c came through a logarithm.
         kept = torch.where(c > 2 * torch.finfo(c.dtype).tiny, grad_c, 0)
         e = torch.addcdiv(grad_p, kept * p, c, value=-1)
-        return torch.addcmul(e, p, e.sum(-1, keepdim=True), value=-1)
+        # Of what exceeds 1/2, e - p e = c e, without the difference of two large numbers.
+        likely = p > 0.5
+        others = e.masked_fill(likely, 0).sum(-1, keepdim=True)
+        of_likely = c * grad_p - kept * p - p * others
+        return torch.where(likely, of_likely, torch.addcmul(e, p, e.sum(-1, keepdim=True), value=-1))
 
     def told_backward(self, t: int, grad: Tensor, feedback: str) -> Tensor:
         """dL/dz of step t from that of what it told the next step (n, B, q)."""
@@ -141,8 +148,4 @@ class _Scores:
             return self.backward(grad, -grad, t)
         if not self.softmax:
             return grad * self.p[:, t] * self.c[:, t]
-        return softmax_backward(grad, self.p[:, t], -1, grad.dtype)
-
-
-# torch names it in its operator library only.
-softmax_backward = torch.ops.aten._softmax_backward_data.default
+        return softmax_gradient(self.p[:, t], grad)

@@ -259,10 +259,9 @@ class M3LANet(nn.Module):
             if name.startswith("b_"):
                 parameter.zero_()
             elif name.startswith("W_in") or name == "W_att":
-                for block in [
-                    b for part in parameter.view(-1, *parameter.shape[-2:]) for b in part.split(h, 1)
-                ]:
-                    block.copy_(nn.init.xavier_uniform_(torch.empty_like(block), generator=generator))
+                for part in parameter.view(-1, *parameter.shape[-2:]):
+                    for block in part.split(h, dim=1):
+                        block.copy_(nn.init.xavier_uniform_(torch.empty_like(block), generator=generator))
 
     def label_correlation(self) -> Tensor | None:
         """W_co ([n,] q, q), or None where the model has none."""

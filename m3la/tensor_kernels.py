@@ -1,13 +1,13 @@
 """What M3LA's steps do between two products of matrices, as operators on tensors, for any device.
 
 The kernels of `m3la.row_kernels` compute the same on a CPU. Each works in place on whole working memories,
-which are C-contiguous, of n networks, W ways of reading (two for the encoder, one for the decoder), m steps
-and B rows::
+which are C-contiguous, of n networks, W = 2 ways of reading (the decoder has no such axis), m steps and B
+rows::
 
-    blocks   ([n, W,] m, B, >= 4h)    one block per step, see `m3la.gru`; more columns are not used
-    hidden   ([n, W,] m + 1, B, h)    states before and after each step
-    bias_in  ([n, W,] 3h)             of i, columns r | z | n
-    bias     ([n, W,] 3h)             of g, columns n | r | z
+    blocks   (n, [W,] m, B, >= 4h)    one block per step, see `m3la.gru`; more columns are not used
+    hidden   (n, [W,] m + 1, B, h)    states before and after each step
+    bias_in  (n, [W,] 3h)             of i, columns r | z | n
+    bias     (n, [W,] 3h)             of g, columns n | r | z
     inputs   (n, B, 3h)               x^k W_k of one encoder step
     products (n, m, B, 3h)            x^k W_k of the decoder
 

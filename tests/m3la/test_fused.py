@@ -23,6 +23,10 @@ OPTIONS: list[dict[str, object]] = [
     *({"order_gradient": g} for g in ("none", "prob_ratio", "prob_scale", "gumbel", "reinforce")),
     *({"order_gradient": g, "allow_repeats": True} for g in ("straight_through", "prob_ratio", "prob_scale")),
     *(
+        {"first_input": "first", "order_gradient": g, "allow_repeats": True}
+        for g in ("straight_through", "prob_scale")
+    ),
+    *(
         {"first_input": f, "order_gradient": g}
         for f in ("first", "zeros")
         for g in ("straight_through", "prob_ratio")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from copy import deepcopy
 
 import numpy as np
 import pytest
 import torch
 from numba import njit
-from test_fused import DIMS, B, Q, batch, twins
+from test_fused import DIMS, B, batch, twins
 from torch import Tensor
 
 from benchmark.contracts import Array
@@ -17,6 +18,7 @@ from m3la import kernels
 from m3la.loss import LossOptions, m3la_loss
 from m3la.model import M3LANet
 from m3la.row_kernels import _sigmoid, _tanh
+from m3la.training import TrainingSettings, make_optimiser
 
 
 @njit
@@ -54,16 +56,16 @@ def test_a_weight_that_is_not_a_number_shows_in_the_loss(name: str) -> None:
     assert torch.isnan(loss_of(net))
 
 
-def loss_of(net: M3LANet) -> Tensor:
+def loss_of(net: M3LANet, rows: slice = slice(None)) -> Tensor:
     dtype = next(net.parameters()).dtype
     x, y, _ = batch(DIMS)
-    return m3la_loss(net([each.to(dtype) for each in x]), y.to(dtype), 1.6, LossOptions())
+    return m3la_loss(net([each[rows].to(dtype) for each in x]), y[rows].to(dtype), 1.6, LossOptions())
 
 
-def step(net: M3LANet) -> Iterator[tuple[str, Tensor]]:
+def step(net: M3LANet, rows: slice = slice(None)) -> Iterator[tuple[str, Tensor]]:
     """The loss and every gradient of one step."""
     net.zero_grad()
-    loss = loss_of(net)
+    loss = loss_of(net, rows)
     loss.backward()
     yield "loss", loss.detach()
     for name, parameter in net.named_parameters():
@@ -75,8 +77,10 @@ def test_both_forms_agree_in_single_precision(monkeypatch: pytest.MonkeyPatch) -
     net = twins(DIMS, {})[0].float()
     ours = dict(step(net))
     monkeypatch.setattr(kernels, "compiles_for", lambda _: False)
-    for name, other in step(net):
+    theirs = dict(step(deepcopy(net)))  # whose working memory is new
+    for name, other in theirs.items():
         torch.testing.assert_close(ours[name], other, atol=1e-5, rtol=1e-5, msg=lambda m, n=name: f"{n}: {m}")
+    assert not torch.equal(ours["U_dec"], theirs["U_dec"])
 
 
 def test_weights_that_moved_to_other_memory_are_the_ones_used() -> None:
@@ -95,11 +99,62 @@ def test_weights_that_moved_to_other_memory_are_the_ones_used() -> None:
 def test_batches_of_other_sizes_take_turns() -> None:
     """Working memory is kept by size; the last batch of an epoch is smaller."""
     net = twins(DIMS, {})[0]
+    for rows in (slice(0, 4), slice(0, B), slice(4, B), slice(0, 4), slice(0, 1)):
+        fresh = dict(step(deepcopy(net), rows))
+        for name, found in step(net, rows):
+            torch.testing.assert_close(found, fresh[name], atol=0, rtol=0)
+
+
+def test_passes_overlap() -> None:
+    """Two forward passes and an evaluation between them, then both backward passes."""
+    net = twins(DIMS, {})[0]
+    first, second = slice(0, 5), slice(4, B)
+    expected = {}
+    for rows in (first, second):
+        for name, grad in step(deepcopy(net), rows):
+            expected[name] = expected.get(name, 0) + grad
+    losses = [loss_of(net, first)]
+    with torch.no_grad():
+        loss_of(net, first)
+    losses.append(loss_of(net, second))
+    for loss in losses:
+        loss.backward()
+    for name, parameter in net.named_parameters():
+        torch.testing.assert_close(parameter.grad, expected[name], atol=1e-12, rtol=0)
+
+
+def test_orders_of_a_step_outlive_the_next_step() -> None:
+    net = twins(DIMS, {})[0]
     x, _, _ = batch(DIMS)
-    whole = net(x).scores()
-    for rows in (slice(0, 4), slice(0, B), slice(4, B)):
-        torch.testing.assert_close(net([each[rows] for each in x]).scores(), whole[rows], atol=1e-12, rtol=0)
-    assert whole.shape == (B, len(DIMS), Q)
+    kept, found = [], []
+    for row in range(B):
+        steps = net([each[row : row + 1] for each in x])
+        steps.log_scores.sum().backward()
+        kept.append(steps.orders)
+        found.append(steps.orders.clone())
+    assert len(torch.cat(found).unique(dim=0)) > 1
+    assert torch.equal(torch.cat(kept), torch.cat(found))
+
+
+def test_a_forward_pass_before_the_optimiser_s_step_leaves_its_gradients_alone() -> None:
+    nets = [twins(DIMS, {})[0]]
+    nets.append(deepcopy(nets[0]))
+    settings = TrainingSettings(epochs=1, learning_rate=0.1)
+    for net, disturbed in zip(nets, (False, True), strict=True):
+        optimiser = make_optimiser(net, settings, torch.device("cpu"))
+        for _ in range(2):
+            optimiser.zero_grad()
+            loss_of(net).backward()
+            if disturbed:
+                loss_of(net, slice(0, B))
+            optimiser.step()
+    for ours, other in zip(*(net.parameters() for net in nets), strict=True):
+        assert torch.equal(ours, other)
+
+
+def test_half_precision_takes_the_form_that_knows_it() -> None:
+    net = twins(DIMS, {})[0].to(torch.bfloat16)
+    assert torch.isfinite(loss_of(net))
 
 
 def test_a_method_s_hash_sees_the_kernels() -> None:

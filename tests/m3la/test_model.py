@@ -10,7 +10,7 @@ from transcription import literal_loss
 
 from benchmark.studies.plain.forms import copy_weights
 from benchmark.studies.plain.m3la import PlainM3LA, pairs, plain_loss
-from m3la.labels import label_log_scores
+from m3la.labels import label_log_scores, label_steps
 from m3la.loss import LossOptions, m3la_loss
 from m3la.model import M3LANet, ModelOptions
 
@@ -145,6 +145,23 @@ def test_without_w_co_no_step_sees_the_previous_prediction() -> None:
     with torch.no_grad():
         net.W_co.zero_()
     torch.testing.assert_close(net(x).scores(), without, atol=0, rtol=0)
+
+
+@pytest.mark.parametrize("feedback", ["probabilities", "logits"])
+def test_gradients_of_confident_labels_do_not_cancel(feedback: str) -> None:
+    """A wrongly confident label is pushed down however confident it is; against double precision."""
+    gaps = torch.arange(0, 80, 0.5)
+    z = torch.stack([torch.tensor([float(gap), 0.0, 1.0, -1.0]) for gap in gaps])
+    own = torch.stack([z, z.roll(1, -1)])  # (m, B, q)
+    grads = []
+    for dtype in (torch.float32, torch.float64):
+        inputs = own.to(dtype, copy=True).requires_grad_()
+        W_co = 0.1 * torch.arange(16, dtype=dtype).reshape(4, 4)
+        log_p, log_complement = label_steps(inputs, W_co, "softmax", feedback)
+        (log_complement[..., :2].sum() + log_p[..., 2:].sum()).backward()
+        assert inputs.grad is not None
+        grads.append(inputs.grad.double())
+    torch.testing.assert_close(grads[0], grads[1], atol=1e-4, rtol=1e-4)
 
 
 def test_saturated_softmax_keeps_a_finite_complement_and_gradient() -> None:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from benchmark.contracts import Array, Holdout, Problem, Streams
+from m3la import kernels
 from m3la.estimator import M3LA
 from m3la.loss import LossOptions, m3la_loss
 from m3la.model import M3LANet
@@ -105,14 +106,17 @@ def test_a_network_that_diverges_says_so_and_leaves_the_others_as_they_would_be(
     np.testing.assert_allclose(scores(methods[2], problems[2]), scores(single, problems[2]), atol=1e-5)
 
 
+@pytest.mark.parametrize("form", ["rows", "tensors"])
 @pytest.mark.parametrize(
     ("optimiser", "clip_norm", "steps"),
     # Adam amplifies rounding: it divides by gradients that can be near zero.
     [("sgd", None, 200), ("sgd", 0.3, 200), ("adam", 0.3, 20)],
 )
 def test_steps_in_double_precision_stay_with_separate_networks(
-    optimiser: str, clip_norm: float | None, steps: int
+    optimiser: str, clip_norm: float | None, steps: int, form: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(kernels, "compiles_for", lambda _: form == "rows")
+
     def losses(net: M3LANet, rows: slice | int) -> Callable[[Tensor], Tensor]:
         return lambda _: m3la_loss(net([a[rows] for a in x]), y[rows], 1.6, LossOptions())
 
