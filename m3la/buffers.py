@@ -6,7 +6,7 @@ Fresh tensors of this size cost page faults and cold caches on every step, and a
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from torch import Tensor
 
@@ -17,13 +17,13 @@ class Pool:
     """Hands out buffers and takes them back; what is out belongs to one pass, so passes can overlap."""
 
     def __init__(self) -> None:
-        self._free: dict[Hashable, list[object]] = {}
+        # A key stands for one type of buffers, which no annotation of a dictionary can say.
+        self._free: dict[Hashable, list[Any]] = {}
 
     def take(self, key: Hashable, make: Callable[[], T], reuse: bool) -> T:
         """Return buffers with this key, which names type and sizes: free ones if told to `reuse`, or new."""
         free = self._free.setdefault(key, []) if reuse else []
-        # A key stands for one type of buffers, which no annotation of a dictionary can say.
-        return free.pop() if free else make()  # type: ignore[return-value]
+        return free.pop() if free else make()
 
     def give(self, key: Hashable, buffers: object) -> None:
         """Take buffers back; the caller no longer uses them."""
@@ -42,7 +42,8 @@ class Views:
     """Views of tensors that keep their memory from step to step, as parameters do."""
 
     def __init__(self) -> None:
-        self._kept: dict[Hashable, tuple[object, object]] = {}
+        # What a name stands for has one type, which no annotation of a dictionary can say.
+        self._kept: dict[Hashable, tuple[object, Any]] = {}
 
     def of(self, name: Hashable, tensor: Tensor, make: Callable[[Tensor], T]) -> T:
         """Return what `make` makes of the detached tensor; made again where its memory or form changed."""
@@ -50,8 +51,7 @@ class Views:
         kept = self._kept.get(name)
         if kept is None or kept[0] != memory:
             kept = self._kept[name] = memory, make(tensor.detach())
-        # What a name stands for has one type, which no annotation of a dictionary can say.
-        return kept[1]  # type: ignore[return-value]
+        return kept[1]
 
     def __deepcopy__(self, memo: dict[int, object]) -> Views:
         """A copied network has memory of its own."""

@@ -6,7 +6,8 @@ by memory and by calls. Arguments are whole working memories and the step's numb
 made once.
 
 Loops are short and write one array each: the compiler can then show that nothing overlaps, and uses the
-processor's vector units.
+processor's vector units. All of it stays in this file, since numba compiles a cached kernel again when the
+kernel's own file changed, and not for a change elsewhere.
 """
 
 from __future__ import annotations

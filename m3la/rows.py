@@ -44,51 +44,41 @@ REPAIRED: Mapping[str, Any] = {
 }
 """Preset `repaired`: the winner of `results/repaired/choice.md`, chosen once on Emotions, Scene and Yeast."""
 
+LITERAL = MethodSpec(
+    "M3LA",
+    M3LA,
+    {},
+    preset="literal",
+    threshold="eq16a",
+    seconds_hint=_seconds,
+    probe=PROBE,
+    fit_together=fit_together,
+)
+
 METHODS: tuple[MethodSpec, ...] = (
-    MethodSpec(
-        "M3LA",
-        M3LA,
-        {},
-        preset="literal",
-        threshold="eq16a",
-        seconds_hint=_seconds,
-        probe=PROBE,
-        fit_together=fit_together,
-    ),
-    MethodSpec(
-        "M3LA-order",
-        M3LA,
-        {"order": "fixed"},
-        preset="literal",
-        threshold="eq16a",
+    LITERAL,
+    replace(
+        LITERAL,
+        id="M3LA-order",
+        options={"order": "fixed"},
         datasets=("ml2000",),
-        seconds_hint=_seconds,
-        probe=PROBE,
-        fit_together=fit_together,
         note="no modality prediction: modalities are read in the data set's order",
     ),
-    MethodSpec(
-        "M3LA-Wco",
-        M3LA,
-        {"label_correlation": False},
-        preset="literal",
-        threshold="eq16a",
+    replace(
+        LITERAL,
+        id="M3LA-Wco",
+        options={"label_correlation": False},
         datasets=("ml2000",),
-        seconds_hint=_seconds,
-        probe=PROBE,
-        fit_together=fit_together,
         note="no label-correlation matrix W_co",
     ),
-    MethodSpec(
-        "M3LA-repaired",
-        M3LA,
-        REPAIRED,
+    replace(
+        LITERAL,
+        id="M3LA-repaired",
+        options=REPAIRED,
         preset="repaired",
         threshold="eq13@holdout",
         in_paper=False,
-        seconds_hint=_seconds,
         probe=replace(PROBE, seconds=0.685),
-        fit_together=fit_together,
         note="options chosen once on Emotions, Scene and Yeast; K = Hamming, normalised: all weights are one",
     ),
 )
