@@ -285,7 +285,7 @@ class _DecoderBuffers:
     def __init__(self, like: Tensor, n: int, m: int, B: int, h: int) -> None:
         new, self.kernels = like.new_empty, Kernels(like)
         self.blocks, self.s = new(n, m, B, WIDTH * h), new(n, m + 1, B, h)
-        self.F, self.grad_F = new(n, B, m, 3 * h), new(n, B, m, 3 * h)
+        self.F = new(n, B, m, 3 * h)  # in the end, dL/dF
         self.keys, self.grad_keys = new(n, B, m, h), new(n, B, m, h)
         self.queries, self.grad_queries = new(n, m, B, h), new(n, m, B, h)
         self.alphas, self.grad_alpha = new(n, B, m, m), new(n, B, m)
@@ -295,12 +295,13 @@ class _DecoderBuffers:
         array = self.kernels.array
         self.of_step = [array(x) for x in (self.blocks, self.s, self.F)]
         self.attended = array(self.alphas)
+        self.gathering = [array(x) for x in (self.alphas, self.blocks, self.F)]
         self.of_step_backward = [array(x) for x in (self.carry, self.blocks, self.s, self.F)]
         self.choices = ChoiceMemory(like, n * B, m)
         self.u, self.pi, index = (
             x.view(m, n, B, -1) for x in (self.choices.u, self.choices.pi, self.choices.index)
         )
-        self.grad_u = self.choices.grad_u.view(m, n, B, m).unbind(0)
+        self.grad_u = self.choices.grad_u.view(m, n, B, m)
         self.read = [(array(index[t, :, :, 0]), array(self.ones)) for t in range(m)]
         self.pi_of = [array(pi) for pi in self.pi]
         self.gradients = [
@@ -323,7 +324,6 @@ class _DecoderBuffers:
         self.key_matrices = Matrices(self.keys.flatten(1, 2))
         self.grad_key_matrices = Matrices(self.grad_keys.flatten(1, 2))
         self.F_matrices = Matrices(self.F.flatten(1, 2))
-        self.grad_F_matrices = Matrices(self.grad_F.flatten(1, 2))
 
 
 class _Decoder(torch.autograd.Function):
@@ -399,6 +399,7 @@ class _Decoder(torch.autograd.Function):
             zeroed.zero_()
         if not choose.reads_each_once:
             buffers.grad_products.zero_()
+        of_logits = [buffers.kernels.array(x) for x in (buffers.grad_u, w.W_modal, carry)]
         for t in reversed(range(m)):
             picked = ctx.steps[t]
             credits = choose.needs_credit(t) and picked.pi is not None
@@ -417,11 +418,9 @@ class _Decoder(torch.autograd.Function):
             attention.backward(t)
             of_choice = None if grad_log_pi is None else grad_log_pi.reshape(n, m, B)[:, t].reshape(n * B)
             if choose.logit_gradient(t, picked, memory, of_choice):
-                carry.baddbmm_(buffers.grad_u[t], w.W_modal)
-        grad_inputs = buffers.blocks[..., h : 4 * h].transpose(1, 2).reshape(n * B, m, 3 * h)
-        alphas = buffers.alphas.view(n * B, m, m)  # (.., t, j)
-        torch.bmm(alphas.mT, grad_inputs, out=buffers.grad_F.view(n * B, m, 3 * h))
-        grad_states = product(buffers.grad_F_matrices, of("W_att^T", w.W_att, _transposed))
+                buffers.kernels.run.modality_logits_backward(*of_logits, t)
+        buffers.kernels.run.attended_backward(*buffers.gathering)
+        grad_states = product(buffers.F_matrices, of("W_att^T", w.W_att, _transposed))
         trains = any(choose.trains(step) for step in ctx.steps)
         flat_u = memory.grad_u.view(m, n, B, m).transpose(0, 1).reshape(n, m * B, m)
         give = ctx.training.factored.give
@@ -432,7 +431,7 @@ class _Decoder(torch.autograd.Function):
             give("U_dec", buffers.before, buffers.recurrent),
             buffers.grad_bias[:, : 3 * h].clone(),
             buffers.grad_bias[:, h:].clone(),
-            give("W_att", attention.states, buffers.grad_F_matrices),
+            give("W_att", attention.states, buffers.F_matrices),
             torch.bmm(flat_u.mT, buffers.before.batched) if trains else None,
             flat_u.sum(1) if trains else None,
             *attention.grad_weights(give),
@@ -505,9 +504,6 @@ class _Attention:
     def grad_states(self, grad: Tensor) -> Tensor:
         """Add dK_j W_key^T to dF_j W_att^T (n, B m, 2h)."""
         if self.w.W_key is not None:
-            grad_keys = self.buffers.grad_keys
-            if self.w.v is not None:
-                grad_keys.mul_(self.w.v[:, None, None])
             add_product(Matrices(grad), self.buffers.grad_key_matrices, self.W_key_t)
         return grad
 

@@ -18,6 +18,7 @@ Left to autograd, these few small matrices would keep a hundred nodes.
 
 from __future__ import annotations
 
+from types import ModuleType
 from typing import Any
 
 import torch
@@ -25,7 +26,12 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
+from m3la import kernels, row_kernels
 from m3la.tensor_kernels import softmax_gradient
+
+compiled: ModuleType = row_kernels  # of its functions numba's annotations know too little
+COMPILED_FEEDBACK = "probabilities", "detach"
+"""Forms of f for which `m3la.row_kernels` has the softmax's steps; the others are rarely used."""
 
 
 def label_log_scores(z: Tensor, activation: str) -> tuple[Tensor, Tensor]:
@@ -76,35 +82,84 @@ class _LabelSteps(torch.autograd.Function):
         ctx: Any, own: Tensor, W_co: Tensor | None, activation: str, feedback: str
     ) -> tuple[Tensor, Tensor]:
         ctx.activation, ctx.feedback, ctx.shape = activation, feedback, own.shape
+        ctx.co_shape = None if W_co is None else W_co.shape
         m, B, q = own.shape[-3:]
-        z = own.reshape(-1, m, B, q)
-        told, ctx.co_shape = None, None if W_co is None else W_co.shape
-        if W_co is not None:
-            W_co = W_co.view(-1, q, q)
-            z, told = z.clone(), torch.empty_like(z[:, 1:])
-            logits = z.unbind(1)
-            for t, tell in enumerate(told.unbind(1)):
-                _tell(logits[t], activation, feedback, out=tell)
-                logits[t + 1].baddbmm_(tell, W_co)
-        log_p, log_complement = label_log_scores(z, activation)
-        ctx.save_for_backward(log_p, log_complement, told, W_co)
+        z = own.reshape(-1, m, B, q).contiguous()
+        W = None if W_co is None else W_co.reshape(-1, q, q)
+        ctx.compiled = kernels.compiles_for(own) and activation == "softmax" and feedback in COMPILED_FEEDBACK
+        form = _compiled_forward if ctx.compiled else _forward
+        log_p, log_complement, p, c, told = form(z, W, activation, feedback)
+        ctx.save_for_backward(p, c, told, W)
         return log_p.view(own.shape), log_complement.view(own.shape)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad_p: Tensor, grad_complement: Tensor) -> tuple[Tensor | None, ...]:
-        log_p, log_complement, told, W_co = ctx.saved_tensors
-        scores = _Scores(log_p, log_complement, ctx.activation)
-        grad = scores.backward(grad_p.reshape(log_p.shape), grad_complement.reshape(log_p.shape))
+        p, c, told, W_co = ctx.saved_tensors
+        form = _compiled_backward if ctx.compiled else _backward
+        grads = grad_p.reshape(p.shape), grad_complement.reshape(p.shape)
+        grad = form(*grads, p, c, W_co, ctx.activation, ctx.feedback)
         if W_co is None:
             return grad.view(ctx.shape), None, None, None
-        m, back = log_p.shape[1], W_co.mT
-        if ctx.feedback in ("probabilities", "logits"):
-            of_step = grad.unbind(1)
-            for t in range(m - 2, -1, -1):
-                of_step[t].add_(scores.told_backward(t, torch.bmm(of_step[t + 1], back), ctx.feedback))
         grad_W_co = torch.bmm(told.flatten(1, 2).mT, grad[:, 1:].flatten(1, 2))
         return grad.view(ctx.shape), grad_W_co.view(ctx.co_shape), None, None
+
+
+Predictions = tuple[Tensor, Tensor, Tensor, Tensor, Tensor | None]
+"""log p, log c, p, c (n, m, B, q), and what each step but the last tells the next (n, m - 1, B, q)."""
+
+
+def _forward(z: Tensor, W_co: Tensor | None, activation: str, feedback: str) -> Predictions:
+    """Predict from own logits z (n, m, B, q) and W_co (n, q, q), in operators on tensors."""
+    told = None
+    if W_co is not None:
+        z, told = z.clone(), torch.empty_like(z[:, 1:])
+        logits = z.unbind(1)
+        for t, tell in enumerate(told.unbind(1)):
+            _tell(logits[t], activation, feedback, out=tell)
+            logits[t + 1].baddbmm_(tell, W_co)
+    log_p, log_complement = label_log_scores(z, activation)
+    return log_p, log_complement, log_p.exp(), log_complement.exp(), told
+
+
+def _compiled_forward(z: Tensor, W_co: Tensor | None, *_: str) -> Predictions:
+    """Do the same, each row at once, on a CPU; for what `COMPILED_FEEDBACK` says."""
+    log_p, p, c = z.clone(), torch.empty_like(z), torch.empty_like(z)
+    arrays = [x.numpy() for x in (log_p, p, c)]
+    told, logits = p.unbind(1), log_p.unbind(1)
+    for t in range(len(logits)):
+        if t and W_co is not None:
+            logits[t].baddbmm_(told[t - 1], W_co)
+        compiled.label_scores(*arrays, t)
+    return log_p, c.log(), p, c, None if W_co is None else p[:, :-1]
+
+
+def _backward(
+    grad_p: Tensor, grad_c: Tensor, p: Tensor, c: Tensor, W_co: Tensor | None, activation: str, feedback: str
+) -> Tensor:
+    """dL/dz (n, m, B, q) from the gradients of log p and log c, in operators on tensors."""
+    scores = _Scores(p, c, activation == "softmax")
+    grad = scores.backward(grad_p, grad_c)
+    if W_co is not None and feedback in ("probabilities", "logits"):
+        of_step, back = grad.unbind(1), W_co.mT
+        for t in range(len(of_step) - 2, -1, -1):
+            of_step[t].add_(scores.told_backward(t, torch.bmm(of_step[t + 1], back), feedback))
+    return grad
+
+
+def _compiled_backward(
+    grad_p: Tensor, grad_c: Tensor, p: Tensor, c: Tensor, W_co: Tensor | None, _: str, feedback: str
+) -> Tensor:
+    """Do the same, each row at once."""
+    grad = torch.empty_like(p)
+    arrays = [x.contiguous().numpy() for x in (grad_p, grad_c, p, c)]
+    of_step, nothing = grad.unbind(1), p.new_empty(len(p), 0, p.shape[-1])
+    for t in reversed(range(len(of_step))):
+        of_told = nothing
+        if W_co is not None and feedback == "probabilities" and t + 1 < len(of_step):
+            of_told = torch.bmm(of_step[t + 1], W_co.mT)
+        compiled.label_scores_backward(*arrays, of_told.numpy(), grad.numpy(), t)
+    return grad
 
 
 def _tell(z: Tensor, activation: str, feedback: str, out: Tensor) -> None:
@@ -124,9 +179,8 @@ def _tell(z: Tensor, activation: str, feedback: str, out: Tensor) -> None:
 class _Scores:
     """p and c of all steps, (n, m, B, q), and how gradients pass through them."""
 
-    def __init__(self, log_p: Tensor, log_complement: Tensor, activation: str) -> None:
-        self.softmax = activation == "softmax"
-        self.p, self.c = log_p.exp(), log_complement.exp()
+    def __init__(self, p: Tensor, c: Tensor, softmax: bool) -> None:
+        self.p, self.c, self.softmax = p, c, softmax
 
     def backward(self, grad_p: Tensor, grad_c: Tensor, t: int | slice = slice(None)) -> Tensor:
         """dL/dz of step t, all by default, from the gradients of log p and log c."""

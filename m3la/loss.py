@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from m3la.cost import binarise, cost_weights, normalise
+from m3la import kernels
+from m3la.cost import binarise, compiled_f1_weights, cost_weights, normalise
 from m3la.model import Steps
 
 
@@ -85,7 +86,10 @@ class _CrossEntropy(torch.autograd.Function):
 def _weights(labels: Tensor, previous: Tensor, cardinality: float | Tensor, options: LossOptions) -> Tensor:
     """Equation (18) at steps t > 1, ([n,] m - 1, B, q); constants in the loss, as in RethinkNet."""
     predictions = binarise(previous, options.cost_prediction, cardinality)
-    weights = cost_weights(labels, predictions, options.cost)
+    if options.cost == "f1" and kernels.compiles_for(predictions):
+        weights = compiled_f1_weights(labels, predictions)
+    else:
+        weights = cost_weights(labels, predictions, options.cost)
     return normalise(weights, options.weight_normalisation, options.weight_floor)
 
 

@@ -277,6 +277,9 @@ def attend_backward(
                 else:
                     for j in range(h):
                         grad_key[j] += energy[j]
+                if t == 0:
+                    for j in range(h):
+                        grad_key[j] *= own_v[j]
                 for j in range(h):
                     grad_query[j] += energy[j]
             for j in range(h):
@@ -384,6 +387,34 @@ def decoder_step_backward(
 
 
 @_compiled
+def attended_backward(alphas: Array, blocks: Array, F: Array) -> None:
+    """See `m3la.tensor_kernels.attended_backward`."""
+    n, B, m, width = F.shape
+    h = width // 3
+    for i in range(n):
+        for b in range(B):
+            for k in range(m):
+                grad = F[i, b, k]
+                for t in range(m):
+                    share, grad_input = alphas[i, b, t, k], blocks[i, t, b, h : 4 * h]
+                    if t == 0:
+                        for j in range(width):
+                            grad[j] = share * grad_input[j]
+                    else:
+                        for j in range(width):
+                            grad[j] += share * grad_input[j]
+
+
+@_inlined
+def _add_row_product(row: Array, W: Array, out: Array) -> None:
+    """Out += row W."""
+    for k in range(len(W)):
+        share, weights = row[k], W[k]
+        for j in range(len(out)):
+            out[j] += share * weights[j]
+
+
+@_compiled
 def modality_logits(s: Array, W: Array, bias: Array, u: Array, t: int) -> None:
     """See `m3la.tensor_kernels.modality_logits`."""
     n, _, B, h = s.shape
@@ -396,6 +427,14 @@ def modality_logits(s: Array, W: Array, bias: Array, u: Array, t: int) -> None:
                 for j in range(h):
                     logit += state[j] * weight[j]
                 u[t, i, b, k] = logit
+
+
+@_compiled
+def modality_logits_backward(grad_u: Array, W: Array, carry: Array, t: int) -> None:
+    """See `m3la.tensor_kernels.modality_logits_backward`."""
+    for i in range(len(carry)):
+        for b in range(carry.shape[1]):
+            _add_row_product(grad_u[t, i, b], W[i], carry[i, b])
 
 
 @_compiled
@@ -428,3 +467,105 @@ def softmax_backward(alpha: Array, grad: Array, out: Array) -> None:
             mean += alpha[b, k] * grad[b, k]
         for k in range(m):
             out[b, k] = alpha[b, k] * (grad[b, k] - mean)
+
+
+@_compiled
+def label_scores(log_p: Array, p: Array, c: Array, t: int) -> None:
+    """Replace logits of step t (n, m, B, q) by log p, and write p and c = 1 - p, for a softmax over labels.
+
+    c is at least the smallest normal number; see `m3la.labels.label_log_scores`.
+    """
+    for i in range(len(p)):
+        for b in range(p.shape[2]):
+            _log_softmax(log_p[i, t, b], p[i, t, b], c[i, t, b])
+
+
+@_inlined
+def _log_softmax(z: Array, p: Array, c: Array) -> None:
+    """Replace logits by log p, and write p and c = 1 - p, of p > 1/2 as the sum of the others."""
+    half, zero, one = z.dtype.type(0.5), z.dtype.type(0), z.dtype.type(1)
+    smallest = np.finfo(z.dtype).tiny
+    largest = z[0]
+    for j in range(1, len(z)):
+        largest = max(largest, z[j])
+    total = zero
+    for j in range(len(z)):
+        z[j] -= largest
+        p[j] = math.exp(z[j])
+        total += p[j]
+    log_total = z.dtype.type(math.log(total))
+    others = zero
+    for j in range(len(z)):
+        z[j] -= log_total
+        p[j] /= total
+        others += zero if p[j] > half else p[j]
+    for j in range(len(z)):
+        complement = others if p[j] > half else one - p[j]
+        c[j] = smallest if complement < smallest else complement  # `max` would hide what is not a number
+
+
+@_compiled
+def label_scores_backward(
+    grad_p: Array, grad_c: Array, p: Array, c: Array, grad_told: Array, grad: Array, t: int
+) -> None:
+    """Write dL/dz of step t to `grad` (n, m, B, q), from those of log p and log c.
+
+    `grad_told` (n, B, q) is that of p from what the step told the next one; B = 0 where it told nothing.
+    """
+    for i in range(len(p)):
+        for b in range(p.shape[2]):
+            dz, row = grad[i, t, b], p[i, t, b]
+            _log_softmax_backward(grad_p[i, t, b], grad_c[i, t, b], row, c[i, t, b], dz)
+            if b < grad_told.shape[1]:
+                told = grad_told[i, b]
+                mean = p.dtype.type(0)
+                for j in range(len(row)):
+                    mean += row[j] * told[j]
+                for j in range(len(row)):
+                    dz[j] += row[j] * (told[j] - mean)
+
+
+@_inlined
+def _log_softmax_backward(grad_p: Array, grad_c: Array, p: Array, c: Array, dz: Array) -> None:
+    """dL/dz of one row, see the docstring of `m3la.labels`."""
+    half, zero = p.dtype.type(0.5), p.dtype.type(0)
+    smallest = np.finfo(p.dtype).tiny
+    others = zero
+    for j in range(len(p)):
+        # Where c underflowed, log c is a constant.
+        kept = grad_c[j] if c[j] > smallest else zero
+        dz[j] = grad_p[j] - kept * p[j] / c[j]
+        others += zero if p[j] > half else dz[j]
+    total = others
+    for j in range(len(p)):
+        total += dz[j] if p[j] > half else zero
+    for j in range(len(p)):
+        if p[j] > half:  # without the difference of two large numbers
+            kept = grad_c[j] if c[j] > smallest else zero
+            dz[j] = c[j] * grad_p[j] - kept * p[j] - p[j] * others
+        else:
+            dz[j] -= p[j] * total
+
+
+@_compiled
+def f1_weights(labels: Array, predictions: Array, weights: Array) -> None:
+    """Equation (18) with F1, see `m3la.cost`: labels (n, 1, B, q), the rest (n, steps, B, q)."""
+    n, steps, B, q = predictions.shape
+    zero, one = weights.dtype.type(0), weights.dtype.type(1)
+    for i in range(n):
+        for b in range(B):
+            y = labels[i, 0, b]
+            n_true = zero
+            for j in range(q):
+                n_true += y[j]
+            for t in range(steps):
+                yh, w = predictions[i, t, b], weights[i, t, b]
+                n_predicted, n_hits = zero, zero
+                for j in range(q):
+                    n_predicted += yh[j]
+                    n_hits += y[j] * yh[j]
+                for j in range(q):
+                    hits = n_hits - y[j] * yh[j]  # among the other labels
+                    total = n_true + n_predicted - yh[j]
+                    without = (hits + hits) / total if total > zero else one
+                    w[j] = abs(without - (hits + hits + y[j] + y[j]) / (total + one))

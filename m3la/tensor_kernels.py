@@ -85,9 +85,9 @@ def attend_backward(
     t: int,
     first: bool,
 ) -> None:
-    """From `grad_alpha` (n, B, j) to `grad_queries`; adds to `grad_v` and, but for the factor v, `grad_keys`.
+    """From `grad_alpha` (n, B, j) to `grad_queries`; adds to `grad_v` and `grad_keys`.
 
-    The `first` step gone back through replaces `grad_keys`.
+    The `first` step gone back through replaces `grad_keys`; the last, t = 0, gives it its factor v.
 
     The energies are computed again: keeping those of all steps would push what products need out of caches.
     """
@@ -99,6 +99,8 @@ def attend_backward(
         grad_keys.copy_(grad_energy)
     else:
         grad_keys += grad_energy
+    if t == 0:
+        grad_keys *= v[:, None, None]
     grad_queries[:, t] = grad_energy.sum(2) * v.unsqueeze(1)
 
 
@@ -168,9 +170,20 @@ def decoder_step_backward(
     grad_bias += block.all.sum(1)
 
 
+def attended_backward(alphas: Tensor, blocks: Tensor, F: Tensor) -> None:
+    """Replace F (n, B, j, 3h) by dL/dF_j = sum_t alpha_tj di_t, from blocks that hold gradients."""
+    h = F.shape[-1] // 3
+    torch.matmul(alphas.mT, blocks[..., h : 4 * h].transpose(1, 2), out=F)
+
+
 def modality_logits(s: Tensor, W: Tensor, bias: Tensor, u: Tensor, t: int) -> None:
     """(9): u (t, n, B, k) from s_{t-1}, W (n, k, h) and bias (n, k)."""
     torch.baddbmm(bias.unsqueeze(1), s[:, t], W.mT, out=u[t])
+
+
+def modality_logits_backward(grad_u: Tensor, W: Tensor, carry: Tensor, t: int) -> None:
+    """Add du_t W of (9) to `carry` (n, B, h), from `grad_u` (t, n, B, k)."""
+    carry.baddbmm_(grad_u[t], W)
 
 
 def pick(u: Tensor, available: Tensor, pi: Tensor, index: Tensor, take: bool) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import pytest
 import torch
 
-from m3la.cost import binarise, cost_weights, normalise
+from m3la.cost import binarise, compiled_f1_weights, cost_weights, normalise
 
 VECTORS = [
     ("hamming", "1010", "1100", [0.25, 0.25, 0.25, 0.25]),
@@ -69,6 +69,19 @@ def test_closed_forms_equal_flipping_each_label_for_every_vector_up_to_four_labe
                 expected.append(abs(cost(y, off) - cost(y, on)))
             got = cost_weights(torch.tensor([y]).float(), torch.tensor([yh]).float(), cost.__name__)
             torch.testing.assert_close(got, torch.tensor([expected], dtype=torch.float32), atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("networks", [(), (1,), (3,)])
+def test_compiled_f1_weights_equal_the_closed_form(networks: tuple[int, ...], dtype: torch.dtype) -> None:
+    """Of hard and soft predictions, of rows without labels and of rows for which nothing is predicted."""
+    generator = torch.Generator().manual_seed(2)
+    labels = (torch.rand(*networks, 1, 40, 5, generator=generator) < 0.3).to(dtype)
+    scores = torch.rand(*networks, 4, 40, 5, generator=generator, dtype=dtype)
+    assert (labels.sum(-1) == 0).any()
+    for predictions in (scores, (scores > 0.7).to(dtype), torch.zeros_like(scores)):
+        expected = cost_weights(labels, predictions, "f1")
+        torch.testing.assert_close(compiled_f1_weights(labels, predictions), expected, atol=1e-6, rtol=1e-6)
 
 
 def test_binarisation_rules() -> None:

@@ -10,6 +10,7 @@ from transcription import literal_loss
 
 from benchmark.studies.plain.forms import copy_weights
 from benchmark.studies.plain.m3la import PlainM3LA, pairs, plain_loss
+from m3la import kernels
 from m3la.labels import label_log_scores, label_steps
 from m3la.loss import LossOptions, m3la_loss
 from m3la.model import M3LANet, ModelOptions
@@ -147,9 +148,14 @@ def test_without_w_co_no_step_sees_the_previous_prediction() -> None:
     torch.testing.assert_close(net(x).scores(), without, atol=0, rtol=0)
 
 
-@pytest.mark.parametrize("feedback", ["probabilities", "logits"])
-def test_gradients_of_confident_labels_do_not_cancel(feedback: str) -> None:
+@pytest.mark.parametrize(
+    ("feedback", "form"), [("probabilities", "rows"), ("probabilities", "tensors"), ("logits", "tensors")]
+)
+def test_gradients_of_confident_labels_do_not_cancel(
+    feedback: str, form: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A wrongly confident label is pushed down however confident it is; against double precision."""
+    monkeypatch.setattr(kernels, "compiles_for", lambda _: form == "rows")
     gaps = torch.arange(0, 80, 0.5)
     z = torch.stack([torch.tensor([float(gap), 0.0, 1.0, -1.0]) for gap in gaps])
     own = torch.stack([z, z.roll(1, -1)])  # (m, B, q)
@@ -162,6 +168,17 @@ def test_gradients_of_confident_labels_do_not_cancel(feedback: str) -> None:
         assert inputs.grad is not None
         grads.append(inputs.grad.double())
     torch.testing.assert_close(grads[0], grads[1], atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("form", ["rows", "tensors"])
+def test_log_complements_stay_finite_and_true_to_what_is_not_a_number(
+    form: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kernels, "compiles_for", lambda _: form == "rows")
+    own = torch.tensor([[[200.0, 0.0, 0.0], [torch.nan, 0.0, 0.0]]])  # one step, two rows
+    for scores in label_steps(own, None, "softmax", "probabilities"):
+        assert torch.isfinite(scores[0, 0]).all()
+        assert torch.isnan(scores[0, 1]).all()
 
 
 def test_saturated_softmax_keeps_a_finite_complement_and_gradient() -> None:
