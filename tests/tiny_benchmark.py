@@ -36,9 +36,12 @@ class Prior(BaseEstimator):
         self.streams_ = Streams.of(self.random_state)
         if self.trouble and self.streams_.seed in self.troubled_seeds:
             TROUBLES[self.trouble]()
-        time.sleep(self.seconds)
+        self.take_time()
         self.frequencies_ = labels.mean(axis=0)
         return self
+
+    def take_time(self):
+        time.sleep(self.seconds)
 
     def predict_scores(self, modalities):
         noise = self.streams_.generator("choices").random((len(modalities[0]), len(self.frequencies_)))
@@ -54,6 +57,19 @@ class Careful(Prior):
         super().fit(modalities, labels)
         self.holdout_scores_ = self.predict_scores(holdout.modalities)
         return self
+
+
+class Busy(Prior):
+    """Takes its time on the processor."""
+
+    def take_time(self):
+        end = time.process_time() + self.seconds
+        while time.process_time() < end:
+            pass
+
+
+class BusyAndCareful(Busy, Careful):
+    """Both."""
 
 
 class OneByOne(Prior):

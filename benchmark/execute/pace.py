@@ -2,7 +2,8 @@
 
 A method's hint says how many seconds a fit took on one machine, by shape and options. Its probe is a short
 fit whose seconds here, over those on that machine, scale the hint. Probes run as many at a time as jobs will,
-since jobs compete for memory.
+since jobs compete for memory. Seconds are processor time: what else the machine does at the moment would
+otherwise make a pace of long standing too slow.
 """
 
 from __future__ import annotations
@@ -78,7 +79,8 @@ def measured_pace(specs: Iterable[MethodSpec], workers: int, cache_dir: Path) ->
 
 
 def _version(spec: MethodSpec, workers: int) -> str:
-    facts = [pace_key(spec), processor_and_libraries(), code_digest(code_root(spec.estimator)), workers]
+    code = code_digest(code_root(spec.estimator))
+    facts = ["processor time", pace_key(spec), processor_and_libraries(), code, workers]
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:24]
 
 
@@ -127,14 +129,14 @@ def time_fits(fits: Sequence[_Fit]) -> list[float]:
         modalities, labels = probe_data(fit.shape)
         n_train, n_fit = int(0.9 * fit.shape.n), int(0.81 * fit.shape.n)
         method = build_estimator(fit.estimator, fit.options, STREAMS, "cpu")
-        started = time.perf_counter()
+        started = time.process_time()
         if getattr(method, "needs_holdout", False):
             held = Holdout(tuple(x[n_fit:n_train] for x in modalities), labels[n_fit:n_train])
             method.fit([x[:n_fit] for x in modalities], labels[:n_fit], holdout=held)
         else:
             method.fit([x[:n_train] for x in modalities], labels[:n_train])
         method.predict_scores([x[n_train:] for x in modalities])
-        seconds.append(time.perf_counter() - started)
+        seconds.append(time.process_time() - started)
     return seconds[len(warm_up) :]
 
 

@@ -6,7 +6,7 @@ import dataclasses
 import json
 
 import pytest
-from tiny_benchmark import Careful, Prior, method, registry
+from tiny_benchmark import Busy, BusyAndCareful, Prior, method, registry
 
 from benchmark.config import Limits, Profile, RunConfig
 from benchmark.contracts import Probe, Shape
@@ -23,29 +23,37 @@ pytestmark = pytest.mark.usefixtures("warm_fork_server")
 SHAPE = Shape(60, 3, (4, 2))
 
 
-def sleeper(name="Sleeper", estimator=Prior, **options):
+def worker(name="Worker", estimator=Busy, **options):
     probe = Probe(SHAPE, seconds=0.2, options={"seconds": 0.5}, shorter={"seconds": 0.1})
     spec = method(name, estimator, seconds=3.0, **options)
     return dataclasses.replace(spec, seconds_hint=lambda *_: 1.0, probe=probe)
 
 
 def test_pace_is_what_the_probe_takes_here_over_what_it_took_there(tmp_path):
-    """0.5 s less 0.1 s of sleep, half of which it took there."""
-    for spec in (sleeper(), sleeper("Held", estimator=Careful)):
+    """0.5 s less 0.1 s of work, half of which it took there."""
+    for spec in (worker(), worker("Held", estimator=BusyAndCareful)):
         found = measured_pace([spec], 1, tmp_path / spec.id)
         assert found == {pace_key(spec): pytest.approx(2.0, rel=0.15)}
 
 
+def test_what_a_probe_waits_for_does_not_count(tmp_path):
+    """As when other programs have the cores: such a pace would be kept, and be wrong an hour later."""
+    waiting = worker(estimator=Prior)
+    spec = dataclasses.replace(waiting, probe=dataclasses.replace(waiting.probe, shorter=None))
+    found = measured_pace([spec], 1, tmp_path)
+    assert found[pace_key(spec)] < 0.5  # by the clock it would be 2.5
+
+
 def test_a_pace_is_kept_for_this_code_and_number_of_workers(tmp_path, monkeypatch):
-    first = measured_pace([sleeper()], 1, tmp_path)
+    first = measured_pace([worker()], 1, tmp_path)
     calls = []
     monkeypatch.setattr(pace_module, "_measure", lambda spec: calls.append(spec.id) or 7.0)
-    assert measured_pace([sleeper()], 1, tmp_path) == first
+    assert measured_pace([worker()], 1, tmp_path) == first
     assert calls == []
-    assert set(measured_pace([sleeper()], 2, tmp_path).values()) == {7.0}
+    assert set(measured_pace([worker()], 2, tmp_path).values()) == {7.0}
     monkeypatch.setattr(pace_module, "code_digest", lambda *_: "edited")
-    assert set(measured_pace([sleeper()], 1, tmp_path).values()) == {7.0}
-    assert calls == ["Sleeper", "Sleeper"]
+    assert set(measured_pace([worker()], 1, tmp_path).values()) == {7.0}
+    assert calls == ["Worker", "Worker"]
     assert len(json.loads((tmp_path / PACE_FILE).read_text())) == 3
 
 
@@ -53,18 +61,18 @@ def test_a_pace_is_kept_for_this_code_and_number_of_workers(tmp_path, monkeypatc
 def test_a_damaged_file_of_paces_is_measured_anew(tmp_path, monkeypatch, content):
     (tmp_path / PACE_FILE).write_text(content)
     monkeypatch.setattr(pace_module, "_measure", lambda _: 3.0)
-    assert set(measured_pace([sleeper()], 1, tmp_path).values()) == {3.0}
+    assert set(measured_pace([worker()], 1, tmp_path).values()) == {3.0}
     assert list(json.loads((tmp_path / PACE_FILE).read_text()).values()) == [3.0]
 
 
 def test_a_probe_that_fails_leaves_the_hint_as_it_is(tmp_path):
-    spec = sleeper(trouble="raise", troubled_seeds=(0,))
+    spec = worker(trouble="raise", troubled_seeds=(0,))
     assert measured_pace([spec], 1, tmp_path) == {}
 
 
 def test_methods_without_probe_or_hint_are_not_timed(tmp_path):
     bare = method("Bare")
-    assert measured_pace([bare, dataclasses.replace(sleeper(), seconds_hint=None)], 1, tmp_path) == {}
+    assert measured_pace([bare, dataclasses.replace(worker(), seconds_hint=None)], 1, tmp_path) == {}
     assert not (tmp_path / PACE_FILE).exists()
 
 
