@@ -278,7 +278,15 @@ def test_ctrl_c_keeps_what_is_done_and_the_next_run_goes_on(tmp_path):
     command = [sys.executable, tiny_benchmark.__file__, "--profile", "tiny", "--seeds", "4", "--jobs", "2"]
     command += ["--results", str(tmp_path), "--data", str(tmp_path)]
     root = Path(__file__).resolve().parents[2]
-    first = subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    first = subprocess.Popen(
+        command,
+        cwd=root,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        # A shell starts what runs in the background with Ctrl-C ignored, and children inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     for line in first.stdout:
         if line.startswith("[2/"):
             break
