@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from m3la import row_kernels
+from m3la import label_kernels
 
 COSTS = ("f1", "hamming", "accuracy", "rank", "none")
 
@@ -79,7 +79,7 @@ def compiled_f1_weights(labels: Tensor, predictions: Tensor) -> Tensor:
     """
     weights = torch.empty_like(predictions, memory_format=torch.contiguous_format)
     stacked = (x.reshape(-1, *x.shape[-3:]).contiguous().numpy() for x in (labels, predictions, weights))
-    row_kernels.f1_weights(*stacked)
+    label_kernels.f1_weights(*stacked)
     return weights
 
 

@@ -26,12 +26,12 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-from m3la import kernels, row_kernels
+from m3la import kernels, label_kernels
 from m3la.tensor_kernels import softmax_gradient
 
-compiled: ModuleType = row_kernels  # of its functions numba's annotations know too little
+compiled: ModuleType = label_kernels  # of its functions numba's annotations know too little
 COMPILED_FEEDBACK = "probabilities", "detach"
-"""Forms of f for which `m3la.row_kernels` has the softmax's steps; the others are rarely used."""
+"""Forms of f for which `m3la.label_kernels` has the softmax's steps; the others are rarely used."""
 
 
 def label_log_scores(z: Tensor, activation: str) -> tuple[Tensor, Tensor]:

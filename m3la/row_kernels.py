@@ -6,8 +6,8 @@ by memory and by calls. Arguments are whole working memories and the step's numb
 made once.
 
 Loops are short and write one array each: the compiler can then show that nothing overlaps, and uses the
-processor's vector units. All of it stays in this file, since numba compiles a cached kernel again when the
-kernel's own file changed, and not for a change elsewhere.
+processor's vector units. What shares compiled code stays in this file, since numba compiles a cached kernel
+again when the kernel's own file changed, and not for a change elsewhere.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ def _use_longest_vectors() -> None:
 _use_longest_vectors()
 # Sums may be reordered and products fused; what is not a number stays that, or no divergence would be seen.
 _FAST = {"reassoc", "contract", "arcp", "nsz"}
-_compiled = njit(fastmath=_FAST, error_model="numpy", cache=True)
-_inlined = register_jitable(fastmath=_FAST, error_model="numpy")
+compiled = njit(fastmath=_FAST, error_model="numpy", cache=True)
+inlined = register_jitable(fastmath=_FAST, error_model="numpy")
 
 
 def _tanh(x: float) -> float:
@@ -99,7 +99,7 @@ overload(_tanh, strict=False)(_tanh_of)
 overload(_sigmoid, strict=False)(_sigmoid_of)
 
 
-@_inlined
+@inlined
 def _gates(g_n: Array, r: Array, z: Array, n: Array, hidden: Array, out: Array) -> None:
     """One row of `m3la.gru`'s step, from a block's sums to its gates and the next state."""
     for j in range(len(out)):
@@ -112,7 +112,7 @@ def _gates(g_n: Array, r: Array, z: Array, n: Array, hidden: Array, out: Array) 
         out[j] = n[j] + z[j] * (hidden[j] - n[j])
 
 
-@_inlined
+@inlined
 def _gates_backward(
     g_n: Array, r: Array, z: Array, n: Array, hidden: Array, e: Array, spare: Array, carry: Array
 ) -> None:
@@ -137,7 +137,7 @@ def _gates_backward(
         r[j] = spare[j]
 
 
-@_compiled
+@compiled
 def encoder_step(
     bias_in: Array,
     bias: Array,
@@ -174,7 +174,7 @@ def encoder_step(
                 state[j] = out[j]
 
 
-@_compiled
+@compiled
 def encoder_step_backward(
     grad_states: Array,
     carry: Array,
@@ -203,7 +203,7 @@ def encoder_step_backward(
                 total[j] += block[j]
 
 
-@_compiled
+@compiled
 def attend(keys: Array, queries: Array, v: Array, alphas: Array, t: int) -> None:
     """See `m3la.tensor_kernels.attend`."""
     n, B, m, h = keys.shape
@@ -221,7 +221,7 @@ def attend(keys: Array, queries: Array, v: Array, alphas: Array, t: int) -> None
             _softmax(alpha)
 
 
-@_inlined
+@inlined
 def _softmax(row: Array) -> None:
     """Replace a row by its softmax."""
     largest = row[0]
@@ -235,7 +235,7 @@ def _softmax(row: Array) -> None:
         row[k] /= total
 
 
-@_compiled
+@compiled
 def attend_backward(
     keys: Array,
     queries: Array,
@@ -286,7 +286,7 @@ def attend_backward(
                 grad_query[j] *= own_v[j]
 
 
-@_compiled
+@compiled
 def decoder_step(
     bias_in: Array,
     bias: Array,
@@ -325,7 +325,7 @@ def decoder_step(
             _gates(g_n, gates[:h], gates[h:], candidate, s[i, t, b], s[i, t + 1, b])
 
 
-@_compiled
+@compiled
 def decoder_step_backward(
     grad_s: Array,
     carry: Array,
@@ -386,7 +386,7 @@ def decoder_step_backward(
                 total[j] += block[j]
 
 
-@_compiled
+@compiled
 def attended_backward(alphas: Array, blocks: Array, F: Array) -> None:
     """See `m3la.tensor_kernels.attended_backward`."""
     n, B, m, width = F.shape
@@ -405,7 +405,7 @@ def attended_backward(alphas: Array, blocks: Array, F: Array) -> None:
                             grad[j] += share * grad_input[j]
 
 
-@_inlined
+@inlined
 def _add_row_product(row: Array, W: Array, out: Array) -> None:
     """Out += row W."""
     for k in range(len(W)):
@@ -414,7 +414,7 @@ def _add_row_product(row: Array, W: Array, out: Array) -> None:
             out[j] += share * weights[j]
 
 
-@_compiled
+@compiled
 def modality_logits(s: Array, W: Array, bias: Array, u: Array, t: int) -> None:
     """See `m3la.tensor_kernels.modality_logits`."""
     n, _, B, h = s.shape
@@ -429,7 +429,7 @@ def modality_logits(s: Array, W: Array, bias: Array, u: Array, t: int) -> None:
                 u[t, i, b, k] = logit
 
 
-@_compiled
+@compiled
 def modality_logits_backward(grad_u: Array, W: Array, carry: Array, t: int) -> None:
     """See `m3la.tensor_kernels.modality_logits_backward`."""
     for i in range(len(carry)):
@@ -437,7 +437,7 @@ def modality_logits_backward(grad_u: Array, W: Array, carry: Array, t: int) -> N
             _add_row_product(grad_u[t, i, b], W[i], carry[i, b])
 
 
-@_compiled
+@compiled
 def pick(u: Array, available: Array, pi: Array, index: Array, take: bool) -> None:
     """See `m3la.tensor_kernels.pick`."""
     B, m = u.shape
@@ -457,7 +457,7 @@ def pick(u: Array, available: Array, pi: Array, index: Array, take: bool) -> Non
             available[b, best] = False
 
 
-@_compiled
+@compiled
 def softmax_backward(alpha: Array, grad: Array, out: Array) -> None:
     """See `m3la.tensor_kernels.softmax_backward`."""
     B, m = alpha.shape
@@ -467,105 +467,3 @@ def softmax_backward(alpha: Array, grad: Array, out: Array) -> None:
             mean += alpha[b, k] * grad[b, k]
         for k in range(m):
             out[b, k] = alpha[b, k] * (grad[b, k] - mean)
-
-
-@_compiled
-def label_scores(log_p: Array, p: Array, c: Array, t: int) -> None:
-    """Replace logits of step t (n, m, B, q) by log p, and write p and c = 1 - p, for a softmax over labels.
-
-    c is at least the smallest normal number; see `m3la.labels.label_log_scores`.
-    """
-    for i in range(len(p)):
-        for b in range(p.shape[2]):
-            _log_softmax(log_p[i, t, b], p[i, t, b], c[i, t, b])
-
-
-@_inlined
-def _log_softmax(z: Array, p: Array, c: Array) -> None:
-    """Replace logits by log p, and write p and c = 1 - p, of p > 1/2 as the sum of the others."""
-    half, zero, one = z.dtype.type(0.5), z.dtype.type(0), z.dtype.type(1)
-    smallest = np.finfo(z.dtype).tiny
-    largest = z[0]
-    for j in range(1, len(z)):
-        largest = max(largest, z[j])
-    total = zero
-    for j in range(len(z)):
-        z[j] -= largest
-        p[j] = math.exp(z[j])
-        total += p[j]
-    log_total = z.dtype.type(math.log(total))
-    others = zero
-    for j in range(len(z)):
-        z[j] -= log_total
-        p[j] /= total
-        others += zero if p[j] > half else p[j]
-    for j in range(len(z)):
-        complement = others if p[j] > half else one - p[j]
-        c[j] = smallest if complement < smallest else complement  # `max` would hide what is not a number
-
-
-@_compiled
-def label_scores_backward(
-    grad_p: Array, grad_c: Array, p: Array, c: Array, grad_told: Array, grad: Array, t: int
-) -> None:
-    """Write dL/dz of step t to `grad` (n, m, B, q), from those of log p and log c.
-
-    `grad_told` (n, B, q) is that of p from what the step told the next one; B = 0 where it told nothing.
-    """
-    for i in range(len(p)):
-        for b in range(p.shape[2]):
-            dz, row = grad[i, t, b], p[i, t, b]
-            _log_softmax_backward(grad_p[i, t, b], grad_c[i, t, b], row, c[i, t, b], dz)
-            if b < grad_told.shape[1]:
-                told = grad_told[i, b]
-                mean = p.dtype.type(0)
-                for j in range(len(row)):
-                    mean += row[j] * told[j]
-                for j in range(len(row)):
-                    dz[j] += row[j] * (told[j] - mean)
-
-
-@_inlined
-def _log_softmax_backward(grad_p: Array, grad_c: Array, p: Array, c: Array, dz: Array) -> None:
-    """dL/dz of one row, see the docstring of `m3la.labels`."""
-    half, zero = p.dtype.type(0.5), p.dtype.type(0)
-    smallest = np.finfo(p.dtype).tiny
-    others = zero
-    for j in range(len(p)):
-        # Where c underflowed, log c is a constant.
-        kept = grad_c[j] if c[j] > smallest else zero
-        dz[j] = grad_p[j] - kept * p[j] / c[j]
-        others += zero if p[j] > half else dz[j]
-    total = others
-    for j in range(len(p)):
-        total += dz[j] if p[j] > half else zero
-    for j in range(len(p)):
-        if p[j] > half:  # without the difference of two large numbers
-            kept = grad_c[j] if c[j] > smallest else zero
-            dz[j] = c[j] * grad_p[j] - kept * p[j] - p[j] * others
-        else:
-            dz[j] -= p[j] * total
-
-
-@_compiled
-def f1_weights(labels: Array, predictions: Array, weights: Array) -> None:
-    """Equation (18) with F1, see `m3la.cost`: labels (n, 1, B, q), the rest (n, steps, B, q)."""
-    n, steps, B, q = predictions.shape
-    zero, one = weights.dtype.type(0), weights.dtype.type(1)
-    for i in range(n):
-        for b in range(B):
-            y = labels[i, 0, b]
-            n_true = zero
-            for j in range(q):
-                n_true += y[j]
-            for t in range(steps):
-                yh, w = predictions[i, t, b], weights[i, t, b]
-                n_predicted, n_hits = zero, zero
-                for j in range(q):
-                    n_predicted += yh[j]
-                    n_hits += y[j] * yh[j]
-                for j in range(q):
-                    hits = n_hits - y[j] * yh[j]  # among the other labels
-                    total = n_true + n_predicted - yh[j]
-                    without = (hits + hits) / total if total > zero else one
-                    w[j] = abs(without - (hits + hits + y[j] + y[j]) / (total + one))
