@@ -97,7 +97,7 @@ class ModalityChoice:
         """Whether step t's gradient depends on dL/dw; with one modality left there is nothing to learn."""
         if self.order != "learned" or self.gradient in ("none", "reinforce"):
             return False
-        return t < self.m - 1 or not self.reads_each_once or self.gradient == "prob_scale"
+        return t < self.m - 1 or not self.reads_each_once
 
     def __call__(self, t: int, memory: ChoiceMemory, noise: Tensor | None) -> Picked:
         """Choose at step t from the logits in memory; `noise` (B, m) holds uniform numbers in (0, 1)."""

@@ -21,10 +21,12 @@ from m3la.factors import FACTORS
 from m3la.loss import LossOptions, m3la_loss
 from m3la.model import M3LANet, ModelOptions
 from m3la.scaling import fit_scalers, scale
-from m3la.training import History, TrainingSettings, train
+from m3la.training import DivergenceError, History, TrainingSettings, train
 
 PREDICTION_ROWS = 1024
 """Rows per forward pass when predicting; bounds memory."""
+FITTED = ("model_", "history_", "holdout_scores_")
+"""Attributes that a fit leaves."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,11 @@ class TrainingRows:
 
     def generator(self, purpose: str) -> torch.Generator:
         """Return a new generator of the stream `purpose`."""
-        return torch.Generator().manual_seed(self.streams.integer(purpose))
+        return _generator(self.streams, purpose)
+
+
+def _generator(streams: Streams, purpose: str) -> torch.Generator:
+    return torch.Generator().manual_seed(streams.integer(purpose))
 
 
 class M3LA(BaseEstimator):
@@ -166,7 +172,8 @@ class M3LA(BaseEstimator):
         Raises
         ------
         ValueError
-            For an option that is none of its factor's levels, or a hold-out that is needed and missing.
+            For an option that is none of its factor's levels, labels other than 0 and 1, or a hold-out that
+            is needed and missing.
         DivergenceError
             When the loss is no longer finite.
         """
@@ -174,15 +181,19 @@ class M3LA(BaseEstimator):
         self.model_ = self._build(rows.dims, rows.streams)
         loss_of_rows, refresh = self._objective(rows)
         held = rows.held
-        self.history_: History = train(
-            self.model_,
-            loss_of_rows,
-            len(rows.targets),
-            self.settings(),
-            rows.streams.generator("shuffling"),
-            monitor=None if held is None else lambda: self._final_cross_entropy(*held),
-            before_epoch=refresh,
-        )
+        try:
+            self.history_: History = train(
+                self.model_,
+                loss_of_rows,
+                len(rows.targets),
+                self.settings(),
+                rows.streams.generator("shuffling"),
+                monitor=None if held is None else lambda: self._final_cross_entropy(*held),
+                before_epoch=refresh,
+            )
+        except DivergenceError:
+            del self.model_  # its weights are no numbers
+            raise
         return self.finish(rows)
 
     def prepare(self, modalities: Modalities, labels: Array, holdout: Holdout | None) -> TrainingRows:
@@ -194,6 +205,8 @@ class M3LA(BaseEstimator):
             As of `fit`.
         """
         self._check(labels, holdout)
+        for name in FITTED:  # nothing of an earlier fit may outlive one that fails
+            vars(self).pop(name, None)
         self.scalers_ = fit_scalers(modalities, self.scaling)
         self.n_labels_ = labels.shape[1]
         held = None if holdout is None else (self._tensors(holdout.modalities), self._tensor(holdout.labels))
@@ -222,11 +235,13 @@ class M3LA(BaseEstimator):
         kept["loss_history"] = np.asarray(self.history_.loss, dtype=np.float64)
         correlation = self.model_.label_correlation()
         if correlation is not None:
-            kept["w_co"] = correlation.cpu().numpy()
+            kept["w_co"] = correlation.cpu().numpy().copy()  # else a caller could write into the weights
         return kept
 
     def _check(self, labels: Array, holdout: Holdout | None) -> None:
         check_options(self.get_params(deep=False), self.FACTORS)
+        if (wrong := np.asarray(labels)[~np.isin(labels, (0, 1))]).size:
+            raise ValueError(f"labels must be 0 or 1; {wrong.size} are not, the first is {wrong[0]}")
         if self.label_activation == "softmax" and labels.shape[1] == 1:
             raise ValueError(
                 "label_activation='softmax' gives a single label the score 1 always; "
@@ -236,8 +251,8 @@ class M3LA(BaseEstimator):
             raise ValueError("selection='holdout' needs a hold-out of training rows: pass holdout= to fit")
 
     def _build(self, dims: tuple[int, ...], streams: Streams) -> M3LANet:
-        generator = torch.Generator().manual_seed(streams.integer("initialisation"))
         options = self.model_options(len(dims), streams)
+        generator = _generator(streams, "initialisation")
         return M3LANet(dims, self.n_labels_, self.hidden, options, generator).to(self.device)
 
     def model_options(self, m: int, streams: Streams) -> ModelOptions:
@@ -332,7 +347,7 @@ class M3LA(BaseEstimator):
 
     def _forward(self, inputs: Sequence[Tensor]) -> Any:
         """Yield (slice of rows, Steps) over all rows, without dropout."""
-        generator = torch.Generator().manual_seed(Streams.of(self.random_state).integer("choices"))
+        generator = _generator(Streams.of(self.random_state), "choices")
         for start in range(0, len(inputs[0]), PREDICTION_ROWS):
             rows = slice(start, start + PREDICTION_ROWS)
             part = [x[rows] for x in inputs]

@@ -8,7 +8,7 @@ at a time, so that those rows stay in the processor's cache between its passes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
@@ -37,9 +37,14 @@ class FactoredGradients:
 
     def __init__(self, parameters: Mapping[str, nn.Parameter]) -> None:
         self.parameters = dict(parameters)
-        self.keep = False
-        """Whether factors are kept, which an optimiser that applies them sets."""
+        self._applied: frozenset[str] = frozenset()
         self._kept: dict[str, tuple[Matrices, ...]] = {}
+
+    def keep(self, parameters: Iterable[nn.Parameter]) -> None:
+        """Keep factors of these parameters from now on, as an optimiser applies them; form all others."""
+        chosen = {id(parameter) for parameter in parameters}
+        self._applied = frozenset(name for name, p in self.parameters.items() if id(p) in chosen)
+        self._kept = {}
 
     def give(self, name: str, x: Matrices, *grads: Matrices) -> Tensor | None:
         """Return x^T grad (n, [parts,] d, c), or keep the factors and return None.
@@ -56,7 +61,7 @@ class FactoredGradients:
         RuntimeError
             If factors of an earlier backward pass were not applied yet: they would be lost.
         """
-        if not (self.keep and name in self.parameters):
+        if not (name in self._applied and self.parameters[name].requires_grad):
             formed = [torch.bmm(x.batched.mT, grad.batched) for grad in grads]
             return formed[0] if len(formed) == 1 else torch.stack(formed, dim=1)
         if name in self._kept:
@@ -78,19 +83,30 @@ class FactoredGradients:
 
 
 class FactoredSGD(torch.optim.SGD):
-    """Plain SGD (no momentum) that also applies gradients kept as factors.
+    """Plain SGD that also applies gradients kept as factors.
 
     Parameters
     ----------
-    params, lr, weight_decay : as of `torch.optim.SGD`.
-    factored : where the backward pass leaves factors; from now on it does.
+    params, lr, weight_decay, fused : as of `torch.optim.SGD`.
+    factored : where the backward pass leaves factors of these parameters, until `release`.
     """
 
-    def __init__(self, params: Any, factored: FactoredGradients, lr: float, **more: Any) -> None:
-        super().__init__(params, lr=lr, **more)
+    def __init__(
+        self,
+        params: Any,
+        factored: FactoredGradients,
+        lr: float,
+        weight_decay: float = 0.0,
+        fused: bool | None = None,
+    ) -> None:
+        super().__init__(params, lr=lr, weight_decay=weight_decay, fused=fused)
         self.factored = factored
         self.views = Views()
-        factored.keep = True
+        factored.keep(parameter for group in self.param_groups for parameter in group["params"])
+
+    def release(self) -> None:
+        """Have backward passes form gradients again, for whoever trains or reads the network next."""
+        self.factored.keep(())
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget gradients, factors included."""

@@ -37,8 +37,7 @@ FACTORS: tuple[Factor, ...] = (
         "Eq. (9), 'o = arg max': no gradient passes, and no modality loss is printed. 'none' is the "
         "printed algorithm, whose modality head is never updated; straight-through is the usual convention "
         "for a layer that the paper wants learned. 'gumbel' keeps the temperature 1; 'reinforce' compares "
-        "with the batch mean. Under 'prob_ratio' and 'prob_scale' the choice also weighs the decoder's "
-        "input bias, which x~ would leave out.",
+        "with the batch mean.",
     ),
     _factor(
         "allow_repeats",

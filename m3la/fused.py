@@ -386,12 +386,14 @@ class _Decoder(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(
-        ctx: Any, grad_s: Tensor, grad_log_pi: Tensor | None, *_: Tensor | None
+        ctx: Any, grad_s: Tensor | None, grad_log_pi: Tensor | None, *_: Tensor | None
     ) -> tuple[Tensor | None, ...]:
         w = DecoderWeights(*ctx.saved_tensors)
         buffers: _DecoderBuffers = _take(ctx)
         choose, attention, carry = ctx.choose, ctx.attention, buffers.carry
         n, m, B, h = buffers.queries.shape
+        if grad_s is None:  # only log pi was used
+            grad_s = carry.new_zeros(n, m, B, h)
         of_s = buffers.kernels.array(grad_s.reshape(n, m, B, h).contiguous())
         of, memory = ctx.training.views.of, buffers.choices
         U_t = of("U_dec^T", w.U, _transposed)

@@ -1,7 +1,7 @@
 """What the label predictions and the F1 weights do to each row of a batch, compiled for a CPU.
 
-As `m3la.row_kernels`, from which they share no code that is compiled, so that numba's cache, which looks at a
-kernel's own file alone, stays right. The same as operators on tensors is in `m3la.labels` and `m3la.cost`.
+As `m3la.row_kernels`, from which they take the compiler's flags and no compiled function: numba's cache looks
+at a kernel's own file alone. The same as operators on tensors is in `m3la.labels` and `m3la.cost`.
 """
 
 from __future__ import annotations

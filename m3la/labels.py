@@ -42,10 +42,6 @@ def label_log_scores(z: Tensor, activation: str) -> tuple[Tensor, Tensor]:
     """
     if activation == "sigmoid":
         return F.logsigmoid(z), F.logsigmoid(-z)
-    if z.shape[-1] == 1:
-        raise ValueError(
-            "label_activation='softmax' needs at least two labels; use label_activation='sigmoid'"
-        )
     log_p = F.log_softmax(z, dim=-1)
     p = log_p.exp()
     likely = p > 0.5
@@ -69,7 +65,16 @@ def label_steps(own: Tensor, W_co: Tensor | None, activation: str, feedback: str
     Returns
     -------
     log_p, log_complement : ([n,] m, B, q)
+
+    Raises
+    ------
+    ValueError
+        For the softmax of a single label, which is 1 whatever its logit.
     """
+    if activation == "softmax" and own.shape[-1] == 1:
+        raise ValueError(
+            "label_activation='softmax' needs at least two labels; use label_activation='sigmoid'"
+        )
     connected = W_co if own.shape[-3] > 1 else None  # a single step tells nothing to another
     return _LabelSteps.apply(own, connected, activation, feedback)
 

@@ -42,6 +42,7 @@ def _use_longest_vectors() -> None:
 
 _use_longest_vectors()
 # Sums may be reordered and products fused; what is not a number stays that, or no divergence would be seen.
+# `m3la.label_kernels` uses these flags too: change that file as well, or numba's cache keeps its old kernels.
 _FAST = {"reassoc", "contract", "arcp", "nsz"}
 compiled = njit(fastmath=_FAST, error_model="numpy", cache=True)
 inlined = register_jitable(fastmath=_FAST, error_model="numpy")

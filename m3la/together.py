@@ -145,7 +145,8 @@ class _Batch:
 
     def network(self, index: int) -> M3LANet:
         """Return one of the networks as a module of its own."""
-        net = M3LANet(self.net.dims, self.net.q, self.net.h, self.options)
+        unused = torch.Generator()  # of initial weights: torch's own generator is the caller's
+        net = M3LANet(self.net.dims, self.net.q, self.net.h, self.options, unused)
         net.load_state_dict({name: tensor[index] for name, tensor in self.net.state_dict().items()})
         return net.to(self.method.device)
 

@@ -18,6 +18,9 @@ from torch import Tensor, nn
 from m3la.factored import FactoredGradients, FactoredSGD
 
 OPTIMISERS = ("sgd", "sgd_momentum", "adam", "rmsprop", "adadelta")
+VANISHED = 1e-25
+"""A learning rate below which a step changes no weight in its last digit, so that it counts as 0. Products
+with it would be subnormal numbers, which take a processor a hundred times as long."""
 
 
 class DivergenceError(FloatingPointError):
@@ -128,6 +131,28 @@ def _train(
         raise ValueError(f"patience={settings.patience} needs something to monitor: pass a hold-out to fit")
     device = next(module.parameters()).device
     optimiser = make_optimiser(module, settings, device)
+    try:
+        return _epochs(
+            module, optimiser, loss_of_rows, n_rows, settings, shuffling, monitor, before_epoch, n_networks
+        )
+    finally:
+        if isinstance(optimiser, FactoredSGD):
+            optimiser.release()
+
+
+def _epochs(
+    module: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    loss_of_rows: Callable[[Tensor], Tensor],
+    n_rows: int,
+    settings: TrainingSettings,
+    shuffling: Sequence[np.random.Generator],
+    monitor: Callable[[], float | Sequence[float]] | None,
+    before_epoch: Callable[[int], None] | None,
+    n_networks: int | None,
+) -> list[History]:
+    """Make the epochs of `_train`."""
+    device = next(module.parameters()).device
     scheduler = torch.optim.lr_scheduler.ExponentialLR(optimiser, settings.decay_rate)
     histories = [History() for _ in shuffling]
     stoppers = [_BestWeights(module, None if n_networks is None else i) for i in range(len(shuffling))]
@@ -150,9 +175,9 @@ def _train(
                 return histories
             totals += values * len(drawn[0])
             if settings.schedule == "per_step":
-                scheduler.step()
+                _lower_rate(scheduler)
         if settings.schedule == "per_epoch":
-            scheduler.step()
+            _lower_rate(scheduler)
         for i in running:
             histories[i].loss.append(float(totals[i] / n_rows))
         if settings.patience is not None and monitor is not None:
@@ -168,6 +193,14 @@ def _train(
             if history.diverged is None:
                 history.best_epoch = stopper.restore()
     return histories
+
+
+def _lower_rate(scheduler: torch.optim.lr_scheduler.ExponentialLR) -> None:
+    """Lower the learning rate once; what is left below `VANISHED` becomes 0."""
+    scheduler.step()
+    for group in scheduler.optimizer.param_groups:
+        if group["lr"] < VANISHED:
+            group["lr"] = 0.0
 
 
 def _divergence(value: float, epoch: int, step: int, settings: TrainingSettings) -> str:
@@ -234,12 +267,14 @@ def make_optimiser(
     decoupled = settings.decay_form == "decoupled"
     # Where the module's backward pass can leave gradients as factors, if it can.
     factored: FactoredGradients | None = getattr(module, "factored", None)
+    if factored is not None:
+        factored.keep(())  # an earlier optimiser applies factors no longer
     match settings.optimiser:
-        case "sgd" if not decoupled and settings.clip_norm is None and factored is not None:
-            return FactoredSGD(groups, factored, lr=rate, fused=fused, **more)
+        case "sgd" if not (decoupled or more) and settings.clip_norm is None and factored is not None:
+            return FactoredSGD(groups, factored, lr=rate, fused=fused)
         case "sgd" | "sgd_momentum" if not decoupled:
             momentum = 0.9 if settings.optimiser == "sgd_momentum" else 0.0
-            return torch.optim.SGD(groups, lr=rate, momentum=momentum, fused=fused, **more)
+            return torch.optim.SGD(groups, lr=rate, fused=fused, **{"momentum": momentum, **more})
         case "adam":
             adam = torch.optim.AdamW if decoupled else torch.optim.Adam
             return adam(groups, lr=rate, fused=fused, **more)

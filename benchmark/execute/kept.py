@@ -80,9 +80,9 @@ def with_kept(plan: Plan, kept: Kept, trained_anew: str) -> Plan:
 
 
 def updated(frame: pd.DataFrame, stage: str, plan: Plan) -> pd.DataFrame:
-    """Return the table with the plan's finished records, and without rows of other versions of its jobs.
+    """Return the table with the plan's finished records in place of other versions of the same jobs.
 
-    Rows of other stages, of other `LIMITS`, and of jobs that the plan does not name, stay.
+    Every other row stays, also of a version that is no longer current, until its job has run again.
 
     Parameters
     ----------
@@ -90,7 +90,7 @@ def updated(frame: pd.DataFrame, stage: str, plan: Plan) -> pd.DataFrame:
     stage : whose plan it is.
     plan : compared with the store.
     """
-    current = {(p.job.method, p.job.seed, *_limits(p.cell.settings)): p.cell.config_hash for p in plan.jobs}
+    finished = [record for record in plan.records() if record.status == "done"]
     rows: dict[JobKey, dict[str, Any]] = {
         (record.method, record.seed, record.config_hash): {
             "stage": stage,
@@ -103,14 +103,14 @@ def updated(frame: pd.DataFrame, stage: str, plan: Plan) -> pd.DataFrame:
             "score_digest": record.score_digest,
             **record.metrics,
         }
-        for record in plan.records()
-        if record.status == "done"
+        for record in finished
     }
+    renewed_jobs = {(record.method, record.seed, *_limits(record.settings)) for record in finished}
     for row in frame[frame["stage"] == stage].to_dict("records"):
         method, seed, version = row["method"], int(row["seed"]), row["config_hash"]
         limits = tuple("" if pd.isna(row[name]) else str(int(row[name])) for name in LIMITS)
-        if current.get((method, seed, *limits), version) == version:
-            rows.setdefault((method, seed, version), {str(name): value for name, value in row.items()})
+        if (method, seed, *limits) not in renewed_jobs:
+            rows[method, seed, version] = {str(name): value for name, value in row.items()}
     ordered = [rows[key] for key in sorted(rows)]
     others = frame[frame["stage"] != stage]
     renewed = pd.DataFrame(ordered, columns=list(COLUMNS))

@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 import torch
 from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
 
 from benchmark.contracts import Array, Holdout, Streams
 from m3la.estimator import M3LA
 from m3la.rows import METHODS
+from m3la.training import DivergenceError
 
 SMALL = {"hidden": 16, "epochs": 8, "batch_size": 16, "learning_rate": 0.1}
 
@@ -141,6 +143,37 @@ def test_unknown_levels_single_labels_and_missing_holdouts_are_refused() -> None
         M3LA(**SMALL).fit(x, y[:, :1])
     with pytest.raises(ValueError, match="pass holdout="):
         M3LA(**SMALL, selection="holdout").fit(x, y)
+    with pytest.raises(ValueError, match="labels must be 0 or 1; 3 are not, the first is 2"):
+        M3LA(**SMALL).fit(x, np.where(np.arange(y.size).reshape(y.shape) < 3, 2, y))
+
+
+def test_nothing_of_an_earlier_fit_outlives_the_next_one() -> None:
+    x, y = data()
+    held = Holdout(tuple(m[60:] for m in x), y[60:])
+    method = M3LA(**SMALL, scaling="none").fit([m[:60] for m in x], y[:60], held)
+    assert method.holdout_scores_.shape == (20, 3)
+    method.fit(x, y)
+    assert not hasattr(method, "holdout_scores_")
+    x[0][:] = np.nan
+    with pytest.raises(DivergenceError):
+        method.fit(x, y)
+    with pytest.raises(NotFittedError):
+        method.predict_scores(x)
+
+
+def test_a_trace_can_be_written_to_without_changing_the_model() -> None:
+    x, y = data()
+    method = M3LA(**SMALL).fit(x, y)
+    before = method.predict_scores(x)
+    np.fill_diagonal(method.trace(x)["w_co"], 100.0)
+    assert np.array_equal(method.predict_scores(x), before)
+
+
+def test_a_fitted_network_gives_gradients_of_all_its_weights() -> None:
+    x, y = data()
+    net = M3LA(**SMALL).fit(x, y).model_
+    net([torch.from_numpy(m) for m in x]).log_scores.sum().backward()
+    assert all(p.grad is not None for name, p in net.named_parameters() if name != "v")
 
 
 def test_rows_of_the_tables_are_options_of_the_same_estimator() -> None:

@@ -119,6 +119,20 @@ def test_every_modality_is_read_once_unless_repeats_are_allowed() -> None:
     assert all(len(set(o)) == 3 for o in start.tolist())
 
 
+def test_log_probabilities_of_the_order_alone_send_gradients_to_the_modality_head() -> None:
+    net = network(order_gradient="reinforce")
+    x, _ = batch()
+    noise = torch.rand(B, len(DIMS), len(DIMS), generator=torch.Generator().manual_seed(0))
+    net(x, noise).order_log_probability.sum().backward()
+    assert net.W_modal.grad is not None
+    assert net.W_modal.grad.abs().max() > 0
+
+
+def test_the_softmax_of_one_label_is_refused() -> None:
+    with pytest.raises(ValueError, match="needs at least two labels"):
+        label_steps(torch.zeros(2, 3, 1), None, "softmax", "probabilities")
+
+
 def test_equation_8_reads_the_block_that_equation_10_chose() -> None:
     """Changing a modality that was read last leaves the earlier steps' decoder inputs alone."""
     torch.manual_seed(1)

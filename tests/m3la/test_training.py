@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from m3la import training
 from m3la.training import DivergenceError, TrainingSettings, batches, make_optimiser, train
 
 
@@ -35,6 +36,30 @@ def test_decay_per_epoch_multiplies_the_rate_once_an_epoch() -> None:
     settings = TrainingSettings(epochs=3, batch_size=4, learning_rate=1.0, decay_rate=0.5)
     train(module, lambda _: module.weight.sum(), 4, settings, np.random.default_rng(0))
     assert float(module.weight.detach()) == pytest.approx(2 - 1.75)
+
+
+def test_a_rate_that_has_vanished_counts_as_zero_and_changes_no_bit(monkeypatch) -> None:
+    lower = training._lower_rate
+
+    def trained(bound: float) -> tuple[list[torch.Tensor], float]:
+        rates = []
+
+        def noted(scheduler) -> None:
+            lower(scheduler)
+            rates.append(scheduler.optimizer.param_groups[0]["lr"])
+
+        monkeypatch.setattr(training, "VANISHED", bound)
+        monkeypatch.setattr(training, "_lower_rate", noted)
+        torch.manual_seed(0)
+        module, x = nn.Linear(3, 2), torch.randn(4, 3)
+        settings = TrainingSettings(epochs=9, batch_size=4, decay_rate=1e-5, weight_decay=0.1)
+        train(module, lambda r: (module(x[r]) ** 2).mean(), 4, settings, np.random.default_rng(0))
+        return [p.detach() for p in module.parameters()], rates[-1]
+
+    (ours, rate), (plain, tiny) = trained(training.VANISHED), trained(0.0)
+    assert rate == 0
+    assert 0 < tiny < 1e-40
+    assert all(torch.equal(one, other) for one, other in zip(ours, plain, strict=True))
 
 
 def test_every_epoch_sees_every_row_once_in_another_order() -> None:
