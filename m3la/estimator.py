@@ -206,7 +206,7 @@ class M3LA(BaseEstimator):
         """
         self._check(labels, holdout)
         for name in FITTED:  # nothing of an earlier fit may outlive one that fails
-            vars(self).pop(name, None)
+            self.__dict__.pop(name, None)
         self.scalers_ = fit_scalers(modalities, self.scaling)
         self.n_labels_ = labels.shape[1]
         held = None if holdout is None else (self._tensors(holdout.modalities), self._tensor(holdout.labels))

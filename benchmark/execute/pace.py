@@ -1,9 +1,9 @@
 """How fast this machine runs each method: measured before a run, in a few seconds, and kept for the next.
 
 A method's hint says how many seconds a fit took on one machine, by shape and options. Its probe is a short
-fit whose seconds here, over those on that machine, scale the hint. Probes run as many at a time as jobs will,
-since jobs compete for memory. Seconds are processor time: what else the machine does at the moment would
-otherwise make a pace of long standing too slow.
+fit whose seconds here, over those on that machine, scale the hint. Probes run as many at a time as jobs will
+where so many are lacking, since jobs compete for memory. Seconds are processor time: what else the machine
+does at the moment would otherwise make a pace of long standing too slow.
 """
 
 from __future__ import annotations

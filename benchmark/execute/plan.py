@@ -344,9 +344,33 @@ def make_ticket(planned: PlannedJob, config: RunConfig, store: RecordStore) -> T
     return ticket_for(request, cell.limits.time_limit_seconds, uses_device)
 
 
-def expected_total(planned: Iterable[PlannedJob], workers: int) -> tuple[float, int]:
-    """Return the seconds that jobs should take on `workers` cores, and how many jobs nobody can judge."""
-    times = [job.cell.expected_seconds for job in planned]
-    known = [seconds for seconds in times if seconds is not None]
-    total = max(sum(known) / max(workers, 1), max(known, default=0.0))
-    return total, len(times) - len(known)
+def side_by_side(planned: Sequence[PlannedJob], most: int) -> list[tuple[PlannedJob, ...]]:
+    """Join jobs that differ in their seed alone, up to `most`, where their method can train them together.
+
+    A batch takes the place of its first job.
+    """
+    batches: list[list[PlannedJob]] = []
+    open_batch: dict[tuple[str, str], list[PlannedJob]] = {}
+    for job in planned:
+        key = (job.job.dataset, job.job.method)
+        batch = open_batch.get(key)
+        if batch is not None and len(batch) < most and job.cell.method.fit_together is not None:
+            batch.append(job)
+            continue
+        open_batch[key] = [job]
+        batches.append(open_batch[key])
+    return [tuple(batch) for batch in batches]
+
+
+def expected_total(planned: Sequence[PlannedJob], workers: int, batch_seeds: int = 1) -> tuple[float, int]:
+    """Return the seconds that jobs should take on `workers` cores, and how many jobs nobody can judge.
+
+    Seeds that train side by side keep one core busy as long as one after the other would.
+    """
+    batches = [
+        [job.cell.expected_seconds for job in batch if job.cell.expected_seconds is not None]
+        for batch in side_by_side(planned, batch_seeds)
+    ]
+    each = [sum(batch) for batch in batches]
+    total = max(sum(each) / max(workers, 1), max(each, default=0.0))
+    return total, len(planned) - sum(map(len, batches))

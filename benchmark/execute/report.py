@@ -37,7 +37,7 @@ def describe_plan(plan: Plan, config: RunConfig) -> str:
         f"profile {config.profile.name}: {config.profile.description}",
         _table(rows, headers),
         f"{len(plan.jobs)} jobs, {sum(job.state == 'done' for job in plan.jobs)} done, {len(to_run)} to run "
-        f"on {config.jobs} at a time, {_time(to_run, config.jobs)}",
+        f"on {config.jobs} at a time, {_time(to_run, config)}",
         *_left_out(plan),
         *_warnings(plan),
     ]
@@ -109,8 +109,8 @@ def _by_cell(jobs: Sequence[PlannedJob]) -> list[list[PlannedJob]]:
     return list(cells.values())
 
 
-def _time(to_run: Sequence[PlannedJob], workers: int) -> str:
-    seconds, unknown = expected_total(to_run, workers)
+def _time(to_run: Sequence[PlannedJob], config: RunConfig) -> str:
+    seconds, unknown = expected_total(to_run, config.jobs, config.batch_seeds)
     if not to_run:
         return "nothing to wait for"
     if unknown == len(to_run):

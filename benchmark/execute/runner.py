@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,7 +14,7 @@ from benchmark.config import RunConfig
 from benchmark.execute.backends import parallel
 from benchmark.execute.devices import DevicePool
 from benchmark.execute.jobs import JobResult, supervise
-from benchmark.execute.plan import Plan, PlannedJob, make_ticket
+from benchmark.execute.plan import Plan, make_ticket, side_by_side
 from benchmark.execute.progress import Progress
 from benchmark.execute.seeding import limit_threads_of_new_processes
 from benchmark.execute.store import RecordStore
@@ -63,24 +63,6 @@ def run_plan(
             _stop_workers()
         return Summary(dict(counts), tuple(failures), interrupted=True)
     return Summary(dict(counts), tuple(failures))
-
-
-def side_by_side(planned: Sequence[PlannedJob], most: int) -> list[tuple[PlannedJob, ...]]:
-    """Join jobs that differ in their seed alone, up to `most`, where their method can train them together.
-
-    A batch takes the place of its first job.
-    """
-    batches: list[list[PlannedJob]] = []
-    open_batch: dict[tuple[str, str], list[PlannedJob]] = {}
-    for job in planned:
-        key = (job.job.dataset, job.job.method)
-        batch = open_batch.get(key)
-        if batch is not None and len(batch) < most and job.cell.method.fit_together is not None:
-            batch.append(job)
-            continue
-        open_batch[key] = [job]
-        batches.append(open_batch[key])
-    return [tuple(batch) for batch in batches]
 
 
 def _closing(results: Any) -> Iterator[tuple[JobResult, ...]]:

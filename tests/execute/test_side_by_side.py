@@ -11,8 +11,7 @@ from tiny_benchmark import Careful, Prior, ToyData, fit_each, fit_nothing, metho
 
 from benchmark.cli import main
 from benchmark.config import ConfigError, build
-from benchmark.execute.plan import Catalogue, make_plan
-from benchmark.execute.runner import side_by_side
+from benchmark.execute.plan import Catalogue, expected_total, make_plan, side_by_side
 from benchmark.execute.side_by_side import run_trials_together
 from benchmark.execute.store import RecordStore
 from benchmark.execute.trial import run_trial
@@ -104,6 +103,20 @@ def test_only_seeds_of_one_cell_whose_method_can_are_joined(tmp_path):
     assert sizes == {"A": [2, 2, 1], "B": [1] * 5, "C": [2, 2, 1]}
     assert all(len({(j.job.dataset, j.job.method) for j in batch}) == 1 for batch in batches)
     assert sorted(j.job.seed for batch in batches for j in batch if j.job.method == "A") == list(range(5))
+
+
+def test_a_batch_is_expected_to_keep_one_worker_busy_for_all_its_seeds(tmp_path):
+    toys = registry(dataclasses.replace(together("A"), seconds_hint=lambda *_: 100.0))
+    config = build(toys, seeds="4", data_dir=tmp_path, results_dir=tmp_path)
+    planned = make_plan(config, toys, RecordStore(tmp_path / "runs"), Catalogue(tmp_path)).to_run()
+    assert expected_total(planned, 2) == (200.0, 0)
+    assert expected_total(planned, 2, batch_seeds=3) == (300.0, 0)
+    assert expected_total(planned, 2, batch_seeds=4) == (400.0, 0)
+
+
+def test_a_time_budget_and_batches_of_seeds_exclude_each_other(tmp_path, capsys):
+    assert run(tmp_path, registry(), "--batch-seeds", "--time-budget", "1h") == 2
+    assert "give one of the two" in capsys.readouterr().err
 
 
 def test_no_seed_at_a_time_is_refused(tmp_path, capsys):
