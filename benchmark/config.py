@@ -89,8 +89,8 @@ class RunConfig:
             raise ConfigError(f"--batch-seeds {self.batch_seeds}: at least one seed must train at a time")
         if self.batch_seeds > 1 and self.time_budget is not None:
             raise ConfigError(
-                "--batch-seeds with --time-budget: seeds that train side by side all end at once, so none can "
-                "be left out in time; give one of the two"
+                "--batch-seeds with --time-budget: seeds that train side by side all end at once, so none "
+                "can be left out in time; give one of the two"
             )
         if self.backend not in BACKENDS:
             raise ConfigError(

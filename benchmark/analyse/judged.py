@@ -9,6 +9,7 @@ from math import isfinite, nan
 
 import pandas as pd
 
+from benchmark.analyse.statistics import TEST_TO_TRAIN
 from benchmark.contracts import MethodSpec, Provenance
 
 Reading = Mapping[str, tuple[str, str]]
@@ -39,6 +40,8 @@ class Judged:
     """What the source had that could not be used at all, for the person who asked."""
     missing: str = "not run"
     """What to say of a method without numbers."""
+    split_sizes: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    """By data set, training and test rows of each split; absent where the 90/10 split is whole."""
     warnings: tuple[str, ...] = ()
     """What else that person should know; it keeps nothing from being judged."""
 
@@ -47,6 +50,21 @@ class Judged:
         keys = ["dataset", "method", "metric"]
         groups = self.as_printed.groupby(keys, sort=False)
         return {(str(d), str(name), str(metric)): rows for (d, name, metric), rows in groups}
+
+    @cached_property
+    def _pairs(self) -> frozenset[tuple[str, str]]:
+        return frozenset((dataset, method) for dataset, method, _ in self._cells)
+
+    def has(self, dataset: str, method: str) -> bool:
+        """Say whether there is any number of a method on a data set."""
+        return (dataset, method) in self._pairs
+
+    def test_to_train(self, dataset: str) -> float:
+        """Return n_test / n_train of a data set's splits."""
+        if dataset not in self.split_sizes:
+            return TEST_TO_TRAIN
+        n_train, n_test = self.split_sizes[dataset]
+        return n_test / n_train
 
     def cell(self, dataset: str, method: str, metric: str) -> pd.DataFrame:
         """Return the rows of one cell, one per seed; none if there are none."""
@@ -113,8 +131,11 @@ def comparable(judged: Judged, dataset: str, method: str, metric: str) -> tuple[
     nothing = pd.Series(dtype=float)
     left_out = judged.left_out.get((dataset, method), "")
     if rows.empty:
-        known = any(spec.id == method for spec in judged.methods)
-        return nothing, left_out or (judged.missing if known else "method not implemented")
+        if not any(spec.id == method for spec in judged.methods):
+            return nothing, left_out or "method not implemented"
+        if judged.has(dataset, method):
+            return nothing, f"cannot judge: no {metric} of it in {judged.source}"
+        return nothing, left_out or judged.missing
     provenances = set(rows["provenance"])
     if Provenance.LOOK_ALIKE in provenances:
         return nothing, "look-alike data"

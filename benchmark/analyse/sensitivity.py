@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmark.analyse.statistics import corrected_paired
+from benchmark.analyse.statistics import TEST_TO_TRAIN, corrected_paired
 from benchmark.contracts import Array
 from benchmark.evaluate.metrics import METRICS
 
@@ -47,7 +47,11 @@ class Findings:
 
 
 def examine(
-    values: pd.DataFrame, printed: pd.DataFrame, chosen: Sequence[tuple[str, str]] = (), spread: bool = True
+    values: pd.DataFrame,
+    printed: pd.DataFrame,
+    chosen: Sequence[tuple[str, str]] = (),
+    spread: bool = True,
+    test_to_train: float = TEST_TO_TRAIN,
 ) -> Findings:
     """Measure every configuration of a stage against its baseline.
 
@@ -61,24 +65,28 @@ def examine(
         Factors whose combinations are all among `values`; empty where single changes were made.
     spread : bool
         Whether to add the effect of `ddof` on the printed deviations.
+    test_to_train : float
+        n_test / n_train of the splits.
     """
-    found = effects(values, printed)
+    found = effects(values, printed, test_to_train)
     if spread:
         found = pd.concat([found, spread_effects(values, printed)], ignore_index=True)
     return Findings(
         effects=found,
         ranking=rank_factors(found),
         distances=distances(values, printed),
-        contrasts=contrasts(values, printed, chosen),
+        contrasts=contrasts(values, printed, chosen, test_to_train),
     )
 
 
-def effects(values: pd.DataFrame, printed: pd.DataFrame) -> pd.DataFrame:
+def effects(
+    values: pd.DataFrame, printed: pd.DataFrame, test_to_train: float = TEST_TO_TRAIN
+) -> pd.DataFrame:
     """Measure each configuration against the baseline, paired by seed.
 
     Parameters
     ----------
-    values, printed : DataFrame
+    values, printed, test_to_train
         As for `examine`.
 
     Returns
@@ -109,7 +117,7 @@ def effects(values: pd.DataFrame, printed: pd.DataFrame) -> pd.DataFrame:
                 {
                     **dict(zip(CONFIGURATION, key, strict=True)),
                     "metric": metric.id,
-                    **_measure(differences, units[metric.id]),
+                    **_measure(differences, units[metric.id], test_to_train),
                     "reason": _why(part, metric.id) or _why(baseline, metric.id, "baseline: "),
                 }
             )
@@ -206,7 +214,12 @@ def distances(values: pd.DataFrame, printed: pd.DataFrame) -> pd.DataFrame:
     return frame.sort_values("distance", kind="stable").reset_index(drop=True)
 
 
-def contrasts(values: pd.DataFrame, printed: pd.DataFrame, chosen: Sequence[tuple[str, str]]) -> pd.DataFrame:
+def contrasts(
+    values: pd.DataFrame,
+    printed: pd.DataFrame,
+    chosen: Sequence[tuple[str, str]],
+    test_to_train: float = TEST_TO_TRAIN,
+) -> pd.DataFrame:
     """Return main effects and interactions of a full 2^k factorial, paired by seed.
 
     Parameters
@@ -216,6 +229,8 @@ def contrasts(values: pd.DataFrame, printed: pd.DataFrame, chosen: Sequence[tupl
         `benchmark.execute.ablation.factorial` names them.
     chosen : sequence of (factor, level)
         The k factors with the level that each was changed to.
+    test_to_train : float
+        As for `examine`.
 
     Returns
     -------
@@ -247,7 +262,7 @@ def contrasts(values: pd.DataFrame, printed: pd.DataFrame, chosen: Sequence[tupl
                         "term": TIMES.join(chosen[k][0] for k in subset),
                         "n_factors": size,
                         "metric": metric.id,
-                        **_measure(summed.to_numpy(float), units[metric.id]),
+                        **_measure(summed.to_numpy(float), units[metric.id], test_to_train),
                     }
                 )
     return pd.DataFrame(rows, columns=list(CONTRAST_COLUMNS))
@@ -288,7 +303,7 @@ def _by_metric(printed: pd.DataFrame) -> Mapping[Any, Mapping[Any, Any]]:
     return _units(printed).to_dict("index")
 
 
-def _measure(differences: Array, unit: Mapping[Any, Any]) -> dict[str, Any]:
+def _measure(differences: Array, unit: Mapping[Any, Any], test_to_train: float) -> dict[str, Any]:
     """Return the mean of paired differences with its interval, also in printed deviations."""
     paired = differences[np.isfinite(differences)]
     paired = np.where(np.abs(paired) < ROUNDING, 0.0, paired)
@@ -297,7 +312,7 @@ def _measure(differences: Array, unit: Mapping[Any, Any]) -> dict[str, Any]:
     if len(paired) == 1:
         mean = float(paired[0])
     elif len(paired) > 1:
-        test = corrected_paired(paired)
+        test = corrected_paired(paired, test_to_train)
         mean, (low, high), p_value = test.difference, test.interval(), test.p_value
     scale = float(unit["sign"]) / float(unit["std"])
     ends = (low * scale, high * scale)

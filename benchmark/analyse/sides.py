@@ -9,9 +9,12 @@ import pandas as pd
 
 from benchmark.analyse.judged import Judged, comparable, provenance_of, why_not
 from benchmark.analyse.printed import PAPER_SEEDS
-from benchmark.analyse.statistics import Comparison, Summary, corrected_paired, welch
+from benchmark.analyse.statistics import TEST_TO_TRAIN, Comparison, Summary, corrected_paired, welch
 from benchmark.contracts import Provenance
 
+LEAST_EQUAL = 5
+"""Seeds from which on differences that are all equal are taken for certain: on few test rows two or three
+counts agree easily."""
 Chosen = tuple[tuple[str, ...], tuple[str, ...]]
 """What may be used, and why the rest may not."""
 
@@ -120,7 +123,7 @@ class OurSide:
                 f"{first} and {second} saw different versions of {dataset}; run both again"
             )
         one, other = self._values(dataset, first, metric), self._values(dataset, second, metric)
-        return paired(one, other, f"{first} and {second} on {dataset}")
+        return self._paired(dataset, one, other, f"{first} and {second} on {dataset}")
 
     def compare_rules(self, dataset: str, method: str, metric: str, rules: Sequence[str]) -> Comparison:
         """Test a method's own rule minus the rule that all methods were given, over the same scores."""
@@ -132,7 +135,7 @@ class OurSide:
         self._values(dataset, method, metric)
         if reason := why_not(equal, self._judged.seeds):
             raise CannotJudgeError(f"{method} on {dataset} with {rules[1]}: {reason}")
-        return paired(_by_seed(own), _by_seed(equal), f"two rules of {method} on {dataset}")
+        return self._paired(dataset, _by_seed(own), _by_seed(equal), f"two rules of {method} on {dataset}")
 
     def compare_steps(self, dataset: str, method: str, metric: str) -> Comparison:
         """Test the last decoding step minus the first."""
@@ -147,7 +150,10 @@ class OurSide:
         for step in (first, last):
             if reason := why_not(step, self._judged.seeds):
                 raise CannotJudgeError(f"steps of {method} on {dataset}: {reason}")
-        return paired(_by_seed(last), _by_seed(first), f"two steps of {method} on {dataset}")
+        return self._paired(dataset, _by_seed(last), _by_seed(first), f"two steps of {method} on {dataset}")
+
+    def _paired(self, dataset: str, first: pd.Series, second: pd.Series, what: str) -> Comparison:
+        return paired(first, second, what, self._judged.test_to_train(dataset))
 
     def _values(self, dataset: str, method: str, metric: str) -> pd.Series:
         values, reason = comparable(self._judged, dataset, method, metric)
@@ -162,7 +168,9 @@ class OurSide:
         ]
 
 
-def paired(first: pd.Series, second: pd.Series, what: str) -> Comparison:
+def paired(
+    first: pd.Series, second: pd.Series, what: str, test_to_train: float = TEST_TO_TRAIN
+) -> Comparison:
     """Test the mean of `first - second` over the same seeds.
 
     Parameters
@@ -171,18 +179,27 @@ def paired(first: pd.Series, second: pd.Series, what: str) -> Comparison:
         Values by seed.
     what : str
         Whose, for the message.
+    test_to_train : float
+        n_test / n_train of their splits.
 
     Raises
     ------
     CannotJudgeError
-        If the seeds differ between the sides.
+        If the seeds differ between the sides, or fewer than `LEAST_EQUAL` of them all differ by the same, so
+        that nothing shows how large chance is.
     """
     if sorted(first.index) != sorted(second.index):
         raise CannotJudgeError(
             f"{what}: seeds differ between the sides ({_shown(first)} and {_shown(second)}); "
             "run the same seeds of both"
         )
-    return corrected_paired((first - second).to_numpy())
+    test = corrected_paired((first - second).to_numpy(), test_to_train)
+    if test.standard_error == 0 and test.p_value < 1 and len(first) < LEAST_EQUAL:
+        raise CannotJudgeError(
+            f"{what}: cannot judge: they differ by {test.difference:+.4f} on each of {len(first)} seeds, "
+            f"which shows no chance to hold it against; run {LEAST_EQUAL} seeds or more"
+        )
+    return test
 
 
 def _by_seed(rows: pd.DataFrame) -> pd.Series:

@@ -21,6 +21,7 @@ from benchmark.commands.ablate_report import KEPT_FILE, Outcome, print_outcome, 
 from benchmark.commands.compare import PAPER
 from benchmark.config import ConfigError
 from benchmark.contracts import DatasetSpec, MethodSpec, Provenance
+from benchmark.evaluate.split import sizes
 from benchmark.execute.ablation import Configuration, Stage, declared_factors, factorial, one_at_a_time
 from benchmark.execute.collect import Entries
 from benchmark.execute.devices import available_pool
@@ -176,15 +177,15 @@ def judge(study: Study, stage: Stage, name: str, chosen: Sequence[tuple[str, str
     readings = [factor for factor in study.factors if factor in READINGS]
     values = collect_values(entries, keys, stage.config.seeds, stage.configurations[0].spec, readings)
     values = fill_kept(values, kept_values(plan, stage, keys))
-    findings = examine(values, study.printed, chosen, spread=DDOF in study.factors)
+    setting = _setting(study, stage, plan)
+    ratio = setting.n_test / setting.n_train
+    findings = examine(values, study.printed, chosen, DDOF in study.factors, ratio)
     problems = [*(f"left out: {message}" for message in (*plan.broken, *entries.unreadable))]
     problems += [text for text in (describe_failures(plan), describe_mixed_versions(plan.records())) if text]
     if lacking := sum(planned.state == "missing" for planned in plan.jobs):
         problems.append(f"{name}: {lacking} of {len(plan.jobs)} jobs were not run, or left to another run")
     kept = updated(study.kept, name, plan)
-    return Outcome(
-        name, _setting(study, stage, plan), values, findings, kept[kept["stage"] == name], problems
-    )
+    return Outcome(name, setting, values, findings, kept[kept["stage"] == name], problems)
 
 
 def kept_values(
@@ -200,6 +201,7 @@ def kept_values(
 
 def _setting(study: Study, stage: Stage, plan: Plan) -> Setting:
     facts, settings = plan.jobs[0].cell.facts, plan.jobs[0].cell.settings
+    n_train, n_test = sizes(facts.shape.n, settings["max_train_rows"], settings["max_test_rows"])
     return Setting(
         method=study.base.id,
         preset=study.base.preset,
@@ -209,6 +211,8 @@ def _setting(study: Study, stage: Stage, plan: Plan) -> Setting:
         epochs=settings["options"]["epochs"],
         n_seeds=len(stage.config.seeds),
         threshold=study.base.threshold,
+        n_train=n_train,
+        n_test=n_test,
     )
 
 

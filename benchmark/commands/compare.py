@@ -10,7 +10,7 @@ import argparse
 import json
 import sys
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,13 @@ from benchmark.analyse.claims import check_claims, parse_claims
 from benchmark.analyse.compare import Totals, judge, totals
 from benchmark.analyse.margins import read_margins
 from benchmark.analyse.printed import read_cells
-from benchmark.commands.sources import Source, read_records, source_of_records, sources_of_references
+from benchmark.commands.sources import (
+    Source,
+    joined,
+    read_records,
+    source_of_records,
+    sources_of_references,
+)
 from benchmark.config import ConfigError, RunConfig
 from benchmark.exit_codes import CANNOT, FINDING, OK
 from benchmark.present.verdicts import claims_text, verdicts_text
@@ -32,7 +38,7 @@ PAPER = Path(__file__).resolve().parents[2] / "results" / "paper"
 
 @dataclass(frozen=True)
 class Judgement:
-    """What was found of one source."""
+    """What was found of one source: its verdicts, and the claims over all sources."""
 
     source: Source
     verdicts: pd.DataFrame
@@ -59,21 +65,24 @@ class Judgement:
 
 
 def run(args: argparse.Namespace, registry: Registry, config: RunConfig) -> int:
-    """Judge current records, or each committed reference of the profile."""
+    """Judge current records, or the committed references of the profile."""
     if args.reference:
         sources = sources_of_references(config, registry)
     else:
         sources = [source_of_records(read_records(config, registry), config, registry)]
-    judgements = [judge_source(source) for source in sources]
+    judgements = judge_sources(sources)
     for judgement in judgements:
         write(judgement)
     if args.json:
         print(json.dumps([as_json(judgement) for judgement in judgements], indent=1))
-    for judgement in judgements:
-        if not args.json:
-            print(verdicts_text(judgement.verdicts, judgement.totals, judgement.source.judged.source))
-            print(claims_text(judgement.claims, judgement.source.judged.source))
+    else:
+        name = judgements[0].source.judged.source
+        for judgement in judgements:
+            print(verdicts_text(judgement.verdicts, judgement.totals, name))
+        print(claims_text(judgements[0].claims, name))
+        for judgement in judgements:
             print(f"wrote verdicts and claims to {judgement.source.folder}")
+    for judgement in judgements:
         for problem in (*judgement.source.judged.warnings, *judgement.problems):
             print(problem, file=sys.stderr)
         if judgement.exit_code == CANNOT:
@@ -87,21 +96,34 @@ def run(args: argparse.Namespace, registry: Registry, config: RunConfig) -> int:
     return FINDING  # one reference was judged, and of another something or all could not be
 
 
-def judge_source(source: Source, paper: Path = PAPER) -> Judgement:
-    """Read the printed tables, the margins and the claims, and judge one source.
+def judge_sources(sources: Sequence[Source], paper: Path = PAPER) -> list[Judgement]:
+    """Read the printed tables, the margins and the claims, and judge all sources as one.
+
+    Holm's correction is over the cells of all of them, and a claim may be about several data sets.
+
+    Returns
+    -------
+    list
+        For each source the verdicts on its data sets, and all claims.
 
     Raises
     ------
     ConfigError
-        If the paper has no table of any of its data sets.
+        If the paper has no table of any data set of a source.
     """
     printed = read_cells(paper)
-    about = printed[printed["dataset"].isin(source.datasets)]
-    if about.empty:
-        raise ConfigError(f"cannot judge: the paper prints nothing of {', '.join(source.datasets)}")
-    verdicts = judge(about, read_margins(paper / "margins.csv"), source.judged)
-    claims = check_claims(parse_claims(read_claims(paper / "claims.toml")), printed, source.judged)
-    return Judgement(source, verdicts, totals(verdicts), claims)
+    about = {source.folder: printed["dataset"].isin(source.datasets) for source in sources}
+    for source in sources:
+        if not about[source.folder].any():
+            raise ConfigError(f"cannot judge: the paper prints nothing of {', '.join(source.datasets)}")
+    judged = joined(sources)
+    chosen = pd.concat(about.values(), axis=1).any(axis=1)
+    verdicts = judge(printed[chosen], read_margins(paper / "margins.csv"), judged)
+    claims = check_claims(parse_claims(read_claims(paper / "claims.toml")), printed, judged)
+    parts = [verdicts[verdicts["dataset"].isin(source.datasets)] for source in sources]
+    return [
+        Judgement(source, part, totals(part), claims) for source, part in zip(sources, parts, strict=True)
+    ]
 
 
 def read_claims(path: Path) -> list[Mapping[str, Any]]:

@@ -7,7 +7,6 @@ import json
 import sys
 from collections.abc import Iterable, Mapping
 from math import isnan
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -17,6 +16,7 @@ from benchmark.analyse.margins import read_margins
 from benchmark.analyse.printed import read_cells
 from benchmark.commands.compare import PAPER
 from benchmark.commands.compare import records as rows_of
+from benchmark.commands.reference_folder import Reference, read_reference_folder
 from benchmark.commands.sources import read_records, source_of_records, sources_of_references
 from benchmark.config import ConfigError, RunConfig
 from benchmark.contracts import Job, Record
@@ -43,7 +43,7 @@ def run(args: argparse.Namespace, registry: Registry, config: RunConfig) -> int:
     dataset = one(config.datasets.ids, "DATASET", args.datasets)
     if args.reference:
         source = sources_of_references(config, registry)[0]
-        origin = _origin_of_reference(source.folder, source.judged, config)
+        origin = _origin_of_reference(read_reference_folder(source.folder, dataset), source.judged, config)
     else:
         found = read_records(config, registry)
         unreadable = found.messages
@@ -153,13 +153,8 @@ def _origin_of_records(records: Iterable[Record], store: RecordStore) -> dict[st
     return {"folders": folders, "settings": settings, "environments": distinct_environments(kept)}
 
 
-def _origin_of_reference(folder: Path, judged: Judged, config: RunConfig) -> dict[str, Any]:
-    """Return what a reference keeps, and the settings where its records are still in the results folder."""
-    path = folder / "environment.json"
-    try:
-        environments = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"cannot explain: {path} cannot be read ({error}); write it again") from error
+def _origin_of_reference(reference: Reference, judged: Judged, config: RunConfig) -> dict[str, Any]:
+    """Return what a reference keeps, and the folders of its records that are still here."""
     store = RecordStore(config.results_dir / "runs")
     folders, settings = {}, {}
     keys = ["dataset", "method", "seed", "config_hash"]
@@ -167,18 +162,20 @@ def _origin_of_reference(folder: Path, judged: Judged, config: RunConfig) -> dic
         judged.as_printed[keys].drop_duplicates().itertuples(index=False)
     ):
         job = Job(dataset, method, int(seed))
+        kept = reference.settings.get(method, {}).get(config_hash)
+        if kept is not None:
+            settings[config_hash] = dict(kept)
         try:
             record = store.find(job, config_hash)
         except RecordError:
             continue
         if record is not None:
             folders[job.seed] = str(store.folder(job, config_hash))
-            settings[config_hash] = dict(record.settings)
     return {
-        "reference": str(folder),
+        "reference": str(reference.folder),
         "folders": folders,
         "settings": settings,
-        "environments": environments,
+        "environments": list(reference.environments),
     }
 
 
@@ -203,7 +200,7 @@ def as_text(found: Mapping[str, Any]) -> str:
     lines.append(f"data: {', '.join(hashes['data_hash'].unique())}")
     lines.append(f"versions (config hash): {', '.join(hashes['config_hash'].unique())}")
     if not found["settings"]:
-        lines.append("settings: not kept by a reference, and its records are not in this results folder")
+        lines.append("settings: not kept by this reference; write it again with: python run_all.py reference")
     for config_hash, settings in found["settings"].items():
         lines += [f"settings of {config_hash}:", _indented(settings)]
     lines += [f"environment of {e.get('jobs', '?')} jobs:\n{_indented(e)}" for e in found["environments"]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,11 +22,17 @@ from benchmark.analyse.significance import (
     usable_means,
 )
 from benchmark.commands.compare import records as rows_of
-from benchmark.commands.sources import Source, read_records, source_of_records, sources_of_references
+from benchmark.commands.sources import (
+    Source,
+    joined,
+    read_records,
+    source_of_records,
+    sources_of_references,
+)
 from benchmark.config import ConfigError, RunConfig
 from benchmark.evaluate.metrics import METRICS
 from benchmark.exit_codes import CANNOT, FINDING, OK
-from benchmark.present.significance import diagram, significance_text
+from benchmark.present.significance import Entering, diagram, significance_text
 from benchmark.registry import Registry
 
 
@@ -36,6 +42,9 @@ class Result:
 
     methods: tuple[str, ...]
     left_out: tuple[str, ...]
+    """Further rows of methods that enter."""
+    reconstructed: tuple[str, ...]
+    """Rows that may not enter, as the original could not be found."""
     rank_tests: tuple[RankTest, ...]
     why_no_ranks: str
     pairs: pd.DataFrame
@@ -52,7 +61,10 @@ class Result:
 def run(args: argparse.Namespace, registry: Registry, config: RunConfig) -> int:
     """Compare the chosen methods on current records, or on the committed references."""
     if args.reference:
-        source = _joined(sources_of_references(config, registry))
+        sources = sources_of_references(config, registry)
+        datasets = tuple(name for source in sources for name in source.datasets)
+        # Written beside the folders of the data sets.
+        source = Source(joined(sources), sources[0].folder.parent, datasets)
     else:
         source = source_of_records(read_records(config, registry), config, registry)
     # Every method had the same protocol, so a profile's limits forbid no comparison among them.
@@ -81,11 +93,14 @@ def compare_methods(judged: Judged, registry: Registry, config: RunConfig) -> Re
     """
     present = set(judged.as_printed["method"])
     chosen = [name for name in config.methods.ids if name in present or name in config.methods.named]
-    methods, left_out = one_row_per_method(tuple(registry.methods.values()), chosen, config.methods.named)
+    kept, left_out = one_row_per_method(tuple(registry.methods.values()), chosen, config.methods.named)
+    lost = tuple(name for name in kept if name in judged.reconstructed)
+    methods = tuple(name for name in kept if name not in lost)
     if len(methods) < 2:
         raise ConfigError(
-            f"cannot judge: {', '.join(methods) or 'no method'} is all there is to compare; run or name two "
-            "methods"
+            f"cannot judge: {', '.join(methods) or 'no method'} is all there is to compare"
+            + (f" ({', '.join(lost)}: a reconstruction never enters)" if lost else "")
+            + "; run or name two methods"
         )
     datasets = list(judged.as_printed["dataset"].unique())
     means = {metric.id: usable_means(judged, methods, datasets, metric.id) for metric in METRICS}
@@ -93,7 +108,7 @@ def compare_methods(judged: Judged, registry: Registry, config: RunConfig) -> Re
     if enough:
         ranked = [rank_test(frame, metric) for metric, (frame, _) in means.items()]
         pairs, problems = pd.DataFrame(), tuple(_reasons(means))
-        return Result(methods, left_out, tuple(ranked), "", pairs, problems)
+        return Result(methods, left_out, lost, tuple(ranked), "", pairs, problems)
     pairs, problems = paired_tests(judged, methods, datasets)
     least = min(len(frame) for frame, _ in means.values())
     why = (
@@ -102,7 +117,7 @@ def compare_methods(judged: Judged, registry: Registry, config: RunConfig) -> Re
         f"{least}, methods: {len(methods)}. Below that a rank says little (with five data sets Wilcoxon's "
         "test cannot reach 0.05), so methods are compared in pairs on each data set."
     )
-    return Result(methods, left_out, (), why, pairs, problems)
+    return Result(methods, left_out, lost, (), why, pairs, problems)
 
 
 def _reasons(means: Mapping[str, tuple[pd.DataFrame, dict[str, str]]]) -> list[str]:
@@ -110,30 +125,12 @@ def _reasons(means: Mapping[str, tuple[pd.DataFrame, dict[str, str]]]) -> list[s
     return list(dict.fromkeys(f"{name}: {why}" for name, why in reasons))
 
 
-def _joined(sources: Sequence[Source]) -> Source:
-    """Put the references of all data sets together; the result is written beside their folders."""
-    judged = [source.judged for source in sources]
-    first = judged[0]
-    joined = Judged(
-        as_printed=pd.concat([one.as_printed for one in judged], ignore_index=True),
-        equal=pd.concat([one.equal for one in judged], ignore_index=True),
-        steps=None,
-        methods=first.methods,
-        seeds=first.seeds,
-        source=first.source,
-        limits=first.limits,
-        left_out={pair: why for one in judged for pair, why in one.left_out.items()},
-        messages=tuple(dict.fromkeys(message for one in judged for message in one.messages)),
-    )
-    datasets = tuple(name for source in sources for name in source.datasets)
-    return Source(joined, sources[0].folder.parent, datasets)
-
-
 def text_of(result: Result, judged: Judged) -> str:
     """Return the Markdown of a result."""
     hard = [spec.id for spec in judged.methods if spec.scoring == "hard" and spec.id in result.methods]
     found = result.rank_tests or (result.pairs, result.why_no_ranks)
-    return significance_text(judged.source, result.methods, result.left_out, hard, found)
+    entering = Entering(result.methods, result.left_out, result.reconstructed, tuple(hard))
+    return significance_text(judged.source, entering, found, judged.split_sizes)
 
 
 def write(result: Result, judged: Judged, folder: Path) -> list[Path]:
@@ -181,6 +178,7 @@ def as_json(result: Result, judged: Judged) -> dict[str, Any]:
         "source": judged.source,
         "methods": list(result.methods),
         "left_out": list(result.left_out),
+        "reconstructed": list(result.reconstructed),
         "ranks": rows_of(_frame(result)) if result.rank_tests else [],
         "why_no_ranks": result.why_no_ranks,
         "pairs": rows_of(result.pairs),

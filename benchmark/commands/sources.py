@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -13,6 +13,7 @@ from benchmark.analyse.bundle import EQUAL_RULE, ResultBundle
 from benchmark.analyse.judged import Judged, own_reading
 from benchmark.config import ConfigError, RunConfig
 from benchmark.contracts import MethodSpec, Record
+from benchmark.evaluate.split import sizes
 from benchmark.execute.collect import REFERENCE_COLUMNS, bundle_of
 from benchmark.execute.plan import Catalogue, Plan, make_plan, recorded_pairs
 from benchmark.execute.report import describe_mixed_versions
@@ -81,6 +82,7 @@ def source_of_records(records: Records, config: RunConfig, registry: Registry) -
         seeds=config.seeds,
         source=f"current records at profile {config.profile.name}",
         limits=_limits(config),
+        split_sizes=_split_sizes(config, registry),
         missing="not run with these flags; run it, or take a committed reference with --reference",
         left_out=_stale(records.plan.stale),
         messages=records.messages,
@@ -101,7 +103,7 @@ def _stale(records: Iterable[Record]) -> dict[tuple[str, str], str]:
 
 
 def sources_of_references(config: RunConfig, registry: Registry) -> list[Source]:
-    """Put each committed reference of the profile before the judge on its own; verdicts go beside it.
+    """Read each committed reference of the profile; its verdicts go beside it.
 
     Raises
     ------
@@ -159,6 +161,7 @@ def read_reference(folder: Path, config: RunConfig, registry: Registry) -> Judge
         seeds=config.seeds,
         source=f"the reference of profile {config.profile.name}",
         limits=_limits(config),
+        split_sizes=_split_sizes(config, registry),
         missing="not in the reference, or left out by --methods"
         if config.methods.named
         else "not in the reference",
@@ -193,6 +196,28 @@ def _limits(config: RunConfig) -> dict[str, str]:
         if (limits.epochs, limits.max_train_rows, limits.max_test_rows) != (None, None, None):
             limited[dataset] = f"profile {config.profile.name} is not the printed protocol"
     return limited
+
+
+def _split_sizes(config: RunConfig, registry: Registry) -> dict[str, tuple[int, int]]:
+    """Return training and test rows of each split, by data set."""
+    found = {}
+    for dataset in config.datasets.ids:
+        limits = config.profile.limits_for(dataset)
+        n = registry.datasets[dataset].expected.n
+        found[dataset] = sizes(n, limits.max_train_rows, limits.max_test_rows)
+    return found
+
+
+def joined(sources: Sequence[Source]) -> Judged:
+    """Put the references of several data sets together, so that they are judged as one."""
+    judged = [source.judged for source in sources]
+    return replace(
+        judged[0],
+        as_printed=pd.concat([one.as_printed for one in judged], ignore_index=True),
+        equal=pd.concat([one.equal for one in judged], ignore_index=True),
+        left_out={pair: why for one in judged for pair, why in one.left_out.items()},
+        messages=tuple(dict.fromkeys(message for one in judged for message in one.messages)),
+    )
 
 
 def read_csv(path: Path, columns: Sequence[str]) -> pd.DataFrame:

@@ -36,8 +36,18 @@ def split(dataset_id: str, n: int, seed: int) -> Split:
     if n < 2:
         raise ValueError(f"data set {dataset_id!r} has {n} rows; a split needs at least 2")
     permutation = Streams(dataset_id, seed).generator("split").permutation(n)
-    n_test = ceil(n / 10)
+    n_test = sizes(n)[1]
     return Split(train=permutation[n_test:], test=permutation[:n_test])
+
+
+def sizes(n: int, max_train_rows: int | None = None, max_test_rows: int | None = None) -> tuple[int, int]:
+    """Return how many training and test rows `split` leaves of n rows, at most as many as given."""
+    n_test = ceil(n / 10)
+    n_train = n - n_test
+    return (
+        n_train if max_train_rows is None else min(n_train, max_train_rows),
+        n_test if max_test_rows is None else min(n_test, max_test_rows),
+    )
 
 
 def carve_holdout(dataset_id: str, train: Array, seed: int) -> tuple[Array, Array]:

@@ -6,13 +6,12 @@ import dataclasses
 import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from math import ceil
 from pathlib import Path
 from typing import Any, Literal
 
 from benchmark.config import Limits, Profile, RunConfig
 from benchmark.contracts import DatasetSpec, Job, MethodSpec, Provenance, Record, Shape
-from benchmark.evaluate.split import SPLIT_VERSION
+from benchmark.evaluate.split import SPLIT_VERSION, sizes
 from benchmark.execute.environment import processor
 from benchmark.execute.fingerprint import canonical, code_digest, code_root, config_hash
 from benchmark.execute.jobs import JobRequest, Ticket, ticket_for
@@ -214,7 +213,7 @@ def make_cell(
     `code` is the digest of the method's code, and `records` are those of the method on the data set.
     """
     limits = config.profile.limits_for(facts.spec.id)
-    n_test = ceil(facts.shape.n / 10)
+    n_train, n_test = sizes(facts.shape.n)
     options = dict(method.options)
     params = method.estimator(**options).get_params(deep=False)
     if (
@@ -227,7 +226,7 @@ def make_cell(
         "dataset": facts.spec.id,
         "estimator": canonical(method.estimator),
         "options": canonical({key: params[key] for key in sorted(params) if key not in PASSED_BY_HARNESS}),
-        "max_train_rows": _biting(limits.max_train_rows, facts.shape.n - n_test),
+        "max_train_rows": _biting(limits.max_train_rows, n_train),
         "max_test_rows": _biting(limits.max_test_rows, n_test),
         "split_version": SPLIT_VERSION,
         "data_hash": facts.data_hash,
@@ -292,8 +291,7 @@ def _hint(
     options: Mapping[str, Any],
 ) -> float:
     """Return what a method's hint says of a fit on the rows that settings leave of a shape."""
-    n_test = ceil(shape.n / 10)
-    rows = (settings["max_train_rows"] or shape.n - n_test) + (settings["max_test_rows"] or n_test)
+    rows = sum(sizes(shape.n, settings["max_train_rows"], settings["max_test_rows"]))
     return float(seconds(dataclasses.replace(shape, n=rows), options))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from math import ceil, sqrt
+from math import sqrt
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,7 @@ import pandas as pd
 from benchmark.analyse.audit.model import COLUMNS, Facts, Interval
 from benchmark.analyse.paper import read_printed
 from benchmark.contracts import Array, Dataset, DatasetSpec, Provenance
+from benchmark.evaluate.split import sizes
 from benchmark.registry import Registry, suggestion
 
 PAPER_RUNS = 10
@@ -159,7 +160,7 @@ def _facts(spec: DatasetSpec, tables: Sequence[AuditTable], data_dir: Path) -> F
     if not all(table.printed or _same_data(table.source, data) for table in its_own):
         return Facts(data.shape.q)
     # Our tables may come from a profile that caps the test rows: then any row may be all there is.
-    n_test = ceil(len(data.labels) / 10) if all(table.printed for table in its_own) else 1
+    n_test = sizes(len(data.labels))[1] if all(table.printed for table in its_own) else 1
     return label_facts(data.labels, n_test)
 
 

@@ -20,8 +20,9 @@ NEAREST_SHOWN = 5
 HOW = (
     "Effects are differences from the baseline, paired by seed, divided by the standard deviation that the "
     "paper prints for this row; positive is better. Intervals: 95 %, by the corrected resampled t-test of "
-    "Nadeau and Bengio (n_test / n_train = 1/9). Nothing is corrected for the number of levels and metrics, "
-    "and the strongest of many effects is overestimated, the more so the wider its interval."
+    "Nadeau and Bengio (n_test / n_train = {n_test}/{n_train}). Nothing is corrected for the number of "
+    "levels and metrics, and the strongest of many effects is overestimated, the more so the wider its "
+    "interval."
 )
 
 
@@ -39,6 +40,9 @@ class Setting:
     epochs: int
     n_seeds: int
     threshold: str
+    n_train: int
+    n_test: int
+    """Rows of each split."""
 
     @property
     def title(self) -> str:
@@ -65,7 +69,7 @@ def sensitivity_text(stages: Sequence[tuple[Setting, Findings]]) -> str:
     title = (
         f"# What {names.method_title(setting.method)} on {names.dataset_title(setting.dataset)} depends on"
     )
-    parts = [title, HOW]
+    parts = [title, HOW.format(n_train=setting.n_train, n_test=setting.n_test)]
     for number, (setting, findings) in enumerate(stages):
         parts += [
             f"## {'Factors together' if number else 'One change at a time'}",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -19,12 +20,37 @@ HARD_SENTENCE = (
 )
 
 
+@dataclass(frozen=True)
+class Entering:
+    """Which rows of the tables are compared, and which are not."""
+
+    methods: tuple[str, ...]
+    further_rows: tuple[str, ...] = ()
+    """Of methods that enter with another row."""
+    reconstructed: tuple[str, ...] = ()
+    """Of methods whose original could not be found."""
+    hard: tuple[str, ...] = ()
+    """Among `methods`, those scored from 0/1 predictions."""
+
+    @property
+    def text(self) -> str:
+        """Say it in sentences."""
+        parts = [f"One row per method enters: {', '.join(map(names.method_title, self.methods))}."]
+        if self.further_rows:
+            parts.append(f"Left out as further rows of one of them: {', '.join(self.further_rows)}.")
+        if self.reconstructed:
+            titles = ", ".join(map(names.method_title, self.reconstructed))
+            parts.append(f"Left out as reconstructions of what could not be found: {titles}.")
+        if self.hard:
+            parts.append(f"{HARD_SENTENCE}: {', '.join(self.hard)}.")
+        return " ".join([*parts, "Look-alike data never enter."])
+
+
 def significance_text(
     source: str,
-    methods: Sequence[str],
-    left_out: Sequence[str],
-    hard: Sequence[str],
+    entering: Entering,
     found: Sequence[RankTest] | tuple[pd.DataFrame, str],
+    split_sizes: Mapping[str, tuple[int, int]],
 ) -> str:
     """Return the Markdown of what was found.
 
@@ -32,25 +58,23 @@ def significance_text(
     ----------
     source : str
         What was judged, in words.
-    methods, left_out, hard : sequence of str
-        Rows that enter, further rows of the same methods, and those scored from 0/1 predictions.
+    entering : Entering
     found : sequence of RankTest, or (DataFrame, str)
         Rank tests, or paired tests and why there are no ranks.
+    split_sizes : mapping
+        By data set, training and test rows of each split.
     """
-    entering = ", ".join(map(names.method_title, methods))
     ranks = [test for test in found if isinstance(test, RankTest)]
     lines = [
         f"# The methods against each other, from {source}",
-        f"One row per method enters: {entering}."
-        + (f" Left out as further rows of one of them: {', '.join(left_out)}." if left_out else "")
-        + (f" {HARD_SENTENCE}: {', '.join(hard)}." if hard else "")
-        + " Look-alike data never enter.",
+        entering.text,
         *(part for part in found if isinstance(part, str)),
     ]
     lines += [_ranks(ranks), *map(_pairwise, ranks)] if ranks else []
     for part in found:
         if isinstance(part, pd.DataFrame):
-            lines += [_pairs(group, str(dataset)) for dataset, group in part.groupby("dataset", sort=False)]
+            for name, group in part.groupby("dataset", sort=False):
+                lines.append(_pairs(group, str(name), split_sizes.get(str(name))))
     return "\n\n".join(line.rstrip() for line in lines) + "\n"
 
 
@@ -92,7 +116,7 @@ def _pairwise(test: RankTest) -> str:
     )
 
 
-def _pairs(pairs: pd.DataFrame, dataset: str) -> str:
+def _pairs(pairs: pd.DataFrame, dataset: str, sizes: tuple[int, int] | None) -> str:
     rows = []
     for test in pairs.to_dict("records"):
         significant = test["p_holm"] <= ALPHA
@@ -106,10 +130,11 @@ def _pairs(pairs: pd.DataFrame, dataset: str) -> str:
         )
         cells = (Cell(texts[0], bold=significant), *map(Cell, texts[1:]))
         rows.append(Row(title + names.method_title(test["second"]), cells))
+    ratio = "1/9" if sizes is None else f"{sizes[1]}/{sizes[0]}"
     caption = (
         f"{names.dataset_title(dataset)}: differences of means over the shared splits, the corrected "
-        "resampled t-test of Nadeau and Bengio (n_test / n_train = 1/9); Holm's correction over the pairs of "
-        f"one metric; bold: significant at {ALPHA}."
+        f"resampled t-test of Nadeau and Bengio (n_test / n_train = {ratio}); Holm's correction over the "
+        f"pairs of one metric; bold: significant at {ALPHA}."
     )
     columns = ("difference", "95 % interval", "p", "p Holm", "seeds")
     return markdown.render(Table("P", caption, (Block("pair", (), columns, tuple(rows)),)))

@@ -1,5 +1,7 @@
 """Methods against each other: a published worked example, one row per method, and too few data sets."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -15,7 +17,7 @@ from benchmark.analyse.significance import (
 )
 from benchmark.analyse.statistics import corrected_paired
 from benchmark.evaluate.metrics import METRICS
-from benchmark.present.significance import diagram, significance_text
+from benchmark.present.significance import Entering, diagram, significance_text
 
 # Demsar (2006), table 6: AUC of C4.5 without and with tuning of m and cf. The last two of `voting` print the
 # same three digits but were ranked 2 and 3.
@@ -115,12 +117,46 @@ def test_look_alikes_and_incomplete_rows_enter_no_test_and_are_named():
     assert reasons == {"msra": "look-alike data"}
 
 
+def test_a_few_equal_differences_are_no_certainty():
+    values = np.linspace(0.4, 0.6, 10)
+    cells = [
+        frame
+        for metric in METRICS
+        for frame in (cell("M3LA", metric.id, values), cell("BR", metric.id, values - 0.015))
+    ]
+    few = judged(*(frame[frame["seed"] < 3] for frame in cells), seeds=(0, 1, 2))
+    tests, problems = paired_tests(few, ["M3LA", "BR"], ["ml2000"])
+    assert tests.empty
+    assert "M3LA and BR on ml2000: cannot judge: they differ by +0.0150 on each of 3 seeds" in problems[0]
+    tests, problems = paired_tests(judged(*cells), ["M3LA", "BR"], ["ml2000"])
+    assert not problems
+    assert set(tests["p_value"]) == {0.0}
+
+
+def test_the_correction_takes_the_rows_of_a_profile_with_caps():
+    found = judged(
+        *numbers("ml2000", "M3LA", 1), *numbers("ml2000", "BR", 50), split_sizes={"ml2000": (200, 80)}
+    )
+    tests, _ = paired_tests(found, ["M3LA", "BR"], ["ml2000"])
+    by_hand = corrected_paired(exact(0.5, 0.02, seed=1) - exact(0.5, 0.02, seed=50), 80 / 200)
+    assert tests.iloc[0]["p_value"] == pytest.approx(by_hand.p_value)
+
+
+def test_a_reconstruction_gives_no_mean_to_rank():
+    lost = tuple(replace(spec, reconstructed=spec.id == "CC") for spec in METHODS)
+    found = judged(*numbers("ml2000", "BR", 1), *numbers("ml2000", "CC", 50), methods=lost)
+    means, reasons = usable_means(found, ["BR", "CC"], ["ml2000"], "macro_f1")
+    assert means.empty
+    assert "reconstructed" in reasons["ml2000"]
+
+
 def test_the_diagram_is_drawn_and_the_text_names_what_was_left_out(tmp_path):
     test = rank_test(DEMSAR, "macro_auc")
     diagram(test, tmp_path / "cd.svg")
     drawn = (tmp_path / "cd.svg").read_text()
     assert drawn.lstrip().startswith("<?xml")
-    text = significance_text("records", list(DEMSAR.columns), ["BR-fair"], ["C4.5"], [test])
+    entering = Entering(tuple(DEMSAR.columns), ("BR-fair",), (), ("C4.5",))
+    text = significance_text("records", entering, [test], {})
     assert "Left out as further rows of one of them: BR-fair" in text
     assert "0/1 predictions" in text
     assert "3.14" in text

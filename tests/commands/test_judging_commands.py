@@ -12,7 +12,7 @@ from tiny_benchmark import ToyData, method, registry
 
 from benchmark.analyse.judged import Judged
 from benchmark.cli import main
-from benchmark.commands.compare import judge_source
+from benchmark.commands.compare import judge_sources
 from benchmark.commands.sources import Source
 from benchmark.config import ConfigError
 from benchmark.contracts import Provenance
@@ -99,6 +99,44 @@ def test_a_metric_that_is_undefined_for_a_seed_is_told_with_exit_code_1(run, res
     assert "ml2000/BR: cannot judge: undefined (nan or infinite) for seed 3 (1 printed cells)" in err
 
 
+def test_a_metric_that_a_method_lacks_is_told_with_exit_code_1(run, results):
+    frame = pd.read_csv(folder(results) / "per_seed.csv")
+    frame[(frame["method"] != "BR") | (frame["metric"] != "macro_auc")].to_csv(
+        folder(results) / "per_seed.csv", index=False
+    )
+    code, _, err = run("compare", *DONE)
+    assert code == 1
+    assert (
+        "ml2000/BR: cannot judge: no macro_auc of it in the reference of profile paper (1 printed cells)"
+        in err
+    )
+
+
+def test_references_of_several_data_sets_are_judged_as_one(run, results):
+    """A copy of ML2000's reference as another data set's: claims see both, and Holm's family is both."""
+    alone = run("compare", *DONE, "--json")[1]
+    other = results / "reference" / "paper" / "msra"
+    shutil.copytree(folder(results), other)
+    for name in ("per_seed.csv", "metrics.csv"):
+        path = other / name
+        path.write_text(path.read_text(encoding="utf-8").replace("ml2000,", "msra,"), encoding="utf-8")
+    code, out, err = run("compare", *DONE, "--json")
+    assert code == 0, err
+    found = {judgement["verdicts"][0]["dataset"]: judgement for judgement in json.loads(out)}
+    assert set(found) == {"msra", "ml2000"}
+    assert {row["dataset"] for row in found["msra"]["verdicts"]} == {"msra"}
+    assert (other / "verdicts.md").is_file()
+    assert found["msra"]["claims"] == found["ml2000"]["claims"]
+    assert not any("msra: not run" in json.dumps(claim) for claim in found["msra"]["claims"])
+    before, now = (
+        pd.DataFrame(judgement["verdicts"]).set_index(["table", "method", "metric"])
+        for judgement in (json.loads(alone)[0], found["ml2000"])
+    )
+    tested = before["p_holm"].notna() & (before["p_holm"] > 0) & (before["p_holm"] < 0.5)
+    assert (now["p_holm"][tested] >= before["p_holm"][tested]).all()
+    assert (now["p_holm"][tested] > before["p_holm"][tested]).any()
+
+
 def test_seeds_of_two_versions_are_never_averaged(run, results):
     frame = pd.read_csv(folder(results) / "per_seed.csv")
     frame.loc[(frame["method"] == "CC") & (frame["seed"] > 4), "config_hash"] = "0123456789ab"
@@ -177,7 +215,7 @@ def test_look_alikes_and_capped_profiles_leave_nothing_to_judge(run, results):
 def test_a_data_set_that_the_paper_does_not_have_is_refused(results):
     nothing = pd.DataFrame()
     with pytest.raises(ConfigError, match="the paper prints nothing of mine"):
-        judge_source(Source(Judged(nothing, nothing, None, (), (0,), "mine"), results, ("mine",)))
+        judge_sources([Source(Judged(nothing, nothing, None, (), (0,), "mine"), results, ("mine",))])
 
 
 def test_no_records_are_no_silent_pass(results, capsys):
@@ -240,8 +278,14 @@ def test_significance_says_why_there_are_no_ranks_and_tests_pairs(run, results):
     assert "need at least 6 real or rebuilt data sets" in out
     pairs = pd.read_csv(results / "reference" / "paper" / "significance.csv")
     assert set(pairs["dataset"]) == {"ml2000"}
-    assert not {"M3LA-order", "BR-fair"} & {*pairs["first"], *pairs["second"]}
+    assert not {"M3LA-order", "BR-fair", "CS3G"} & {*pairs["first"], *pairs["second"]}
     assert set(pairs["n"]) == {8}
+    assert "Left out as reconstructions of what could not be found: CS3G" in out
+    assert "One row per method enters: M3LA, BR, CC, DMP, MCC." in out
+    assert "n_test / n_train = 200/1800" in out
+    code, _, err = run("significance", *DONE, "--methods", "M3LA,CS3G")
+    assert code == 2
+    assert "CS3G: a reconstruction never enters" in err
     assert run("significance", *DONE, "--methods", "M3LA,BR,BR-fair")[0] == 2
     assert run("significance", *DONE, "--methods", "M3LA")[0] == 2
     found = json.loads(run("significance", *DONE, "--methods", "M3LA,BR-fair", "--json")[1])
@@ -264,7 +308,12 @@ def test_explain_traces_a_number_back(run):
     assert (printed["table"], printed["mean"], printed["std"]) == ("II", 0.651, 0.019)
     assert printed["ours_minus_paper"] == pytest.approx(own["value"].mean() - 0.6515)
     assert found["environments"][0]["libraries"]["torch"]
+    assert set(found["settings"]) == set(own["config_hash"])
+    assert all(
+        settings["options"]["base_learner"] == "gaussian_nb" for settings in found["settings"].values()
+    )
     text = run("explain", "br", "ML2000", "micro_f1")[1]
+    assert '"base_learner": "gaussian_nb"' in text
     assert "paper, Table II: 0.651±0.019" in text
     assert own["data_hash"].iloc[0] in text
 

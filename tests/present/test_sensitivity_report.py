@@ -11,7 +11,7 @@ from benchmark.evaluate.metrics import METRICS
 from benchmark.present.sensitivity import Setting, sensitivity_tables, sensitivity_text
 from benchmark.present.sensitivity_figure import draw_ranking
 
-SETTING = Setting("M3LA", "literal", "ml2000", "real data", "profile paper", 100, 3, "eq16a")
+SETTING = Setting("M3LA", "literal", "ml2000", "real data", "profile paper", 100, 3, "eq16a", 1800, 200)
 PRINTED = pd.DataFrame(
     [(metric.id, metric.direction, 0.5, 0.1) for metric in METRICS],
     columns=["metric", "direction", "centre", "std"],
