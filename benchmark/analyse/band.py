@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import ceil, prod
+from math import ceil, prod, sqrt
 
 import numpy as np
 
@@ -48,8 +48,11 @@ class PairedBand:
     p_values: Array
     """(C,) adjusted for all cells of all data sets [1]_."""
     smallest_p: float
-    """What an unmistakable shift would get at best; above `ALPHA` the band can find nothing."""
-    n_splits: int
+    """What a shift by any amount, the same on every split, would get at best; above `ALPHA` the band can find
+    nothing. Few draws are one reason; another is a cell of which one draw stands out on every split, which is
+    as far from chance as any shift can be."""
+    refits_needed: int
+    """Refits of every split that would let it find a shift."""
 
 
 def paired_bands(datasets: Sequence[Draws]) -> list[PairedBand]:
@@ -84,13 +87,30 @@ def paired_bands(datasets: Sequence[Draws]) -> list[PairedBand]:
     observed = [np.abs(sum(block[0] for block in blocks)) for blocks in standardised]
     largest = [_largest(blocks) for blocks in standardised]
     bands = []
-    for draws, statistics in zip(datasets, observed, strict=True):
+    for draws, statistics, own in zip(datasets, observed, largest, strict=True):
         below = np.prod([1 - _share(part, statistics) for part in largest], axis=0)
         # A cell that does not vary at all has the statistic 0, which every choice reaches.
         p_values = np.where(statistics > _TIE, 1 - below, 1.0)
-        smallest = smallest_p([len(block) for block in draws])
-        bands.append(PairedBand(_shift(draws), _noise(draws), p_values, smallest, len(draws)))
+        sizes = [len(block) for block in draws]
+        smallest = max(smallest_p(sizes), _p_of_the_farthest(_farthest(sizes), statistics, own, largest))
+        needed = refits_needed(len(draws), smallest * prod(sizes))
+        bands.append(PairedBand(_shift(draws), _noise(draws), p_values, smallest, needed))
     return bands
+
+
+def _farthest(sizes: Sequence[int]) -> float:
+    """Return the statistic of a shift that is the same on every split and far beyond all other variation."""
+    return sum((k - 1) / k for k in sizes) / sqrt(sum((k - 1) / k**2 for k in sizes))
+
+
+def _p_of_the_farthest(
+    statistic: float, observed: Array, own: _Largest, largest: Sequence[_Largest]
+) -> float:
+    """Return the p-value of a statistic that stood in place of the observed ones of its data set."""
+    shares = [float(_share(part, np.array([statistic]))[0]) for part in largest]
+    if not own.sampled and observed.max(initial=0) < statistic - _TIE:
+        shares[[part is own for part in largest].index(True)] += 1 / len(own.values)  # its own choice
+    return 1 - float(np.prod([1 - share for share in shares]))
 
 
 def smallest_p(sizes: Sequence[int]) -> float:
@@ -100,12 +120,18 @@ def smallest_p(sizes: Sequence[int]) -> float:
     return max(sides / prod(sizes), 1 / (SAMPLED + 1) if prod(sizes) > ENUMERATED else 0.0)
 
 
-def refits_needed(n_splits: int) -> int:
+def refits_needed(n_splits: int, n_choices: float = 1.0) -> int:
     """Return how many refits per split let a band over so many splits find a shift of one data set.
 
     The smallest p-value is then at most three quarters of `ALPHA`: the rest is for other data sets' cells.
+
+    Parameters
+    ----------
+    n_splits : int
+    n_choices : float
+        How many choices of current draws are as far out as the shift, its own among them.
     """
-    draws = ceil(round((0.75 * ALPHA) ** (-1 / n_splits), 9))
+    draws = ceil(round((0.75 * ALPHA / n_choices) ** (-1 / n_splits), 9))
     return max(3, draws) - 2
 
 

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from benchmark.analyse.aggregate import CELL
-from benchmark.analyse.band import ALPHA, PairedBand, paired_bands, refits_needed, unpaired_band
+from benchmark.analyse.band import ALPHA, PairedBand, paired_bands, unpaired_band
 from benchmark.analyse.drift_cause import NOTHING_RECORDED, recorded_changes
 from benchmark.analyse.drift_sides import PairSides, by_pair, values_of
 from benchmark.contracts import Array
@@ -225,7 +225,7 @@ def _apply(family: Sequence[Row], band: PairedBand) -> None:
         if band.smallest_p > ALPHA:
             reason = (
                 f"too few refits: the smallest possible p-value is {band.smallest_p:.3g}, needed {ALPHA:g}; "
-                f"measure more with: reference --refit-noise {refits_needed(band.n_splits)}"
+                f"measure more with: reference --refit-noise {band.refits_needed}"
             )
             row |= {"verdict": CANNOT_JUDGE, "reason": reason}
         else:

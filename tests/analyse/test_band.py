@@ -98,6 +98,29 @@ def test_a_current_draw_that_repeats_the_reference_is_no_alarm():
     assert paired_bands([draws])[0].p_values.min() > ALPHA
 
 
+def test_a_draw_that_stands_out_in_another_cell_leaves_too_little_to_find_a_shift_of_any_size():
+    """12 x 12 choices: the shift's own and that of the outlying draws are 2/144, above the level."""
+    generator = np.random.default_rng(0)
+    draws = []
+    for outlier in (3, 7):
+        block = np.column_stack([generator.normal(size=12), np.zeros(12)])
+        block[0, 0] += 1e6
+        block[outlier, 1] = 0.005
+        draws.append(block)
+    (band,) = paired_bands([draws])
+    assert band.p_values[0] == pytest.approx(2 / 144)
+    assert band.smallest_p == pytest.approx(2 / 144)
+    assert band.smallest_p > ALPHA
+    assert band.refits_needed == refits_needed(2, 2)
+    need = band.refits_needed + 2 - 12
+    wider = [
+        np.vstack([block, np.column_stack([generator.normal(size=need), np.zeros(need)])]) for block in draws
+    ]
+    (band,) = paired_bands([wider])
+    assert band.p_values[0] <= ALPHA
+    assert band.smallest_p <= ALPHA
+
+
 def test_many_splits_are_sampled_and_a_plain_shift_is_found_in_its_cell_alone():
     values = np.random.default_rng(3).normal(size=(10, 4, 30))
     values[:, 0, 7] += 6

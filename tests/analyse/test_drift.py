@@ -84,6 +84,27 @@ def test_a_shift_of_one_metric_is_found_there_and_measured(sides, draws):
     assert cell["noise"] == pytest.approx(within)
 
 
+def test_a_shift_that_outlying_refits_of_another_cell_hide_cannot_be_judged():
+    """Two splits, twelve draws: one refit of `coverage` stands out on each, as far as any shift can."""
+    generator = np.random.default_rng(0)
+    many = 0.5 + 0.01 * generator.normal(size=(12, 2, 3))
+    many[:, :, 2] = 0.5
+    many[3, 0, 2] = many[7, 1, 2] = 0.505
+    current = many[11].copy()
+    current[:, 0] -= 0.4
+    noise = pd.concat([rows(many[k], refit=k) for k in range(1, 11)])
+    drift = judge(Sides(rows(many[0]), rows(current), noise), exact=False)
+    assert drift.exit_code == 2
+    assert verdicts(drift)["macro_auc"] == CANNOT_JUDGE
+    reason = drift.cells.set_index("metric")["reason"]["macro_auc"]
+    assert "too few refits: the smallest possible p-value is 0.0139, needed 0.01" in reason
+    assert "--refit-noise 15" in reason
+    many[3, 0, 2] = 0.5  # standing out on one split alone hides nothing
+    noise = pd.concat([rows(many[k], refit=k) for k in range(1, 11)])
+    drift = judge(Sides(rows(many[0]), rows(current), noise), exact=False)
+    assert verdicts(drift)["macro_auc"] == MOVED
+
+
 def test_the_same_scores_with_another_number_are_the_metrics_doing(sides):
     current = sides.reference.copy()
     current.loc[current["metric"] == "coverage", "value"] += 1e-6
