@@ -9,6 +9,8 @@ import pandas as pd
 from benchmark.evaluate.metrics import METRICS
 
 COLUMNS = ("dataset", "method", "metric", "direction", "mean", "std", "bold")
+MARKS = {"": False, "0": False, "false": False, "no": False, "1": True, "true": True, "yes": True}
+"""What a table may write in `bold`, in any case."""
 
 
 def read_printed(path: Path, dataset: str | None = None) -> pd.DataFrame:
@@ -29,9 +31,9 @@ def read_printed(path: Path, dataset: str | None = None) -> pd.DataFrame:
     Raises
     ------
     ValueError
-        If columns, metrics or directions are not the expected ones, or a cell appears twice.
+        If columns, metrics, directions or marks are not the expected ones, or a cell appears twice.
     """
-    printed = pd.read_csv(path)
+    printed = pd.read_csv(path, dtype={"bold": str})
     if dataset is not None:
         printed = printed.assign(dataset=dataset)
     missing = set(COLUMNS) - set(printed.columns)
@@ -40,7 +42,7 @@ def read_printed(path: Path, dataset: str | None = None) -> pd.DataFrame:
             f"{path}: expected the columns {', '.join(COLUMNS)}, {', '.join(sorted(missing))} missing"
         )
     printed = printed[list(COLUMNS)].assign(
-        dataset=printed["dataset"].str.lower(), bold=printed["bold"].astype(bool)
+        dataset=printed["dataset"].str.lower(), bold=_marks(path, printed["bold"])
     )
     directions = {metric.id: metric.direction for metric in METRICS}
     wrong = printed[printed["metric"].map(directions) != printed["direction"]]
@@ -50,3 +52,10 @@ def read_printed(path: Path, dataset: str | None = None) -> pd.DataFrame:
     if printed.duplicated(["dataset", "method", "metric"]).any():
         raise ValueError(f"{path}: a cell appears twice")
     return printed
+
+
+def _marks(path: Path, texts: pd.Series) -> pd.Series:
+    marks = texts.fillna("").str.strip().str.lower()
+    if len(wrong := marks[~marks.isin(list(MARKS))]):
+        raise ValueError(f"{path}: bold {wrong.iloc[0]!r} is neither 1 nor 0 (nor empty, which is 0)")
+    return marks.map(MARKS).astype(bool)

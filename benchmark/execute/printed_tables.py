@@ -16,8 +16,6 @@ from benchmark.contracts import Array, Dataset, DatasetSpec, Provenance
 from benchmark.evaluate.split import sizes
 from benchmark.registry import Registry, suggestion
 
-PAPER_RUNS = 10
-"""Section IV: "we repeat experiment ten times"."""
 STANDARD_ERRORS = 5
 """How far the label cardinality of random test rows may lie from that of all rows."""
 
@@ -35,7 +33,11 @@ class AuditTable:
 
 
 def read_audit_table(
-    path: Path, name: str, hard_methods: Collection[str] = (), dataset: str | None = None
+    path: Path,
+    name: str,
+    hard_methods: Collection[str] = (),
+    dataset: str | None = None,
+    n_runs: int | None = None,
 ) -> AuditTable:
     """Read a published table, or `metrics.csv` or `per_seed.csv` of a folder of tables.
 
@@ -48,6 +50,8 @@ def read_audit_table(
         Methods of a published table whose scores are 0/1 predictions; our own tables say it themselves.
     dataset : str, optional
         Data set of a published table without such a column.
+    n_runs : int, optional
+        How many runs a published table is of; None where that is not known. Our own tables say it themselves.
 
     Raises
     ------
@@ -56,7 +60,8 @@ def read_audit_table(
     """
     source = _read_text(path)
     if {"mean", "std", "direction"} <= set(source.columns):
-        frame = _published(source, read_printed(path, None if "dataset" in source else dataset), hard_methods)
+        checked = read_printed(path, None if "dataset" in source else dataset)
+        frame = _published(source, checked, hard_methods, n_runs)
     elif {"mean", "std", "n_seeds", "threshold", "scoring"} <= set(source.columns):
         frame = _aggregated(source)
     elif {"value", "seed", "status", "threshold", "scoring"} <= set(source.columns):
@@ -77,13 +82,15 @@ def _read_text(path: Path) -> pd.DataFrame:
         raise ValueError(f"{path} cannot be read as CSV ({str(error).strip()})") from error
 
 
-def _published(source: pd.DataFrame, checked: pd.DataFrame, hard: Collection[str]) -> pd.DataFrame:
+def _published(
+    source: pd.DataFrame, checked: pd.DataFrame, hard: Collection[str], n_runs: int | None
+) -> pd.DataFrame:
     return checked.assign(
         mean=source["mean"],  # as printed: the number of digits counts
         std=source["std"],
         table="",
         variant="",
-        n_runs=PAPER_RUNS,
+        n_runs=n_runs,
         hard=checked["method"].isin(list(hard)),
     )
 

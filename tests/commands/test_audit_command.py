@@ -112,6 +112,8 @@ def test_a_changed_number_of_ours_is_found(run, tmp_path):
         ("", (), "table.csv cannot be read as CSV (No columns"),
         (HEADER + '"a', (), "table.csv cannot be read as CSV"),
         (HEADER + "macro_f1,up,ML2000,A,,,0\n", (), "no cell of the table holds a number"),
+        (HEADER + "macro_f1,up,ML2000,A,0.5,0.1,x\n", (), "bold 'x' is neither 1 nor 0"),
+        (HEADER + "macro_f1,up,ML2000,A,0.5,0.1,0\n", ("--runs", "0"), "--runs 0: a table is of one run"),
     ],
 )
 def test_what_cannot_be_judged_is_said_in_one_line_with_exit_code_2(run, tmp_path, content, flags, message):
@@ -121,6 +123,27 @@ def test_what_cannot_be_judged_is_said_in_one_line_with_exit_code_2(run, tmp_pat
     assert (code, out) == (2, "")
     assert message in err
     assert len(err.splitlines()) == 1
+
+
+def test_how_many_runs_a_table_is_of_is_not_guessed(run, tmp_path):
+    """Runs of .95, .95 and 0 have the deviation .548; among ten runs of that mean .508 is the most."""
+    path = tmp_path / "table.csv"
+    path.write_text(HEADER + "micro_auc,up,ML2000,A,0.633,0.548,0\n")
+    assert run("--table", path)[0] == 0
+    assert run("--table", path, "--runs", "3")[0] == 0
+    code, out, _ = run("--table", path, "--runs", "10")
+    assert code == 1
+    assert "no 10 runs" in out
+
+
+def test_bold_may_be_left_empty(run, tmp_path):
+    path = tmp_path / "table.csv"
+    path.write_text(HEADER + "micro_auc,up,ML2000,A,0.7,0.01,1\nmicro_auc,up,ML2000,B,0.6,0.01,\n")
+    assert run("--table", path)[0] == 0
+    path.write_text(HEADER + "micro_auc,up,ML2000,A,0.7,0.01,\nmicro_auc,up,ML2000,B,0.6,0.01,True\n")
+    code, out, _ = run("--table", path)
+    assert code == 1
+    assert "is bold, but better is printed" in out
 
 
 def test_the_same_table_twice_is_refused(run):
