@@ -27,6 +27,7 @@ from benchmark.analyse.drift import EQUAL, TOLERANCE
 from benchmark.contracts import Array, Dataset, MethodSpec, Streams
 from benchmark.evaluate.metrics import METRICS
 from benchmark.evaluate.reading import read_scores
+from benchmark.execute.fingerprint import code_digest, code_root
 from benchmark.execute.jobs import method_seed
 from benchmark.execute.seeding import make_deterministic
 from benchmark.execute.trial import build_estimator, run_trial
@@ -37,12 +38,16 @@ from m3la.rows import METHODS as M3LA_METHODS
 HERE = Path(__file__).parents[2] / "results" / "drift"
 TRAIN_ROWS, TEST_ROWS, EPOCHS = 200, 80, 1
 SPLITS = tuple(range(4))
+DESIGNS = (len(SPLITS), 2)
+"""Splits of a paired decision, with as many refits as it then needs: this study's own, and that of the
+references of profile `tiny`."""
 POOL = 60
 """Method seeds per split on either side."""
 FRESH = 20
 OTHER_SPLITS = tuple(range(1000, 1000 + 2 * POOL))
 """Splits for the unpaired band, the first half for references."""
 SEEDS_A_SIDE = 10
+KEYS = ("method", "seed", "refit", "code")
 POWER = 0.9
 LARGEST_SHIFT = 16.0
 """In standard deviations between refits, at least in `TOLERANCE`; what is not found at it is inf."""
@@ -101,23 +106,42 @@ def fit_once(spec: MethodSpec, dataset: Dataset, fit: Fit) -> dict[str, Any]:
 def fill_pool(path: Path, methods: Collection[str]) -> pd.DataFrame:
     """Run the methods' fits that `path` does not hold yet, one line each, and return them all."""
     done: set[tuple[str, int, int]] = set()
+    code = {spec.id: code_digest(code_root(spec.estimator))[:12] for spec, _ in planned_fits(methods)}
     if path.exists():
-        kept = pd.read_csv(path)
+        kept = pd.read_csv(path, dtype={"code": str})
+        _require_same_code(path, kept, code)
         done = set(kept[["method", "seed", "refit"]].itertuples(index=False, name=None))
     path.parent.mkdir(parents=True, exist_ok=True)
     dataset = DATASET.load(data_directory(None))
     columns = [f"{metric.id}:{rule}" for rule in ("own", "equal") for metric in METRICS]
     with path.open("a", newline="") as file:
-        writer = csv.DictWriter(file, ["method", "seed", "refit", *columns], lineterminator="\n")
+        writer = csv.DictWriter(file, [*KEYS, *columns], lineterminator="\n")
         if not done:
             writer.writeheader()
         for spec, fit in planned_fits(methods):
             if (spec.id, fit.seed, fit.refit) not in done:
-                row = fit_once(spec, dataset, fit)
+                row = fit_once(spec, dataset, fit) | {"code": code[spec.id]}
                 writer.writerow({k: f"{v:.9g}" if isinstance(v, float) else v for k, v in row.items()})
                 file.flush()
-    pool = pd.read_csv(path)
-    return pool[pool["method"].isin(methods)]
+    pool = pd.read_csv(path, dtype={"code": str})
+    return pool[pool["method"].isin(methods)].drop(columns="code")
+
+
+def _require_same_code(path: Path, kept: pd.DataFrame, code: Mapping[str, str]) -> None:
+    """Refuse to go on in a pool whose fits are of other code, as their spread would be that of two versions.
+
+    Raises
+    ------
+    SystemExit
+        With the methods and the remedy.
+    """
+    found = kept["code"] if "code" in kept else pd.Series("", index=kept.index)
+    wanted = kept["method"].map(code)
+    if other := sorted(set(kept.loc[wanted.notna() & (found != wanted), "method"])):
+        raise SystemExit(
+            f"{path} holds fits of other code of {', '.join(other)}; delete it to fit anew, or give another "
+            "--out"
+        )
 
 
 def cube(pool: pd.DataFrame) -> tuple[Array, list[tuple[str, str]]]:
@@ -221,6 +245,10 @@ def smallest_shifts(
     return rows
 
 
+def _design(values: Array, n_refits: int) -> str:
+    return f"paired, {len(values)} splits with {n_refits} refits"
+
+
 def bounded(name: str, alarmed: int, decisions: int) -> dict[str, Any]:
     """Return a rate with the upper end of its two-sided 95 % Clopper-Pearson interval."""
     interval = binomtest(alarmed, decisions).proportion_ci(0.95, method="exact")
@@ -240,9 +268,10 @@ def describe(rates: pd.DataFrame, power: pd.DataFrame, facts: Mapping[str, Any])
             "# The drift gate's false alarms and power",
             "",
             f"Written by `python -m benchmark.studies.drift_rates`. ML2000 with {TRAIN_ROWS} training and "
-            f"{TEST_ROWS} test rows. Paired decisions: {len(SPLITS)} splits, one reference and "
-            f"{facts['refits']} refits per split, {facts['paired']}, {facts['cells']} cells in one decision; "
-            "on every split references come "
+            f"{TEST_ROWS} test rows. Paired decisions: some splits, one reference and its refits on each, "
+            f"{facts['paired']}, {facts['cells']} cells in one decision; {DESIGNS[-1]} splits are the design "
+            "of the references of profile tiny, whose decisions are over more cells and four data sets, so that "
+            "they find less of a shift in one cell. On every split references come "
             f"from {POOL} method seeds and reruns from {POOL} others. Unpaired decisions: {SEEDS_A_SIDE} "
             f"seeds a side, from {POOL} splits and {POOL} others, {facts['unpaired']}. BR and BR-fair "
             "draw nothing at random and so enter no paired band. Draws share the pool's fits, so the "
@@ -274,19 +303,28 @@ def main(argv: Iterable[str] | None = None) -> int:
     given = parser.parse_args(None if argv is None else list(argv))
     pool = fill_pool(given.out / "pool.csv", given.methods)
     values, cells = cube(pool)
-    n_refits = refits_needed(len(SPLITS))
+    judged = [(values[:n_splits], refits_needed(n_splits)) for n_splits in DESIGNS]
     rates = pd.DataFrame(
         [
-            bounded("paired", paired_rate(values, n_refits, given.draws), given.draws),
-            bounded("paired, fresh reruns", fresh_rate(values, n_refits), FRESH),
-            bounded("unpaired", unpaired_rate(pool, given.draws // 2), given.draws // 2),
+            row
+            for part, n_refits in judged
+            for row in (
+                bounded(_design(part, n_refits), paired_rate(part, n_refits, given.draws), given.draws),
+                bounded(f"{_design(part, n_refits)}, fresh reruns", fresh_rate(part, n_refits), FRESH),
+            )
+        ]
+        + [bounded("unpaired", unpaired_rate(pool, given.draws // 2), given.draws // 2)]
+    )
+    power = pd.DataFrame(
+        [
+            {"splits": len(part), **row}
+            for part, n_refits in judged
+            for row in smallest_shifts(part, cells, n_refits, given.power_draws)
         ]
     )
-    power = pd.DataFrame(smallest_shifts(values, cells, n_refits, given.power_draws))
     rates.to_csv(given.out / "rates.csv", index=False, float_format="%.6g", lineterminator="\n")
     power.to_csv(given.out / "power.csv", index=False, float_format="%.6g", lineterminator="\n")
     facts = {
-        "refits": n_refits,
         "cells": len(cells),
         "power_draws": given.power_draws,
         "paired": " and ".join(dict.fromkeys(MEANING[method] for method, _ in cells)),

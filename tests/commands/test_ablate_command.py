@@ -164,6 +164,20 @@ def test_an_interrupted_study_keeps_what_is_finished(ablate, tmp_path, monkeypat
     pd.testing.assert_frame_equal(pd.read_csv(path), before)
 
 
+def test_an_interrupted_study_of_other_code_loses_no_row_of_the_earlier_one(ablate, tmp_path, monkeypatch):
+    from benchmark.commands import ablate_stages
+    from benchmark.execute.runner import Summary
+
+    ablate(*FACTORS)
+    path = tmp_path / "ablate" / "measured.csv"
+    earlier = pd.read_csv(path).assign(config_hash=lambda kept: "0" + kept["config_hash"].str[1:])
+    earlier.to_csv(path, index=False)
+    shutil.rmtree(tmp_path / "ablate" / "runs")
+    monkeypatch.setattr(ablate_stages, "run_plan", lambda *_: Summary(interrupted=True))
+    assert ablate(*FACTORS)[0] == 130
+    pd.testing.assert_frame_equal(pd.read_csv(path), earlier)
+
+
 def test_a_study_with_other_epochs_keeps_the_jobs_of_the_first(ablate, tmp_path):
     ablate("--seeds", "2", "--factors", "bias", "--epochs", "2")
     path = tmp_path / "ablate" / "measured.csv"
