@@ -8,6 +8,7 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TextIO
 
 import pandas as pd
@@ -39,6 +40,8 @@ from datasets._base import data_directory
 
 METHOD, DATASET = "M3LA", "ml2000"
 DDOF = "ddof"
+PROTOCOL = "paper"
+"""The profile without caps."""
 SCREENING, FINAL = "screening", "final"
 """The stages, and the folders of their records."""
 
@@ -58,6 +61,11 @@ class Study:
     """Of jobs measured earlier, maybe elsewhere; see `benchmark.execute.kept`."""
 
     @property
+    def folder(self) -> Path:
+        """Return where records and reports are."""
+        return folder_of(self.args)
+
+    @property
     def out(self) -> TextIO:
         """Return where progress is printed."""
         return sys.stderr if self.args.json else sys.stdout
@@ -70,7 +78,7 @@ class Study:
             profile=self.args.profile,
             seeds=seeds,
             data_dir=self.catalogue.data_dir,
-            results_dir=self.args.results / "ablate",
+            results_dir=self.folder,
             jobs=self.args.jobs,
             device=self.args.device,
             backend=self.args.backend,
@@ -86,6 +94,12 @@ class Study:
         store = RecordStore(config.results_dir / "runs" / name)
         kept = of_stage(self.kept, name)
         return Stage(configurations, self.dataset, config, store, self.catalogue, kept)
+
+
+def folder_of(args: argparse.Namespace) -> Path:
+    """Return the study's folder; with a profile's caps one of its own, so that a trial spoils no report."""
+    folder: Path = args.results / "ablate"
+    return folder if args.profile.lower() == PROTOCOL else folder / args.profile.lower()
 
 
 def conduct(args: argparse.Namespace, registry: Registry) -> int:
@@ -105,7 +119,7 @@ def conduct(args: argparse.Namespace, registry: Registry) -> int:
     final = None if _missing(screening) else final_stage(study, screening, first.findings)
     if final is not None:
         if args.final:
-            write_outcome(outcomes, args.results / "ablate", study.kept)  # the rest takes hours
+            write_outcome(outcomes, study.folder, study.kept)  # the rest takes hours
             if not train(study, final):
                 return _interrupted(args, final, FINAL)
         if args.final or _begun(final):  # without --final: what was recorded of it before
@@ -114,14 +128,14 @@ def conduct(args: argparse.Namespace, registry: Registry) -> int:
     elif args.final:
         first.problems.append("no final stage: " + _why_no_final(screening))
     code = _exit_code(outcomes)
-    written = write_outcome(outcomes, args.results / "ablate", study.kept)
+    written = write_outcome(outcomes, study.folder, study.kept)
     print_outcome(outcomes, code, written, as_json=args.json)
     return code
 
 
 def _interrupted(args: argparse.Namespace, stage: Stage, name: str) -> int:
     """Keep what is finished, so that the study can go on elsewhere too."""
-    folder = args.results / "ablate"
+    folder = folder_of(args)
     write_kept(updated(read_kept(folder / KEPT_FILE), name, stage.plan()), folder)
     return INTERRUPTED
 
@@ -152,7 +166,7 @@ def make_study(args: argparse.Namespace, registry: Registry) -> Study:
         factors=select(args.factors, names, "factor").ids,
         printed=printed,
         catalogue=Catalogue(data_directory(args.data)),
-        kept=read_kept(args.results / "ablate" / KEPT_FILE),
+        kept=read_kept(folder_of(args) / KEPT_FILE),
     )
 
 

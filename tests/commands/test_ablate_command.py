@@ -31,7 +31,7 @@ def ablate(tmp_path, capsys):
 
 
 def folders(tmp_path):
-    return {path.parent: path.stat().st_mtime_ns for path in tmp_path.glob("ablate/runs/**/record.json")}
+    return {path.parent: path.stat().st_mtime_ns for path in tmp_path.glob("ablate/tiny/runs/**/record.json")}
 
 
 def test_study_runs_resumes_and_tells_refused_levels(ablate, tmp_path):
@@ -44,11 +44,11 @@ def test_study_runs_resumes_and_tells_refused_levels(ablate, tmp_path):
     assert "trouble = always: 2 of 2 seeds without a result; failed: FloatingPointError" in out
     assert "trouble = seed1: 1 of 2 seeds without a result" in out
     assert "refused: rule 'eq13@holdout' needs scores of held-out rows" in out
-    effects = pd.read_csv(tmp_path / "ablate" / "effects.csv")
+    effects = pd.read_csv(tmp_path / "ablate" / "tiny" / "effects.csv")
     always = effects[(effects["factor"] == "trouble") & (effects["level"] == "always")]
     assert (always["n_pairs"] == 0).all()
     assert always["effect"].isna().all()
-    ranking = pd.read_csv(tmp_path / "ablate" / "ranking.csv").set_index("factor")
+    ranking = pd.read_csv(tmp_path / "ablate" / "tiny" / "ranking.csv").set_index("factor")
     assert ranking.loc["trouble", "n_without"] == 2
 
     ablate("--seeds", "2", "--factors", "sharpness,trouble,threshold,ddof")  # failed jobs: once again
@@ -62,8 +62,10 @@ def test_study_runs_resumes_and_tells_refused_levels(ablate, tmp_path):
 
 def test_readings_after_training_are_those_of_the_stored_scores(ablate, tmp_path):
     assert ablate("--seeds", "3", "--factors", "threshold,scoring")[0] == 0
-    effects = pd.read_csv(tmp_path / "ablate" / "effects.csv").set_index(["factor", "level", "metric"])
-    store = RecordStore(tmp_path / "ablate" / "runs" / "screening")
+    effects = pd.read_csv(tmp_path / "ablate" / "tiny" / "effects.csv").set_index(
+        ["factor", "level", "metric"]
+    )
+    store = RecordStore(tmp_path / "ablate" / "tiny" / "runs" / "screening")
     records = store.scan().records
     assert {record.method for record in records} == {"M3LA"}  # nothing else was trained
     for name, other, scoring, rule in (
@@ -94,17 +96,17 @@ def test_final_stage_combines_the_largest_factors_of_training(ablate, tmp_path):
     assert " × ".join(first) in terms
     assert final["configurations_tried"] == 8
     assert {row["n_pairs"] for row in final["contrasts"]} == {2}
-    text = (tmp_path / "ablate" / "ablate.md").read_text()
+    text = (tmp_path / "ablate" / "tiny" / "ablate.md").read_text()
     assert "Of 8 configurations tried here after 6 before" in text
-    svg = (tmp_path / "ablate" / "ablate_screening.svg").read_bytes()
+    svg = (tmp_path / "ablate" / "tiny" / "ablate_screening.svg").read_bytes()
     before = folders(tmp_path)
 
     code, _, err = ablate(*flags[:4])  # without --final: what was recorded of it stays in the report
     assert folders(tmp_path) == before
-    assert set(pd.read_csv(tmp_path / "ablate" / "contrasts.csv")["n_pairs"]) == {2}
+    assert set(pd.read_csv(tmp_path / "ablate" / "tiny" / "contrasts.csv")["n_pairs"]) == {2}
     assert code == 1
     assert "final: 64 of 80 jobs were not run" in err  # by default it has ten seeds
-    assert (tmp_path / "ablate" / "ablate_screening.svg").read_bytes() == svg
+    assert (tmp_path / "ablate" / "tiny" / "ablate_screening.svg").read_bytes() == svg
     assert b"<dc:date>" not in svg
 
 
@@ -113,7 +115,7 @@ FACTORS = ["--seeds", "2", "--factors", "sharpness,bias,threshold"]
 
 def test_a_study_goes_on_from_its_table_of_finished_jobs_without_their_records(ablate, tmp_path):
     assert ablate(*FACTORS)[0] == 0
-    folder = tmp_path / "ablate"
+    folder = tmp_path / "ablate" / "tiny"
     before = {name: (folder / name).read_bytes() for name in ("effects.csv", "values.csv", "measured.csv")}
     shutil.rmtree(folder / "runs")
     code, out, _ = ablate(*FACTORS)
@@ -131,18 +133,18 @@ def test_a_study_goes_on_from_its_table_of_finished_jobs_without_their_records(a
 
 def test_finished_jobs_of_another_version_run_again_and_their_rows_go(ablate, tmp_path):
     ablate(*FACTORS)
-    path = tmp_path / "ablate" / "measured.csv"
+    path = tmp_path / "ablate" / "tiny" / "measured.csv"
     kept = pd.read_csv(path)
     bias = kept["method"] == "M3LA[bias=up]"
     kept.assign(config_hash=kept["config_hash"].where(~bias, "0123456789ab"), macro_auc=0.25).to_csv(
         path, index=False
     )
-    shutil.rmtree(tmp_path / "ablate" / "runs")
+    shutil.rmtree(tmp_path / "ablate" / "tiny" / "runs")
     _, out, _ = ablate(*FACTORS)
     assert "4 to run" in out
     now = pd.read_csv(path)
     assert "0123456789ab" not in set(now["config_hash"])
-    values = pd.read_csv(tmp_path / "ablate" / "values.csv")
+    values = pd.read_csv(tmp_path / "ablate" / "tiny" / "values.csv")
     taken = values[(values["metric"] == "macro_auc") & (values["factor"] == "sharpness")]["value"]
     anew = values[(values["metric"] == "macro_auc") & (values["factor"] == "bias")]["value"]
     assert set(taken) == {0.25}
@@ -154,7 +156,7 @@ def test_an_interrupted_study_keeps_what_is_finished(ablate, tmp_path, monkeypat
     from benchmark.execute.runner import Summary
 
     ablate("--seeds", "2", "--factors", "bias,threshold")
-    path = tmp_path / "ablate" / "measured.csv"
+    path = tmp_path / "ablate" / "tiny" / "measured.csv"
     before = pd.read_csv(path)
     path.unlink()
     monkeypatch.setattr(ablate_stages, "run_plan", lambda *_: Summary(interrupted=True))
@@ -169,10 +171,10 @@ def test_an_interrupted_study_of_other_code_loses_no_row_of_the_earlier_one(abla
     from benchmark.execute.runner import Summary
 
     ablate(*FACTORS)
-    path = tmp_path / "ablate" / "measured.csv"
+    path = tmp_path / "ablate" / "tiny" / "measured.csv"
     earlier = pd.read_csv(path).assign(config_hash=lambda kept: "0" + kept["config_hash"].str[1:])
     earlier.to_csv(path, index=False)
-    shutil.rmtree(tmp_path / "ablate" / "runs")
+    shutil.rmtree(tmp_path / "ablate" / "tiny" / "runs")
     monkeypatch.setattr(ablate_stages, "run_plan", lambda *_: Summary(interrupted=True))
     assert ablate(*FACTORS)[0] == 130
     pd.testing.assert_frame_equal(pd.read_csv(path), earlier)
@@ -180,7 +182,7 @@ def test_an_interrupted_study_of_other_code_loses_no_row_of_the_earlier_one(abla
 
 def test_a_study_with_other_epochs_keeps_the_jobs_of_the_first(ablate, tmp_path):
     ablate("--seeds", "2", "--factors", "bias", "--epochs", "2")
-    path = tmp_path / "ablate" / "measured.csv"
+    path = tmp_path / "ablate" / "tiny" / "measured.csv"
     before = pd.read_csv(path)
     ablate("--seeds", "2", "--factors", "bias", "--epochs", "1")
     now = pd.read_csv(path)
@@ -191,7 +193,7 @@ def test_a_study_with_other_epochs_keeps_the_jobs_of_the_first(ablate, tmp_path)
 
 def test_a_narrower_study_loses_no_finished_job(ablate, tmp_path):
     ablate(*FACTORS)
-    path = tmp_path / "ablate" / "measured.csv"
+    path = tmp_path / "ablate" / "tiny" / "measured.csv"
     before = pd.read_csv(path)
     ablate("--seeds", "2", "--factors", "bias")
     pd.testing.assert_frame_equal(pd.read_csv(path), before)
@@ -206,8 +208,8 @@ def test_a_narrower_study_loses_no_finished_job(ablate, tmp_path):
     ],
 )
 def test_a_damaged_table_of_finished_jobs_is_refused_with_the_remedy(ablate, tmp_path, text, message):
-    (tmp_path / "ablate").mkdir()
-    (tmp_path / "ablate" / "measured.csv").write_text(text)
+    (tmp_path / "ablate" / "tiny").mkdir(parents=True)
+    (tmp_path / "ablate" / "tiny" / "measured.csv").write_text(text)
     code, _, err = ablate(*FACTORS)
     assert code == 2
     assert message in err
@@ -264,8 +266,8 @@ def test_all_failed_is_cannot_judge(ablate):
 def test_altered_scores_make_no_pair_and_are_told(ablate, tmp_path):
     flags = ["--seeds", "2", "--factors", "bias,scoring"]
     assert ablate(*flags)[0] == 0
-    altered = next(tmp_path.glob("ablate/runs/screening/ml2000/M3LA/0-*/scores.npz"))
-    other = next(tmp_path.glob("ablate/runs/screening/ml2000/M3LA[[]bias=up]/0-*/scores.npz"))
+    altered = next(tmp_path.glob("ablate/tiny/runs/screening/ml2000/M3LA/0-*/scores.npz"))
+    other = next(tmp_path.glob("ablate/tiny/runs/screening/ml2000/M3LA[[]bias=up]/0-*/scores.npz"))
     altered.write_bytes(other.read_bytes())
     code, out, err = ablate(*flags, "--json")
     assert code == 2  # one seed is left to each effect
