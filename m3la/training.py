@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -86,7 +87,10 @@ def train(
     DivergenceError
         When a step's loss is not finite.
     """
-    (history,) = _train(module, loss_of_rows, n_rows, settings, [shuffling], monitor, before_epoch, None)
+    with _optimiser_of(module, settings) as optimiser:
+        (history,) = _train(
+            module, optimiser, loss_of_rows, n_rows, settings, [shuffling], monitor, before_epoch, None
+        )
     if history.diverged is not None:
         raise DivergenceError(history.diverged)
     return history
@@ -113,11 +117,34 @@ def train_side_by_side(
     shuffling : n sources of permutations.
     monitor : returns n numbers.
     """
-    return _train(module, loss_of_rows, n_rows, settings, shuffling, monitor, before_epoch, len(shuffling))
+    with _optimiser_of(module, settings) as optimiser:
+        return _train(
+            module,
+            optimiser,
+            loss_of_rows,
+            n_rows,
+            settings,
+            shuffling,
+            monitor,
+            before_epoch,
+            len(shuffling),
+        )
+
+
+@contextmanager
+def _optimiser_of(module: nn.Module, settings: TrainingSettings) -> Iterator[torch.optim.Optimizer]:
+    """Make the module's optimiser, which lets go of its factored gradients when training ends or fails."""
+    optimiser = make_optimiser(module, settings, next(module.parameters()).device)
+    try:
+        yield optimiser
+    finally:
+        if isinstance(optimiser, FactoredSGD):
+            optimiser.release()
 
 
 def _train(
     module: nn.Module,
+    optimiser: torch.optim.Optimizer,
     loss_of_rows: Callable[[Tensor], Tensor],
     n_rows: int,
     settings: TrainingSettings,
@@ -129,29 +156,6 @@ def _train(
     """Train what `train` and `train_side_by_side` describe; `n_networks` is None without a leading axis."""
     if settings.patience is not None and monitor is None:
         raise ValueError(f"patience={settings.patience} needs something to monitor: pass a hold-out to fit")
-    device = next(module.parameters()).device
-    optimiser = make_optimiser(module, settings, device)
-    try:
-        return _epochs(
-            module, optimiser, loss_of_rows, n_rows, settings, shuffling, monitor, before_epoch, n_networks
-        )
-    finally:
-        if isinstance(optimiser, FactoredSGD):
-            optimiser.release()
-
-
-def _epochs(
-    module: nn.Module,
-    optimiser: torch.optim.Optimizer,
-    loss_of_rows: Callable[[Tensor], Tensor],
-    n_rows: int,
-    settings: TrainingSettings,
-    shuffling: Sequence[np.random.Generator],
-    monitor: Callable[[], float | Sequence[float]] | None,
-    before_epoch: Callable[[int], None] | None,
-    n_networks: int | None,
-) -> list[History]:
-    """Make the epochs of `_train`."""
     device = next(module.parameters()).device
     scheduler = torch.optim.lr_scheduler.ExponentialLR(optimiser, settings.decay_rate)
     histories = [History() for _ in shuffling]

@@ -87,12 +87,12 @@ def paired_bands(datasets: Sequence[Draws]) -> list[PairedBand]:
     observed = [np.abs(sum(block[0] for block in blocks)) for blocks in standardised]
     largest = [_largest(blocks) for blocks in standardised]
     bands = []
-    for draws, statistics, own in zip(datasets, observed, largest, strict=True):
+    for place, (draws, statistics) in enumerate(zip(datasets, observed, strict=True)):
         below = np.prod([1 - _share(part, statistics) for part in largest], axis=0)
         # A cell that does not vary at all has the statistic 0, which every choice reaches.
         p_values = np.where(statistics > _TIE, 1 - below, 1.0)
         sizes = [len(block) for block in draws]
-        smallest = max(smallest_p(sizes), _p_of_the_farthest(_farthest(sizes), statistics, own, largest))
+        smallest = max(smallest_p(sizes), _p_of_the_farthest(_farthest(sizes), statistics, place, largest))
         needed = refits_needed(len(draws), smallest * prod(sizes))
         bands.append(PairedBand(_shift(draws), _noise(draws), p_values, smallest, needed))
     return bands
@@ -103,13 +103,12 @@ def _farthest(sizes: Sequence[int]) -> float:
     return sum((k - 1) / k for k in sizes) / sqrt(sum((k - 1) / k**2 for k in sizes))
 
 
-def _p_of_the_farthest(
-    statistic: float, observed: Array, own: _Largest, largest: Sequence[_Largest]
-) -> float:
-    """Return the p-value of a statistic that stood in place of the observed ones of its data set."""
+def _p_of_the_farthest(statistic: float, observed: Array, place: int, largest: Sequence[_Largest]) -> float:
+    """Return the p-value of a statistic that stood for the observed ones of the data set at `place`."""
     shares = [float(_share(part, np.array([statistic]))[0]) for part in largest]
+    own = largest[place]
     if not own.sampled and observed.max(initial=0) < statistic - _TIE:
-        shares[[part is own for part in largest].index(True)] += 1 / len(own.values)  # its own choice
+        shares[place] += 1 / len(own.values)  # its own choice, which the observed ones left below
     return 1 - float(np.prod([1 - share for share in shares]))
 
 

@@ -41,7 +41,7 @@ class Judged:
     missing: str = "not run"
     """What to say of a method without numbers."""
     split_sizes: Mapping[str, tuple[int, int]] = field(default_factory=dict)
-    """By data set, training and test rows of each split; absent where the 90/10 split is whole."""
+    """By data set, training and test rows of each split; a data set without has `TEST_TO_TRAIN`."""
     warnings: tuple[str, ...] = ()
     """What else that person should know; it keeps nothing from being judged."""
 
