@@ -61,11 +61,6 @@ class Study:
     """Of jobs measured earlier, maybe elsewhere; see `benchmark.execute.kept`."""
 
     @property
-    def folder(self) -> Path:
-        """Return where records and reports are."""
-        return folder_of(self.args)
-
-    @property
     def out(self) -> TextIO:
         """Return where progress is printed."""
         return sys.stderr if self.args.json else sys.stdout
@@ -78,7 +73,7 @@ class Study:
             profile=self.args.profile,
             seeds=seeds,
             data_dir=self.catalogue.data_dir,
-            results_dir=self.folder,
+            results_dir=folder_of(self.args),
             jobs=self.args.jobs,
             device=self.args.device,
             backend=self.args.backend,
@@ -119,7 +114,7 @@ def conduct(args: argparse.Namespace, registry: Registry) -> int:
     final = None if _missing(screening) else final_stage(study, screening, first.findings)
     if final is not None:
         if args.final:
-            write_outcome(outcomes, study.folder, study.kept)  # the rest takes hours
+            write_outcome(outcomes, folder_of(args), study.kept)  # the rest takes hours
             if not train(study, final):
                 return _interrupted(args, final, FINAL)
         if args.final or _begun(final):  # without --final: what was recorded of it before
@@ -128,7 +123,7 @@ def conduct(args: argparse.Namespace, registry: Registry) -> int:
     elif args.final:
         first.problems.append("no final stage: " + _why_no_final(screening))
     code = _exit_code(outcomes)
-    written = write_outcome(outcomes, study.folder, study.kept)
+    written = write_outcome(outcomes, folder_of(args), study.kept)
     print_outcome(outcomes, code, written, as_json=args.json)
     return code
 
