@@ -98,6 +98,11 @@ class RunConfig:
                 f"{', '.join(BACKENDS)}; threads share one process's random state, so `threading` is refused)"
             )
 
+    @property
+    def cores(self) -> int:
+        """How many cores the jobs keep busy: with more jobs than cores, each takes that much longer."""
+        return min(self.jobs, available_cores())
+
 
 def profile_names(folder: Path = PROFILES_DIR) -> tuple[str, ...]:
     """Return the names of the profiles in a folder, by default of those that the project ships."""

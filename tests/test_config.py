@@ -94,3 +94,8 @@ def test_flags_win_over_the_profile_and_jobs_default_to_all_cores(tmp_path):
     assert made.seeds == (4, 6)
     assert made.methods.named == {"Prior"}
     assert made.jobs >= 1
+
+
+def test_more_jobs_than_cores_keep_no_more_cores_busy(tmp_path, monkeypatch):
+    monkeypatch.setattr("benchmark.config.available_cores", lambda: 2)
+    assert [config(tmp_path, jobs=jobs).cores for jobs in (1, 2, 8)] == [1, 2, 2]

@@ -298,7 +298,7 @@ def _later(study: Study) -> str:
     """Estimate the final stage before its factors are known: every job like the baseline's."""
     stage = study.stage(FINAL, factorial(study.base, study.args.final_epochs, {}))
     jobs = stage.plan().jobs * 2**3
-    seconds, unknown = expected_total(jobs, stage.config.jobs)
+    seconds, unknown = expected_total(jobs, stage.config.cores)
     time = "unknown time" if unknown else f"about {duration(seconds)} if each takes as long as the baseline"
     return (
         "then the combinations of the three largest factors, chosen when the jobs above are done: "

@@ -39,7 +39,7 @@ def run(args: argparse.Namespace, registry: Registry, config: RunConfig) -> int:
     if pace := _pace(plan, config):
         plan = make_plan(config, registry, store, catalogue, pace=pace)
     if config.time_budget is not None:
-        plan = within_budget(plan, config.jobs, config.time_budget)
+        plan = within_budget(plan, config.cores, config.time_budget)
     left_out = len(plan.left_out)
     print(describe_plan(plan, config), flush=True)
     if args.dry_run:

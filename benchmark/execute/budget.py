@@ -23,7 +23,7 @@ def within_budget(plan: Plan, workers: int, seconds: float) -> Plan:
     Parameters
     ----------
     plan : what there is to run, with its expected seconds.
-    workers : jobs at a time.
+    workers : cores that jobs keep busy.
     seconds : how long the run may take.
 
     Raises

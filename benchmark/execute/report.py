@@ -110,7 +110,7 @@ def _by_cell(jobs: Sequence[PlannedJob]) -> list[list[PlannedJob]]:
 
 
 def _time(to_run: Sequence[PlannedJob], config: RunConfig) -> str:
-    seconds, unknown = expected_total(to_run, config.jobs, config.batch_seeds)
+    seconds, unknown = expected_total(to_run, config.cores, config.batch_seeds)
     if not to_run:
         return "nothing to wait for"
     if unknown == len(to_run):

@@ -67,6 +67,12 @@ def test_the_plan_names_what_is_left_out(tmp_path):
     assert "  toy A, seeds 2" in text
 
 
+def test_more_jobs_than_cores_are_expected_to_take_no_less_time(tmp_path, monkeypatch):
+    monkeypatch.setattr("benchmark.config.available_cores", lambda: 1)
+    plan, config = plan_of(tmp_path, A, B)
+    assert "on 2 at a time, about 2 min 00 s" in describe_plan(plan, config)
+
+
 def test_too_little_time_for_anything_is_refused_with_the_shortest_job(tmp_path):
     plan, _ = plan_of(tmp_path, A, B)
     with pytest.raises(
