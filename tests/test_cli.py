@@ -248,6 +248,7 @@ def test_a_reference_holds_what_its_readers_expect(run, tmp_path):
     assert " ".join(per_seed.columns) == (
         "dataset method seed metric value preset scoring threshold status config_hash data_hash score_digest"
     )
+    assert pd.read_csv(folder / "steps.csv").empty  # a prior decodes nothing
     own = per_seed[per_seed["threshold"] == "fixed"]
     assert len(own) == 2 * 10
     means = pd.read_csv(folder / "metrics.csv")

@@ -13,7 +13,8 @@ import pandas as pd
 from benchmark.commands.sources import PER_SEED_FILE, read_csv
 from benchmark.config import ConfigError
 from benchmark.execute.collect import REFERENCE_COLUMNS
-from benchmark.execute.refits import NOISE_COLUMNS, lengthen
+from benchmark.execute.refits import NOISE_COLUMNS, NOISE_KEYS
+from benchmark.execute.wide import lengthen
 
 NOISE_FILE, ACCEPTED_FILE = "refit_noise.csv", "accepted.md"
 
@@ -39,7 +40,7 @@ class Reference:
     @property
     def long_noise(self) -> pd.DataFrame:
         """The refits with one row per metric, as `benchmark.analyse.drift` takes them."""
-        return lengthen(self.noise)
+        return lengthen(self.noise, NOISE_KEYS)
 
 
 def read_reference_folder(folder: Path, dataset: str) -> Reference:

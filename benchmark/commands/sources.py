@@ -14,13 +14,14 @@ from benchmark.analyse.judged import Judged, own_reading
 from benchmark.config import ConfigError, RunConfig
 from benchmark.contracts import MethodSpec, Record
 from benchmark.evaluate.split import sizes
-from benchmark.execute.collect import REFERENCE_COLUMNS, bundle_of
+from benchmark.execute.collect import REFERENCE_COLUMNS, STEP_COLUMNS, STEP_KEYS, bundle_of
 from benchmark.execute.plan import Catalogue, Plan, make_plan, recorded_pairs
 from benchmark.execute.report import describe_mixed_versions
 from benchmark.execute.store import RecordStore
+from benchmark.execute.wide import METRIC_COLUMNS, lengthen
 from benchmark.registry import Registry
 
-PROVENANCE_FILE, PER_SEED_FILE = "metrics.csv", "per_seed.csv"
+PROVENANCE_FILE, PER_SEED_FILE, STEPS_FILE = "metrics.csv", "per_seed.csv", "steps.csv"
 
 
 @dataclass(frozen=True)
@@ -150,13 +151,12 @@ def read_reference(folder: Path, config: RunConfig, registry: Registry) -> Judge
     if frame["provenance"].isna().any():
         lost = ", ".join(frame.loc[frame["provenance"].isna(), "method"].unique())
         raise ConfigError(f"cannot judge: {folder / PROVENANCE_FILE} does not say where {lost} comes from")
-    chosen = frame["seed"].isin(config.seeds) & frame["method"].isin(config.methods.ids)
-    frame = frame.loc[chosen, list(PER_SEED_COLUMNS)]
+    frame = _chosen(frame, config)[list(PER_SEED_COLUMNS)]
     as_printed, left_out = _read_as_printed(frame, tuple(registry.methods.values()))
     return Judged(
         as_printed=as_printed,
         equal=frame[frame["threshold"] == EQUAL_RULE],
-        steps=None,
+        steps=_read_steps(folder, config, registry),
         methods=tuple(registry.methods.values()),
         seeds=config.seeds,
         source=f"the reference of profile {config.profile.name}",
@@ -170,6 +170,25 @@ def read_reference(folder: Path, config: RunConfig, registry: Registry) -> Judge
     )
 
 
+def _read_steps(folder: Path, config: RunConfig, registry: Registry) -> pd.DataFrame | None:
+    """Read the metrics after each decoding step; None in a reference of before they were kept."""
+    if not (folder / STEPS_FILE).is_file():
+        return None
+    table = read_csv(folder / STEPS_FILE, STEP_COLUMNS, numbers=("seed", "step", *METRIC_COLUMNS))
+    steps = lengthen(_chosen(table, config), STEP_KEYS)
+    return steps[_own(steps, tuple(registry.methods.values()))]
+
+
+def _chosen(frame: pd.DataFrame, config: RunConfig) -> pd.DataFrame:
+    return frame[frame["seed"].isin(config.seeds) & frame["method"].isin(config.methods.ids)]
+
+
+def _own(frame: pd.DataFrame, methods: Sequence[MethodSpec]) -> pd.Series:
+    """Say which rows are read as their method reads its scores."""
+    readings = pd.Series(list(zip(frame["threshold"], frame["scoring"], strict=True)), index=frame.index)
+    return readings == frame["method"].map(own_reading(methods))
+
+
 def _unregistered(methods: pd.Series, registry: Registry) -> tuple[str, ...]:
     unknown = [name for name in methods.unique() if name not in registry.methods]
     return tuple(f"left out: {name} is in the reference but no method of this version" for name in unknown)
@@ -179,9 +198,7 @@ def _read_as_printed(
     frame: pd.DataFrame, methods: Sequence[MethodSpec]
 ) -> tuple[pd.DataFrame, dict[tuple[str, str], str]]:
     """Choose each method's own reading; name the pairs of which the reference holds only another one."""
-    own = own_reading(methods)
-    readings = pd.Series(list(zip(frame["threshold"], frame["scoring"], strict=True)), index=frame.index)
-    kept = frame[readings == frame["method"].map(own)]
+    kept = frame[_own(frame, methods)]
     pairs = set(zip(frame["dataset"], frame["method"], strict=True))
     lost = pairs - set(zip(kept["dataset"], kept["method"], strict=True))
     reason = "cannot judge: read by another rule or scoring than this version's; write the reference again"
@@ -211,34 +228,36 @@ def _split_sizes(config: RunConfig, registry: Registry) -> dict[str, tuple[int, 
 def joined(sources: Sequence[Source]) -> Judged:
     """Put the references of several data sets together, so that they are judged as one."""
     judged = [source.judged for source in sources]
+    steps = [one.steps for one in judged if one.steps is not None]
     return replace(
         judged[0],
         as_printed=pd.concat([one.as_printed for one in judged], ignore_index=True),
         equal=pd.concat([one.equal for one in judged], ignore_index=True),
+        steps=pd.concat(steps, ignore_index=True) if steps else None,
         left_out={pair: why for one in judged for pair, why in one.left_out.items()},
         messages=tuple(dict.fromkeys(message for one in judged for message in one.messages)),
     )
 
 
-def read_csv(path: Path, columns: Sequence[str]) -> pd.DataFrame:
-    """Read a reference's table; all columns but `seed` and `value` are text.
+def read_csv(path: Path, columns: Sequence[str], numbers: Sequence[str] = ("seed", "value")) -> pd.DataFrame:
+    """Read a reference's table; all columns but `numbers` are text.
 
     Raises
     ------
     ConfigError
-        If it is missing, unreadable, lacks a column, or holds a seed or value that is not a number.
+        If it is missing, unreadable, lacks a column, or holds something else where a number belongs.
     """
     if not path.is_file():
         raise ConfigError(f"cannot judge: {path} is missing; write the reference again")
     try:
-        frame = pd.read_csv(path, dtype=dict.fromkeys(set(columns) - {"seed", "value"}, str))
+        frame = pd.read_csv(path, dtype=dict.fromkeys(set(columns) - set(numbers), str))
     except ValueError as error:
         raise ConfigError(
             f"cannot judge: {path} cannot be read ({error}); write the reference again"
         ) from error
     if missing := set(columns) - set(frame.columns):
         raise ConfigError(f"cannot judge: {path} lacks the columns {', '.join(sorted(missing))}")
-    for column in {"seed", "value"} & set(columns):
+    for column in sorted(set(numbers) & set(columns)):
         if not pd.api.types.is_numeric_dtype(frame[column]):
             raise ConfigError(f"cannot judge: {path} holds a {column} that is not a number")
     return frame

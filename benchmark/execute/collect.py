@@ -15,6 +15,7 @@ from benchmark.analyse.bundle import DatasetRow, Entry, ResultBundle, build_bund
 from benchmark.contracts import Array, Record
 from benchmark.execute.plan import Plan
 from benchmark.execute.store import RecordError, RecordStore
+from benchmark.execute.wide import METRIC_COLUMNS, widen
 from benchmark.present.write import write_all
 from benchmark.registry import Registry
 
@@ -32,7 +33,10 @@ REFERENCE_COLUMNS = (
     "data_hash",
     "score_digest",
 )
-
+REFERENCE_KEYS = tuple(name for name in REFERENCE_COLUMNS if name not in ("metric", "value", "preset"))
+STEP_KEYS = (*REFERENCE_KEYS[:3], "step", *REFERENCE_KEYS[3:])
+STEP_COLUMNS = (*STEP_KEYS, *METRIC_COLUMNS)
+"""Of `steps.csv`: one row per seed and decoding step (1, 2, ...), a column per metric."""
 
 NEEDED_ARRAYS = ("scores", "labels", "train_label_frequencies")
 """Without these a finished record cannot be read again; the others are a method's own."""
@@ -113,18 +117,21 @@ def write_reference(bundle: ResultBundle, records: Sequence[Record], folder: Pat
     Returns
     -------
     list of Path
-        `per_seed.csv` (columns `REFERENCE_COLUMNS`), `resources.csv`, `environment.json`, `settings.json`
-        (by method and hash, what the hash was made of) and what `write_all` writes.
+        `per_seed.csv` (columns `REFERENCE_COLUMNS`), `steps.csv` (`STEP_COLUMNS`), `resources.csv`,
+        `environment.json`, `settings.json` (by method and hash, what the hash was made of) and what
+        `write_all` writes.
     """
     written = write_all(bundle, folder)
     per_seed = bundle.per_seed[list(REFERENCE_COLUMNS)]
     per_seed.to_csv(folder / "per_seed.csv", index=False, lineterminator="\n")
+    steps = widen(bundle.steps[bundle.steps["step"] > 0], STEP_KEYS)
+    steps.to_csv(folder / "steps.csv", index=False, lineterminator="\n")
     resources_frame(records).to_csv(folder / "resources.csv", index=False, lineterminator="\n")
     environments = json.dumps(distinct_environments(records), indent=1, sort_keys=True) + "\n"
     (folder / "environment.json").write_text(environments, encoding="utf-8")
     settings = json.dumps(distinct_settings(records), indent=1, sort_keys=True) + "\n"
     (folder / "settings.json").write_text(settings, encoding="utf-8")
-    files = ("per_seed.csv", "resources.csv", "environment.json", "settings.json")
+    files = ("per_seed.csv", "steps.csv", "resources.csv", "environment.json", "settings.json")
     return sorted({*written, *(folder / name for name in files)})
 
 

@@ -14,15 +14,15 @@ import pandas as pd
 
 from benchmark.config import ConfigError, RunConfig
 from benchmark.contracts import Record
-from benchmark.evaluate.metrics import METRICS
-from benchmark.execute.collect import REFERENCE_COLUMNS, bundle_of
+from benchmark.execute.collect import REFERENCE_KEYS, bundle_of
 from benchmark.execute.plan import Catalogue, Pairs, Plan, make_plan
 from benchmark.execute.runner import Summary
 from benchmark.execute.store import RecordStore
+from benchmark.execute.wide import METRIC_COLUMNS, widen
 from benchmark.registry import Registry
 
-NOISE_KEYS = tuple(name for name in REFERENCE_COLUMNS if name not in ("metric", "value", "preset"))
-NOISE_COLUMNS = (*NOISE_KEYS[:3], "refit", *NOISE_KEYS[3:], *(metric.id for metric in METRICS))
+NOISE_KEYS = (*REFERENCE_KEYS[:3], "refit", *REFERENCE_KEYS[3:])
+NOISE_COLUMNS = (*NOISE_KEYS, *METRIC_COLUMNS)
 """Of `refit_noise.csv`: one row per refit and reading, a column per metric."""
 
 Runner = Callable[[Plan, RunConfig, RecordStore], Summary]
@@ -76,7 +76,7 @@ def measure_refits(
             pairs = _random(pairs, records, frames[0])
         if not pairs:
             break
-    return widen(pd.concat(frames, ignore_index=True))
+    return widen(pd.concat(frames, ignore_index=True), NOISE_KEYS)
 
 
 def _one_refit(
@@ -109,21 +109,3 @@ def _random(pairs: Pairs, records: Iterable[Record], refits: pd.DataFrame) -> Pa
     fits = refits.drop_duplicates(keys)[[*keys, "score_digest"]].itertuples(index=False, name=None)
     differing = {(job[0], job[1]) for *job, digest in fits if digests.get(tuple(job)) != digest}
     return [pair for pair in pairs if pair in differing]
-
-
-def widen(long: pd.DataFrame) -> pd.DataFrame:
-    """Turn a long frame with `refit` into one row per refit and reading."""
-    keys = list(NOISE_COLUMNS[: len(NOISE_KEYS) + 1])
-    wide = long.pivot(index=keys, columns="metric", values="value").reset_index()
-    order = long[["dataset", "method"]].drop_duplicates().reset_index(drop=True)
-    place = order.reset_index().set_index(["dataset", "method"])["index"]
-    wide["place"] = [place[pair] for pair in zip(wide["dataset"], wide["method"], strict=True)]
-    wide = wide.sort_values(["place", "seed", "refit", "threshold", "scoring"], kind="stable")
-    return wide[list(NOISE_COLUMNS)].reset_index(drop=True)
-
-
-def lengthen(wide: pd.DataFrame) -> pd.DataFrame:
-    """Undo `widen`; metrics that the table lacks are left out."""
-    keys = list(NOISE_COLUMNS[: len(NOISE_KEYS) + 1])
-    metrics = [metric.id for metric in METRICS if metric.id in wide.columns]
-    return wide.melt(id_vars=keys, value_vars=metrics, var_name="metric", value_name="value")

@@ -62,7 +62,17 @@ def test_compare_judges_the_committed_reference_and_writes_beside_it(run, result
     assert (folder(results) / "claims.md").read_text(encoding="utf-8") in out
     claims = pd.read_csv(folder(results) / "claims.csv", keep_default_na=False).set_index(["id", "side"])
     assert "(on our features)" in claims.loc[("poor-for-want-of-modalities", "ours"), "scope"]
-    assert "cannot judge" in claims.loc[("constantly-corrected", "ours"), "verdict"]
+    assert claims.loc[("constantly-corrected", "ours"), "verdict"] == "not supported"
+
+
+def test_a_reference_without_decoding_steps_cannot_judge_the_claim_about_them(run, results):
+    (folder(results) / "steps.csv").unlink()
+    code, _, err = run("compare", *DONE)
+    assert code == 0, err
+    claims = pd.read_csv(folder(results) / "claims.csv", keep_default_na=False).set_index(["id", "side"])
+    claim = claims.loc[("constantly-corrected", "ours")]
+    assert "cannot judge" in claim["verdict"]
+    assert "keeps no decoding steps per seed" in " ".join(map(str, claim))
 
 
 def test_compare_for_programs_says_the_same_with_null_for_what_does_not_exist(run, results):
@@ -117,7 +127,7 @@ def test_references_of_several_data_sets_are_judged_as_one(run, results):
     alone = run("compare", *DONE, "--json")[1]
     other = results / "reference" / "paper" / "msra"
     shutil.copytree(folder(results), other)
-    for name in ("per_seed.csv", "metrics.csv"):
+    for name in ("per_seed.csv", "metrics.csv", "steps.csv"):
         path = other / name
         path.write_text(path.read_text(encoding="utf-8").replace("ml2000,", "msra,"), encoding="utf-8")
     code, out, err = run("compare", *DONE, "--json")
@@ -127,6 +137,8 @@ def test_references_of_several_data_sets_are_judged_as_one(run, results):
     assert {row["dataset"] for row in found["msra"]["verdicts"]} == {"msra"}
     assert (other / "verdicts.md").is_file()
     assert found["msra"]["claims"] == found["ml2000"]["claims"]
+    claims = {(claim["id"], claim["side"]): claim for claim in found["msra"]["claims"]}
+    assert "of 20 cells" in claims["constantly-corrected", "ours"]["numbers"]
     assert not any("msra: not run" in json.dumps(claim) for claim in found["msra"]["claims"])
     before, now = (
         pd.DataFrame(judgement["verdicts"]).set_index(["table", "method", "metric"])
@@ -178,9 +190,15 @@ def test_a_reference_read_by_another_rule_is_not_taken_for_the_own_reading(run, 
             ),
             "does not say where BR comes from",
         ),
+        (
+            lambda path: (path / "steps.csv").write_text(
+                (path / "steps.csv").read_text().replace("ml2000,M3LA,0,1,", "ml2000,M3LA,0,first,")
+            ),
+            "holds a step that is not a number",
+        ),
         (lambda path: shutil.rmtree(path), "holds no reference of"),
     ],
-    ids=["no file", "empty", "columns", "text", "profile", "provenance", "no folder"],
+    ids=["no file", "empty", "columns", "text", "profile", "provenance", "steps", "no folder"],
 )
 def test_a_reference_that_cannot_be_used_is_refused_with_exit_code_2(run, results, spoil, message):
     spoil(folder(results))
