@@ -1,9 +1,10 @@
-"""CS3G as a method: choice on the hold-out, constructed data, invariances, degenerate input, variant B."""
+"""CS3G as a method: choice on the hold-out, constructed data, invariances, degenerate input."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
+from cs3g_examples import FIT, KEPT, TEST, TRAIN, holdout_of, one, problem, rows
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.base import clone
@@ -12,35 +13,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import f1_score
 from sklearn.preprocessing import StandardScaler
 
-from baselines._cs3g_interactions import InteractionProblem
-from baselines._cs3g_solver import accelerated_proximal_gradient
 from baselines.cs3g import CS3G, METHODS, micro_f1, seconds_hint
 from benchmark.contracts import Holdout, Shape
-
-
-def problem(n=160, dims=(6, 4, 3), q=4, seed=0):
-    """Modalities of very different scale; every label has both classes and depends on the first two."""
-    rng = np.random.default_rng(seed)
-    hidden = [rng.normal(size=(n, d)) for d in dims]
-    z = sum(x @ rng.normal(size=(x.shape[1], q)) for x in hidden[:2])
-    labels = (z + rng.normal(size=(n, q)) > 0.5).astype(np.uint8)
-    labels[:, 1] |= labels[:, 0]
-    return [(7.0 + 100.0 ** (k - 1) * x).astype(np.float32) for k, x in enumerate(hidden)], labels
-
-
-def one(ridge=0.01, laplacian=0.0, lasso=0.0, **options):
-    return CS3G(ridge_grid=(ridge,), laplacian_grid=(laplacian,), lasso_grid=(lasso,), **options)
-
-
-def rows(modalities, index):
-    return [x[index] for x in modalities]
-
-
-def holdout_of(modalities, labels, index):
-    return Holdout(tuple(rows(modalities, index)), labels[index])
-
-
-FIT, KEPT, TRAIN, TEST = slice(0, 90), slice(90, 120), slice(0, 120), slice(120, 160)
 
 
 class TestPlainModel:
@@ -339,64 +313,20 @@ class TestErrors:
         assert trace["residual"] > 1e-6
 
 
-class TestLearnedInteractions:
-    def test_with_one_fold_every_half_round_lowers_the_joint_objective(self) -> None:
-        modalities, labels = problem(dims=(6, 4), q=4)
-        method = one(0.01, variant="learned", n_folds=1, rounds=6, interaction_penalty=1e-3)
-        objectives = method.fit(modalities, labels).trace(modalities)["objectives"]
-        assert len(objectives) == 13
-        assert (np.diff(objectives) <= 1e-9).all()
-        assert objectives[-1] < objectives[0] - 1e-3
-
-    def test_with_folds_the_interactions_lower_their_own_objective_each_round(self) -> None:
-        modalities, labels = problem(dims=(6, 4), q=4)
-        method = one(0.01, variant="learned", rounds=4, interaction_penalty=1e-3).fit(modalities, labels)
-        trace = method.trace(modalities)
-        before, after = trace["interaction_objectives"].T
-        assert len(before) == 4
-        assert (after <= before + 1e-9).all()
-        assert after[0] < before[0] - 1e-3
-        # Given the interactions, the predictors lower the joint objective.
-        assert (np.diff(trace["objectives"])[1::2] <= 1e-9).all()
-
-    def test_a_row_of_interactions_acts_on_the_columns_labels(self) -> None:
-        """Score 0 alone says anything of label 1, which repeats label 0, and of label 2, its opposite."""
-        z = np.random.default_rng(2).normal(size=(500, 4))
-        first = z[:, 0] > 0
-        labels = np.column_stack([first, first, ~first, z[:, 3] > 0])
-        interactions = InteractionProblem(z, 2.0 * labels - 1, np.asarray(1.0), 0.05)
-        s = accelerated_proximal_gradient(interactions, np.zeros((4, 4)), 1e-7, 2000).point
-        assert s[0, 1] > 0.5
-        assert s[0, 2] < -0.5
-        s[0, [1, 2]] = 0
-        assert np.abs(s).max() < 0.2
-
-    @pytest.mark.parametrize("options", INVARIANT, ids=["laplacian", "learned"])
-    def test_the_recorded_objective_is_that_of_the_scores(self, options: dict) -> None:
-        modalities, labels = problem()
-        method = one(0.02, **options).fit(modalities, labels)
-        scores, trace = method.predict_scores(modalities), method.trace(modalities)
-        weights, relations = method.model_.weights, trace["label_relations"]
-        loss = -np.sum(np.where(labels == 1, np.log(scores), np.log1p(-scores))) / 160
-        ridge = 0.01 * sum(np.sum(w**2) for w in weights)
-        lasso = options["lasso"] * sum(np.sqrt(len(w)) * np.linalg.norm(w) for w in weights)
-        laplacian = np.diag(np.abs(relations).sum(axis=0)) - relations
-        pull = options.get("laplacian", 0.0) / 2 * sum(np.trace(w @ laplacian @ w.T) for w in weights)
-        sparse = 1e-3 * np.abs(trace["interactions"]).sum() if "interactions" in trace else 0.0
-        objective = trace["objectives"][-1] if "objectives" in trace else trace["objective"]
-        assert objective == pytest.approx(loss + ridge + lasso + pull + sparse, rel=1e-9)
-
-    def test_a_large_penalty_leaves_the_plain_model(self) -> None:
-        modalities, labels = problem()
-        learned = one(variant="learned", interaction_penalty=10.0, tol=1e-7).fit(modalities, labels)
-        plain = one(tol=1e-7).fit(modalities, labels)
-        assert not learned.trace(modalities)["interactions"].any()
-        np.testing.assert_allclose(
-            learned.predict_scores(modalities), plain.predict_scores(modalities), atol=1e-6
-        )
-
-    def test_no_laplacian_is_tried_beside_learned_interactions(self) -> None:
-        assert {c.laplacian for c in CS3G(variant="learned")._candidates()} == {0.0}
+@pytest.mark.parametrize("options", INVARIANT, ids=["laplacian", "learned"])
+def test_the_recorded_objective_is_that_of_the_scores(options: dict) -> None:
+    modalities, labels = problem()
+    method = one(0.02, **options).fit(modalities, labels)
+    scores, trace = method.predict_scores(modalities), method.trace(modalities)
+    weights, relations = method.model_.weights, trace["label_relations"]
+    loss = -np.sum(np.where(labels == 1, np.log(scores), np.log1p(-scores))) / 160
+    ridge = 0.01 * sum(np.sum(w**2) for w in weights)
+    lasso = options["lasso"] * sum(np.sqrt(len(w)) * np.linalg.norm(w) for w in weights)
+    laplacian = np.diag(np.abs(relations).sum(axis=0)) - relations
+    pull = options.get("laplacian", 0.0) / 2 * sum(np.trace(w @ laplacian @ w.T) for w in weights)
+    sparse = 1e-3 * np.abs(trace["interactions"]).sum() if "interactions" in trace else 0.0
+    objective = trace["objectives"][-1] if "objectives" in trace else trace["objective"]
+    assert objective == pytest.approx(loss + ridge + lasso + pull + sparse, rel=1e-9)
 
 
 def test_the_hint_grows_with_data_and_candidates() -> None:
