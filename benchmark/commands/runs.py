@@ -62,7 +62,7 @@ def run(args: argparse.Namespace, registry: Registry, config: RunConfig) -> int:
 def _pace(plan: Plan, config: RunConfig) -> Pace:
     """Time short fits of the methods that this run is the first to time on this machine."""
     unknown = {job.cell.method.id: job.cell.method for job in plan.to_run() if not job.cell.measured}
-    return measured_pace(unknown.values(), config.jobs, cache_directory())
+    return measured_pace(unknown.values(), config.cores, cache_directory())
 
 
 def status(_args: argparse.Namespace, registry: Registry, config: RunConfig) -> int:

@@ -58,7 +58,7 @@ def measured_pace(specs: Iterable[MethodSpec], workers: int, cache_dir: Path) ->
     Parameters
     ----------
     specs : methods that are to run.
-    workers : how many jobs run at a time.
+    workers : how many cores the jobs keep busy.
     cache_dir : where paces are kept, in `PACE_FILE`, by processor, libraries, code and workers.
     """
     wanted = {
