@@ -290,6 +290,13 @@ def test_the_committed_verdicts_are_those_of_the_committed_reference(run, result
     pd.testing.assert_frame_equal(pd.read_csv(folder(results) / name), committed, rtol=1e-4, atol=1e-9)
 
 
+def test_the_committed_paired_tests_are_those_of_the_committed_reference(run, results):
+    run("significance")
+    written = pd.read_csv(results / "reference" / "paper" / "significance.csv")
+    committed = pd.read_csv(REFERENCE / "paper" / "significance.csv")
+    pd.testing.assert_frame_equal(written, committed, rtol=1e-4, atol=1e-9)
+
+
 def test_significance_says_why_there_are_no_ranks_and_tests_pairs(run, results):
     code, out, err = run("significance", *DONE)
     assert code == 0, err
