@@ -16,9 +16,9 @@ from torch import Tensor
 from baselines._sequential import Readings, SequentialReader
 from baselines._sequential_factors import SHARED_FACTORS
 from benchmark.contracts import Array, Factor, Holdout, Modalities, Streams
-from m3la.checks import check_options
-from m3la.scaling import fit_scalers, scale
-from m3la.training import History, TrainingSettings, train
+from benchmark.learning.checks import check_options
+from benchmark.learning.scaling import fit_scalers, scale
+from benchmark.learning.training import History, TrainingSettings, make_optimiser, train
 
 PREDICTION_ROWS = 1024
 """Rows per forward pass when predicting; bounds memory."""
@@ -76,11 +76,13 @@ class SequentialClassifier(BaseEstimator):
             raise ValueError("selection='holdout' needs a hold-out of training rows: pass holdout= to fit")
         loss_of_rows = self.prepare(modalities, labels)
         held = None if holdout is None else self._tensors(holdout.modalities)
+        settings = self.training_settings()
         self.history_: History = train(
             self.reader_,
+            make_optimiser(self.reader_, settings),
             loss_of_rows,
             len(labels),
-            self.training_settings(),
+            settings,
             Streams.of(self.random_state).generator("shuffling"),
             monitor=None if holdout is None else lambda: self._judge(held or [], holdout.labels),
         )

@@ -16,12 +16,13 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from benchmark.contracts import Array, Factor, Holdout, Modalities, Streams
-from m3la.checks import check_options
+from benchmark.learning.checks import check_options
+from benchmark.learning.scaling import fit_scalers, scale
+from benchmark.learning.training import DivergenceError, History, TrainingSettings, train
+from m3la.factored import optimiser_of
 from m3la.factors import FACTORS
 from m3la.loss import LossOptions, m3la_loss
 from m3la.model import M3LANet, ModelOptions
-from m3la.scaling import fit_scalers, scale
-from m3la.training import DivergenceError, History, TrainingSettings, train
 
 PREDICTION_ROWS = 1024
 """Rows per forward pass when predicting; bounds memory."""
@@ -182,15 +183,17 @@ class M3LA(BaseEstimator):
         loss_of_rows, refresh = self._objective(rows)
         held = rows.held
         try:
-            self.history_: History = train(
-                self.model_,
-                loss_of_rows,
-                len(rows.targets),
-                self.settings(),
-                rows.streams.generator("shuffling"),
-                monitor=None if held is None else lambda: self._final_cross_entropy(*held),
-                before_epoch=refresh,
-            )
+            with optimiser_of(self.model_, self.settings()) as optimiser:
+                self.history_: History = train(
+                    self.model_,
+                    optimiser,
+                    loss_of_rows,
+                    len(rows.targets),
+                    self.settings(),
+                    rows.streams.generator("shuffling"),
+                    monitor=None if held is None else lambda: self._final_cross_entropy(*held),
+                    before_epoch=refresh,
+                )
         except DivergenceError:
             del self.model_  # its weights are no numbers
             raise

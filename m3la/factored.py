@@ -8,12 +8,14 @@ at a time, so that those rows stay in the processor's cache between its passes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from benchmark.learning.training import TrainingSettings, make_optimiser, parameter_groups
 from m3la.buffers import Views
 from m3la.products import Matrices, add_product
 
@@ -91,6 +93,9 @@ class FactoredSGD(torch.optim.SGD):
     factored : where the backward pass leaves factors of these parameters, until `release`.
     """
 
+    applies_factors = True
+    """For whoever wants to read every gradient before a step, such as clipping."""
+
     def __init__(
         self,
         params: Any,
@@ -146,3 +151,26 @@ def _tile_rows(d: int, n_factor_rows: int) -> int:
     """Rows of equal tiles: a small last one would cost as much as a full one."""
     tiles = 1 if n_factor_rows >= SHORT else -(-d // TILE_ROWS)
     return -(-d // tiles)
+
+
+@contextmanager
+def optimiser_of(net: nn.Module, settings: TrainingSettings) -> Iterator[torch.optim.Optimizer]:
+    """Make the optimiser of a network with `factored` gradients, which it lets go of at the end."""
+    optimiser = make_factored_optimiser(net, settings)
+    try:
+        yield optimiser
+    finally:
+        if isinstance(optimiser, FactoredSGD):
+            optimiser.release()
+
+
+def make_factored_optimiser(net: nn.Module, settings: TrainingSettings) -> torch.optim.Optimizer:
+    """Return `FactoredSGD` where plain SGD is asked for and nothing reads its gradients, else torch's own."""
+    factored: FactoredGradients = net.factored  # type: ignore[assignment]
+    factored.keep(())  # an earlier optimiser applies factors no longer
+    plain = settings.optimiser == "sgd" and not settings.optimiser_options
+    if not plain or settings.decay_form == "decoupled" or settings.clip_norm is not None:
+        return make_optimiser(net, settings)
+    fused = next(net.parameters()).device.type in ("cpu", "cuda")
+    groups = parameter_groups(net, settings)
+    return FactoredSGD(groups, factored, lr=settings.learning_rate, fused=fused)

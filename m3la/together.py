@@ -13,10 +13,11 @@ import torch
 from torch import Tensor
 
 from benchmark.contracts import Problem
+from benchmark.learning.training import DivergenceError, train_side_by_side
 from m3la.estimator import M3LA, PREDICTION_ROWS, TrainingRows
+from m3la.factored import optimiser_of
 from m3la.loss import m3la_loss
 from m3la.model import M3LANet, Steps
-from m3la.training import DivergenceError, train_side_by_side
 
 
 class CannotTrainTogetherError(ValueError):
@@ -45,15 +46,17 @@ def fit_together(methods: Sequence[M3LA], problems: Sequence[Problem]) -> list[D
     rows = [method.prepare(*problem) for method, problem in zip(methods, problems, strict=True)]
     _require_same_shapes(rows)
     batch = _Batch(methods[0], rows)
-    histories = train_side_by_side(
-        batch.net,
-        batch.losses,
-        len(rows[0].targets),
-        methods[0].settings(),
-        [data.streams.generator("shuffling") for data in rows],
-        monitor=batch.final_cross_entropies if rows[0].held is not None else None,
-        before_epoch=batch.refresh,
-    )
+    with optimiser_of(batch.net, methods[0].settings()) as optimiser:
+        histories = train_side_by_side(
+            batch.net,
+            optimiser,
+            batch.losses,
+            len(rows[0].targets),
+            methods[0].settings(),
+            [data.streams.generator("shuffling") for data in rows],
+            monitor=batch.final_cross_entropies if rows[0].held is not None else None,
+            before_epoch=batch.refresh,
+        )
     outcomes: list[DivergenceError | None] = []
     for i, (method, data, history) in enumerate(zip(methods, rows, histories, strict=True)):
         if history.diverged is not None:

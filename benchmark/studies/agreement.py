@@ -23,12 +23,12 @@ from benchmark.evaluate.reading import read_scores
 from benchmark.evaluate.split import split
 from benchmark.execute.memory import keep_freed_memory
 from benchmark.execute.seeding import limit_threads_of_new_processes, make_deterministic
+from benchmark.learning.scaling import fit_scalers, scale
+from benchmark.learning.training import batches
 from benchmark.studies.plain.m3la import PlainM3LA, rivals
 from datasets._base import data_directory
 from datasets.ml2000 import DATASET
 from m3la.estimator import M3LA
-from m3la.scaling import fit_scalers, scale
-from m3la.training import batches
 
 OUT = Path(__file__).resolve().parents[2] / "results" / "speed"
 RULE = "eq16a"

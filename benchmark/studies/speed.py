@@ -24,10 +24,10 @@ from benchmark.analyse.speed import Timing
 from benchmark.contracts import Array, Shape, Streams
 from benchmark.execute.memory import keep_freed_memory
 from benchmark.execute.seeding import limit_threads_of_new_processes, make_deterministic
+from benchmark.learning.training import batches
 from benchmark.studies.flops import useful_flop
 from benchmark.studies.plain import dmp, m3la, mcc
 from benchmark.studies.plain.forms import Rivals
-from m3la.training import batches
 
 RIVALS: Mapping[str, Callable[[list[Array], Array, Streams], Rivals]] = {
     "M3LA": m3la.rivals,

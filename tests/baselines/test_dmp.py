@@ -10,7 +10,7 @@ from plain_reader import plain_dmp_loss
 from baselines._modality_terms import Neighbourhood, hinge, masked_softmax, pair_signs
 from baselines.dmp import AS_IN_CODE, DMP, METHODS, NEAR_PRINT
 from benchmark.contracts import Holdout, Streams
-from m3la.training import DivergenceError
+from benchmark.learning.training import DivergenceError
 
 DIMS, Q, N = (3, 2, 4), 3, 7
 

@@ -12,7 +12,7 @@ from baselines._neighbours import class_margins
 from baselines._sequential import ReaderOptions, SequentialReader
 from baselines.mcc import MCC, METHODS, chain_margins, gini_order
 from benchmark.contracts import Holdout, Streams
-from m3la.training import DivergenceError, train
+from benchmark.learning.training import DivergenceError, make_optimiser, train
 
 DIMS, Q, N = (3, 2, 4), 3, 8
 
@@ -146,7 +146,14 @@ def test_training_side_by_side_equals_training_each_label_alone(confidence, monk
     singles = [alone(method.reader_, j) for j in range(Q)]
     start = [single.U.detach().clone() for single in singles]
     settings, chained = method.training_settings(), labels[:, method.chain_order_].astype(np.float64)
-    train(method.reader_, loss, len(labels), settings, np.random.default_rng(7))
+    train(
+        method.reader_,
+        make_optimiser(method.reader_, settings),
+        loss,
+        len(labels),
+        settings,
+        np.random.default_rng(7),
+    )
     y, x = torch.from_numpy(chained), method._tensors(modalities)
     worth = torch.from_numpy(
         margin_targets(chain_margins([a.numpy() for a in x], chained, 3), method.reader_.options.costs)
@@ -160,7 +167,14 @@ def test_training_side_by_side_equals_training_each_label_alone(confidence, monk
             readings = single([a[rows] for a in inputs])
             return judge._loss(readings, y[rows, j : j + 1].T, worth[j : j + 1, rows, : single.M])
 
-        train(single, loss_alone, len(labels), settings, np.random.default_rng(7))
+        train(
+            single,
+            make_optimiser(single, settings),
+            loss_alone,
+            len(labels),
+            settings,
+            np.random.default_rng(7),
+        )
         assert not torch.allclose(single.U, start[j], atol=1e-3), "nothing was learned"
         torch.testing.assert_close(single.U[0], method.reader_.U[j], atol=1e-9, rtol=0)
         together = method.reader_.eval()(x, 2 * y - 1, copies=slice(j, j + 1)).final_logits()

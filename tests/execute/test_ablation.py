@@ -12,8 +12,8 @@ from benchmark.config import ConfigError, build
 from benchmark.execute.ablation import Stage, configuration_id, declared_factors, factorial, one_at_a_time
 from benchmark.execute.plan import Catalogue
 from benchmark.execute.store import RecordStore
+from benchmark.learning.checks import check_options
 from benchmark.registry import Registry, RegistryError
-from m3la.checks import check_options
 from m3la.estimator import M3LA
 from m3la.rows import METHODS
 

@@ -9,9 +9,9 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 from benchmark.contracts import Array, Holdout, Streams
+from benchmark.learning.training import DivergenceError
 from m3la.estimator import M3LA
 from m3la.rows import METHODS
-from m3la.training import DivergenceError
 
 SMALL = {"hidden": 16, "epochs": 8, "batch_size": 16, "learning_rate": 0.1}
 
@@ -120,7 +120,8 @@ def test_an_option_of_training_changes_the_result_and_repeats_itself(options: di
 
 def test_a_step_creates_no_tensor_off_the_methods_device() -> None:
     """On `meta` any mixing of devices raises; the step runs forward, loss, backward and update."""
-    from m3la.training import make_optimiser, training_step
+    from benchmark.learning.training import training_step
+    from m3la.factored import make_factored_optimiser
 
     x, y = data()
     for options in ({}, {"order": "random"}, {"dropout": 0.5}, {"clip_norm": 1.0}):
@@ -128,7 +129,7 @@ def test_a_step_creates_no_tensor_off_the_methods_device() -> None:
         rows = method.prepare(x, y, None)
         method.model_ = method._build(rows.dims, rows.streams)
         loss_of_rows, _ = method._objective(rows)
-        optimiser = make_optimiser(method.model_, method.settings(), torch.device("meta"))
+        optimiser = make_factored_optimiser(method.model_, method.settings())
         batch = torch.arange(8, device="meta")
         loss = training_step(method.model_, optimiser, loss_of_rows, batch, method.clip_norm)
         assert loss.device.type == "meta"

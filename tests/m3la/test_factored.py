@@ -8,14 +8,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from m3la.factored import TILE_ROWS, FactoredSGD
+from benchmark.learning.training import TrainingSettings, training_step
+from m3la.factored import TILE_ROWS, FactoredSGD, make_factored_optimiser
 from m3la.loss import LossOptions, m3la_loss
 from m3la.model import FACTORED, M3LANet
-from m3la.training import TrainingSettings, make_optimiser, training_step
 
 DIMS, Q, H, B = (2 * TILE_ROWS + 3, 5), 4, 8, 12
 SETTINGS = TrainingSettings(epochs=1, learning_rate=0.05, weight_decay=0.1)
-CPU = torch.device("cpu")
 
 
 def network() -> M3LANet:
@@ -40,7 +39,7 @@ def large(net: M3LANet) -> dict[str, Tensor]:
 
 def test_applied_factors_are_the_steps_of_plain_sgd_with_decay_also_in_tiles() -> None:
     ours, plain = network(), network()
-    optimiser = make_optimiser(ours, SETTINGS, CPU)
+    optimiser = make_factored_optimiser(ours, SETTINGS)
     assert isinstance(optimiser, FactoredSGD)
     steps(ours, optimiser)
     steps(plain, torch.optim.SGD(plain.parameters(), lr=0.05, weight_decay=0.1))
@@ -52,16 +51,16 @@ def test_applied_factors_are_the_steps_of_plain_sgd_with_decay_also_in_tiles() -
 
 def test_another_optimiser_afterwards_trains_every_matrix() -> None:
     net = network()
-    steps(net, make_optimiser(net, SETTINGS, CPU), 1)
+    steps(net, make_factored_optimiser(net, SETTINGS), 1)
     before = large(net)
-    steps(net, make_optimiser(net, TrainingSettings(epochs=1, optimiser="adam"), CPU), 2)
+    steps(net, make_factored_optimiser(net, TrainingSettings(epochs=1, optimiser="adam")), 2)
     for name, old in before.items():
         assert not torch.equal(dict(net.named_parameters())[name], old), name
 
 
 def test_gradients_are_formed_again_once_the_optimiser_lets_go() -> None:
     net = network()
-    optimiser = make_optimiser(net, SETTINGS, CPU)
+    optimiser = make_factored_optimiser(net, SETTINGS)
     assert isinstance(optimiser, FactoredSGD)
     loss_of(net).backward()
     assert net.U_dec.grad is None
@@ -76,7 +75,7 @@ def test_a_frozen_matrix_stays_as_it_is() -> None:
     net.U_enc.requires_grad_(False)
     net.W_in[0].requires_grad_(False)
     before = large(net)
-    steps(net, make_optimiser(net, SETTINGS, CPU))
+    steps(net, make_factored_optimiser(net, SETTINGS))
     moved = {n for n, p in net.named_parameters() if n in before and not torch.equal(p, before[n])}
     assert moved == set(before) - {"U_enc", "W_in.0"}
 
@@ -84,14 +83,14 @@ def test_a_frozen_matrix_stays_as_it_is() -> None:
 def test_options_of_sgd_reach_the_large_matrices_too() -> None:
     settings = TrainingSettings(epochs=1, learning_rate=0.05, optimiser_options={"momentum": 0.9})
     ours, plain = network(), network()
-    steps(ours, make_optimiser(ours, settings, CPU))
+    steps(ours, make_factored_optimiser(ours, settings))
     steps(plain, torch.optim.SGD(plain.parameters(), lr=0.05, momentum=0.9))
     torch.testing.assert_close(ours.U_dec, plain.U_dec, atol=1e-13, rtol=0)
 
 
 def test_a_second_backward_pass_before_the_step_is_refused() -> None:
     net = network()
-    make_optimiser(net, SETTINGS, CPU)
+    make_factored_optimiser(net, SETTINGS)
     loss_of(net).backward()
     with pytest.raises(RuntimeError, match=r"before the optimiser's step; call step\(\) or zero_grad\(\)"):
         loss_of(net).backward()
@@ -99,15 +98,15 @@ def test_a_second_backward_pass_before_the_step_is_refused() -> None:
 
 def test_clipping_with_factors_is_refused() -> None:
     net = network()
-    optimiser = make_optimiser(net, SETTINGS, CPU)
+    optimiser = make_factored_optimiser(net, SETTINGS)
     with pytest.raises(ValueError, match="clipping needs every gradient"):
         training_step(net, optimiser, lambda _: loss_of(net), torch.arange(B), clip_norm=1.0)
 
 
 def test_a_copy_made_while_training_trains_its_own_weights() -> None:
     net = network()
-    make_optimiser(net, SETTINGS, CPU)
+    make_factored_optimiser(net, SETTINGS)
     copy, before = deepcopy(net), large(net)
-    steps(copy, make_optimiser(copy, SETTINGS, CPU), 1)
+    steps(copy, make_factored_optimiser(copy, SETTINGS), 1)
     assert all(torch.equal(dict(net.named_parameters())[name], old) for name, old in before.items())
     assert not torch.equal(copy.U_dec, net.U_dec)

@@ -14,11 +14,12 @@ from torch import Tensor
 
 from benchmark.contracts import Array
 from benchmark.execute.fingerprint import reachable_definitions
+from benchmark.learning.training import TrainingSettings
 from m3la import kernels
+from m3la.factored import make_factored_optimiser
 from m3la.loss import LossOptions, m3la_loss
 from m3la.model import M3LANet
 from m3la.row_kernels import _sigmoid, _tanh
-from m3la.training import TrainingSettings, make_optimiser
 
 
 @njit
@@ -141,7 +142,7 @@ def test_a_forward_pass_before_the_optimiser_s_step_leaves_its_gradients_alone()
     nets.append(deepcopy(nets[0]))
     settings = TrainingSettings(epochs=1, learning_rate=0.1)
     for net, disturbed in zip(nets, (False, True), strict=True):
-        optimiser = make_optimiser(net, settings, torch.device("cpu"))
+        optimiser = make_factored_optimiser(net, settings)
         for _ in range(2):
             optimiser.zero_grad()
             loss_of(net).backward()

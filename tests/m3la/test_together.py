@@ -10,13 +10,14 @@ import torch
 from torch import Tensor
 
 from benchmark.contracts import Array, Holdout, Problem, Streams
+from benchmark.learning.training import TrainingSettings, training_step
 from m3la import kernels
 from m3la.estimator import M3LA
+from m3la.factored import make_factored_optimiser
 from m3la.loss import LossOptions, m3la_loss
 from m3la.model import M3LANet
 from m3la.rows import REPAIRED
 from m3la.together import CannotTrainTogetherError, fit_together
-from m3la.training import TrainingSettings, make_optimiser, training_step
 
 DIMS, Q, N = (5, 3, 4), 4, 50
 SEEDS = (0, 1, 2)
@@ -134,7 +135,7 @@ def test_steps_in_double_precision_stay_with_separate_networks(
     with torch.no_grad():
         before = singles[0]([a[0] for a in x]).scores()
     for net, rows, n in [(batched, slice(None), 3), *((net, i, None) for i, net in enumerate(singles))]:
-        stepper, loss = make_optimiser(net, settings, torch.device("cpu")), losses(net, rows)
+        stepper, loss = make_factored_optimiser(net, settings), losses(net, rows)
         for _ in range(steps):
             training_step(net, stepper, loss, torch.arange(12), clip_norm, n)
     with torch.no_grad():

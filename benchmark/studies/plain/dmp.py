@@ -18,9 +18,9 @@ from baselines._neighbours import nearest
 from baselines._sequential import SequentialReader
 from baselines.dmp import DMP
 from benchmark.contracts import Array, Streams
+from benchmark.learning.scaling import scale
+from benchmark.learning.training import make_optimiser
 from benchmark.studies.plain.forms import Form, Pairs, Rivals, block_masks, copy_weights
-from m3la.scaling import scale
-from m3la.training import make_optimiser
 
 
 class PlainDMP(nn.Module):
@@ -150,5 +150,5 @@ def rivals(modalities: Sequence[Array], labels: Array, streams: Streams) -> Riva
     settings = method.training_settings()
     return Rivals(
         plain=Form(plain, adadelta, loss),
-        ours=Form(reader, make_optimiser(reader, settings, torch.device("cpu")), ours),
+        ours=Form(reader, make_optimiser(reader, settings), ours),
     )

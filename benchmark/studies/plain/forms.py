@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from m3la.training import training_step
+from benchmark.learning.training import training_step
 
 Pairs = list[tuple[Tensor, Tensor]]
 """(tensor of the plain program, the real model's tensor with the same meaning and shape)."""

@@ -13,13 +13,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from benchmark.contracts import Array, Streams
+from benchmark.learning.scaling import scale
+from benchmark.learning.training import TrainingSettings
 from benchmark.studies.plain.forms import Form, Pairs, Rivals, block_masks, copy_weights
 from m3la.cost import cost_weights
 from m3la.estimator import M3LA
+from m3la.factored import make_factored_optimiser
 from m3la.loss import LossOptions, m3la_loss
 from m3la.model import M3LANet
-from m3la.scaling import scale
-from m3la.training import TrainingSettings, make_optimiser
 
 
 class PlainM3LA(nn.Module):
@@ -148,7 +149,7 @@ def rivals(modalities: Sequence[Array], labels: Array, streams: Streams) -> Riva
         ),
         ours=Form(
             net,
-            make_optimiser(net, settings, torch.device("cpu")),
+            make_factored_optimiser(net, settings),
             lambda rows: m3la_loss(
                 net([x.index_select(0, rows) for x in inputs]), targets[rows], cardinality, LossOptions()
             ),

@@ -1,22 +1,19 @@
 """Mini-batch training of any torch module: a loop that knows no method and no data set.
 
 It owns batching, learning-rate schedule, clipping, history, early stopping and the guard against
-divergence; what a step optimises is the caller's function.
+divergence; the optimiser and what a step optimises are the caller's.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-
-from m3la.factored import FactoredGradients, FactoredSGD
 
 OPTIMISERS = ("sgd", "sgd_momentum", "adam", "rmsprop", "adadelta")
 VANISHED = 1e-25
@@ -62,6 +59,7 @@ class History:
 
 def train(
     module: nn.Module,
+    optimiser: torch.optim.Optimizer,
     loss_of_rows: Callable[[Tensor], Tensor],
     n_rows: int,
     settings: TrainingSettings,
@@ -74,6 +72,7 @@ def train(
     Parameters
     ----------
     module : what is trained; it is in training mode during steps.
+    optimiser : of its parameters, such as `make_optimiser` makes.
     loss_of_rows : maps row indices (B,) on the module's device to the batch's mean loss.
     n_rows : number of training rows.
     settings : see `TrainingSettings`.
@@ -87,10 +86,9 @@ def train(
     DivergenceError
         When a step's loss is not finite.
     """
-    with _optimiser_of(module, settings) as optimiser:
-        (history,) = _train(
-            module, optimiser, loss_of_rows, n_rows, settings, [shuffling], monitor, before_epoch, None
-        )
+    (history,) = _train(
+        module, optimiser, loss_of_rows, n_rows, settings, [shuffling], monitor, before_epoch, None
+    )
     if history.diverged is not None:
         raise DivergenceError(history.diverged)
     return history
@@ -98,6 +96,7 @@ def train(
 
 def train_side_by_side(
     module: nn.Module,
+    optimiser: torch.optim.Optimizer,
     loss_of_rows: Callable[[Tensor], Tensor],
     n_rows: int,
     settings: TrainingSettings,
@@ -112,34 +111,13 @@ def train_side_by_side(
 
     Parameters
     ----------
-    module, n_rows, settings, before_epoch : as of `train`.
+    module, optimiser, n_rows, settings, before_epoch : as of `train`.
     loss_of_rows : maps row indices (n, B) to the mean losses (n,).
     shuffling : n sources of permutations.
     monitor : returns n numbers.
     """
-    with _optimiser_of(module, settings) as optimiser:
-        return _train(
-            module,
-            optimiser,
-            loss_of_rows,
-            n_rows,
-            settings,
-            shuffling,
-            monitor,
-            before_epoch,
-            len(shuffling),
-        )
-
-
-@contextmanager
-def _optimiser_of(module: nn.Module, settings: TrainingSettings) -> Iterator[torch.optim.Optimizer]:
-    """Make the module's optimiser, which lets go of its factored gradients when training ends or fails."""
-    optimiser = make_optimiser(module, settings, next(module.parameters()).device)
-    try:
-        yield optimiser
-    finally:
-        if isinstance(optimiser, FactoredSGD):
-            optimiser.release()
+    n = len(shuffling)
+    return _train(module, optimiser, loss_of_rows, n_rows, settings, shuffling, monitor, before_epoch, n)
 
 
 def _train(
@@ -224,8 +202,8 @@ def training_step(
     n_networks: int | None = None,
 ) -> Tensor:
     """Make one step of gradient descent on the rows ([n,] B) and return the loss, or n losses, before it."""
-    if clip_norm is not None and isinstance(optimiser, FactoredSGD):
-        raise ValueError("clipping needs every gradient: give make_optimiser settings with this clip_norm")
+    if clip_norm is not None and getattr(optimiser, "applies_factors", False):
+        raise ValueError("clipping needs every gradient: make the optimiser with settings of this clip_norm")
     optimiser.zero_grad(set_to_none=True)
     loss = loss_of_rows(rows)
     loss.sum().backward()
@@ -251,31 +229,20 @@ def batches(n_rows: int, batch_size: int, shuffling: np.random.Generator) -> Ite
     yield from torch.from_numpy(shuffling.permutation(n_rows)).split(batch_size)
 
 
-def make_optimiser(
-    module: nn.Module, settings: TrainingSettings, device: torch.device
-) -> torch.optim.Optimizer:
-    """Build the optimiser with its weight decay: coupled (an L2 term), without biases, or decoupled."""
-    rate, decay = settings.learning_rate, settings.weight_decay
+def make_optimiser(module: nn.Module, settings: TrainingSettings) -> torch.optim.Optimizer:
+    """Build one of torch's optimisers and its weight decay: coupled (an L2 term), without biases, or decoupled.
+
+    Raises
+    ------
+    ValueError
+        For an optimiser that is none of `OPTIMISERS`, or a form of decay that it does not have.
+    """
+    rate = settings.learning_rate
     more: dict[str, Any] = dict(settings.optimiser_options)
-    parameters = list(module.parameters())
-    groups = [{"params": parameters, "weight_decay": decay}]
-    if settings.decay_form == "coupled_no_bias":
-        groups = [
-            {
-                "params": [p for name, p in module.named_parameters() if not _is_bias(name)],
-                "weight_decay": decay,
-            },
-            {"params": [p for name, p in module.named_parameters() if _is_bias(name)], "weight_decay": 0.0},
-        ]
-    fused = device.type in ("cpu", "cuda")
+    groups = parameter_groups(module, settings)
+    fused = next(module.parameters()).device.type in ("cpu", "cuda")
     decoupled = settings.decay_form == "decoupled"
-    # Where the module's backward pass can leave gradients as factors, if it can.
-    factored: FactoredGradients | None = getattr(module, "factored", None)
-    if factored is not None:
-        factored.keep(())  # an earlier optimiser applies factors no longer
     match settings.optimiser:
-        case "sgd" if not (decoupled or more) and settings.clip_norm is None and factored is not None:
-            return FactoredSGD(groups, factored, lr=rate, fused=fused)
         case "sgd" | "sgd_momentum" if not decoupled:
             momentum = 0.9 if settings.optimiser == "sgd_momentum" else 0.0
             return torch.optim.SGD(groups, lr=rate, fused=fused, **{"momentum": momentum, **more})
@@ -291,6 +258,18 @@ def make_optimiser(
                 f"optimiser {settings.optimiser!r} with decay_form {settings.decay_form!r} is not offered; "
                 f"optimisers: {', '.join(OPTIMISERS)}; decay_form 'decoupled' goes with adam only"
             )
+
+
+def parameter_groups(module: nn.Module, settings: TrainingSettings) -> list[dict[str, Any]]:
+    """Return a module's parameters with the weight decay of each, as torch's optimisers take them."""
+    decay = settings.weight_decay
+    if settings.decay_form != "coupled_no_bias":
+        return [{"params": list(module.parameters()), "weight_decay": decay}]
+    named = list(module.named_parameters())
+    return [
+        {"params": [p for name, p in named if not _is_bias(name)], "weight_decay": decay},
+        {"params": [p for name, p in named if _is_bias(name)], "weight_decay": 0.0},
+    ]
 
 
 def _is_bias(name: str) -> bool:

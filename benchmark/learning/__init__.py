@@ -1,0 +1,1 @@
+"""What methods trained with torch share: the loop, scaling, checks of options; it knows no method."""
