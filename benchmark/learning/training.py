@@ -230,7 +230,7 @@ def batches(n_rows: int, batch_size: int, shuffling: np.random.Generator) -> Ite
 
 
 def make_optimiser(module: nn.Module, settings: TrainingSettings) -> torch.optim.Optimizer:
-    """Build one of torch's optimisers and its weight decay: coupled (an L2 term), without biases, or decoupled.
+    """Build one of torch's optimisers; its weight decay is an L2 term, with or without biases, or decoupled.
 
     Raises
     ------
