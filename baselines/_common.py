@@ -27,7 +27,6 @@ C = 0.01, 0.003 at 1e-4 and 0.0003 at 1e-5; C = 1, 0.23 and 0.011; C = 10, 0.63 
 SHARED_FACTORS = (
     Factor(
         "base_learner",
-        "gaussian_nb",
         ("gaussian_nb", "logistic_regression"),
         "The paper names BR and CC and no base learner. Gaussian naive Bayes with 0/1 predictions is the "
         "only simple candidate for the predicted labels per image that its numbers imply: 23.5 for BR on "
@@ -35,13 +34,11 @@ SHARED_FACTORS = (
     ),
     Factor(
         "scaling",
-        "standard",
         ("standard", "none"),
         "The paper does not mention scaling. Standardised on the rows of each fit, as for every method here.",
     ),
     Factor(
         "C_grid",
-        FAIR_C_GRID,
         (FAIR_C_GRID, (1.0,)),
         "Not in the paper. With logistic regression: candidates for the inverse penalty, one for all labels, "
         "by macro-AUC on the hold-out; a grid of one value needs no hold-out.",

@@ -52,7 +52,6 @@ class ClassifierChain(ProblemTransformation):
         *SHARED_FACTORS,
         Factor(
             "chain_order",
-            "columns",
             ("columns", "random"),
             "The paper does not give the order of the chain; the libraries' default is the order of columns.",
         ),

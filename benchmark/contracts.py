@@ -84,8 +84,7 @@ class Factor:
     """One choice that a paper leaves open, declared beside the `__init__` that takes it."""
 
     name: str
-    """The estimator's parameter."""
-    default: Any
+    """The estimator's parameter; its default there is the answer that this project gives."""
     levels: tuple[Any, ...]
     """Levels worth trying; the default is among them."""
     source: str

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from benchmark.contracts import Factor, MethodSpec
 
@@ -15,6 +16,8 @@ class OpenChoices:
 
     estimator: str
     factors: tuple[Factor, ...]
+    defaults: Mapping[str, Any]
+    """Of all parameters."""
     methods: tuple[MethodSpec, ...]
 
 
@@ -34,7 +37,12 @@ def collect_factors(methods: Iterable[MethodSpec]) -> tuple[OpenChoices, ...]:
             )
         by_estimator.setdefault(spec.estimator, []).append(spec)
     return tuple(
-        OpenChoices(estimator.__name__, tuple(estimator.FACTORS), tuple(specs))  # type: ignore[attr-defined]
+        OpenChoices(
+            estimator.__name__,
+            tuple(estimator.FACTORS),  # type: ignore[attr-defined]
+            estimator().get_params(deep=False),
+            tuple(specs),
+        )
         for estimator, specs in by_estimator.items()
     )
 
@@ -46,15 +54,14 @@ def describe_factors(choices: Iterable[OpenChoices], width: int = 100) -> str:
         rows = ", ".join(spec.id for spec in choice.methods)
         lines = [f"{choice.estimator} (rows {rows}): {len(choice.factors)} factors"]
         for factor in choice.factors:
-            levels = ", ".join(
-                f"{level}*" if level == factor.default else f"{level}" for level in factor.levels
-            )
+            default = choice.defaults[factor.name]
+            levels = ", ".join(f"{level}*" if level == default else f"{level}" for level in factor.levels)
             lines.append(f"  {factor.name}: {levels}")
             lines += textwrap.wrap(factor.source, width, initial_indent="      ", subsequent_indent="      ")
             deviating = [
                 f"{spec.id} {spec.options[factor.name]}"
                 for spec in choice.methods
-                if spec.options.get(factor.name, factor.default) != factor.default
+                if spec.options.get(factor.name, default) != default
             ]
             if deviating:
                 lines.append(f"      other than the default: {', '.join(deviating)}")

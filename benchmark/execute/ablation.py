@@ -95,12 +95,13 @@ def one_at_a_time(base: MethodSpec, epochs: int, factors: Collection[str]) -> tu
     factors : collection of str
         Names among the estimator's `FACTORS`; others are left out.
     """
+    own = base.estimator(**base.options).get_params(deep=False)
     changes = [
         {factor.name: level}
         for factor in declared_factors(base)
         if factor.name in factors
         for level in factor.levels
-        if not _same(level, base.options.get(factor.name, factor.default))
+        if not _same(level, own[factor.name])
     ]
     return tuple(configure(base, epochs, change) for change in ({}, *changes))
 

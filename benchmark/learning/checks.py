@@ -29,7 +29,7 @@ def check_options(options: Mapping[str, Any], factors: Sequence[Factor]) -> None
     Parameters
     ----------
     options : an estimator's parameters.
-    factors : its `FACTORS`; those whose default is a word admit their levels only.
+    factors : its `FACTORS`; those whose levels are words admit nothing else.
 
     Raises
     ------
@@ -38,7 +38,7 @@ def check_options(options: Mapping[str, Any], factors: Sequence[Factor]) -> None
     """
     for factor in factors:
         value = options[factor.name]
-        if isinstance(factor.default, str) and value not in factor.levels:
+        if all(isinstance(level, str) for level in factor.levels) and value not in factor.levels:
             levels = ", ".join(map(repr, factor.levels))
             raise ValueError(f"{factor.name}={value!r} is not offered; choose one of {levels}")
     for name, (low, high, admitted) in RANGES.items():

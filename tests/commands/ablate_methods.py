@@ -11,11 +11,11 @@ from tiny_benchmark import ToyData, registry
 from benchmark.contracts import Factor, MethodSpec, Provenance, Shape, Streams
 
 FACTORS = (
-    Factor("sharpness", 0.3, (0.3, 0.6, 1.0), "how much of the truth the scores show"),
-    Factor("bias", "none", ("none", "up"), "whether all scores are raised"),
-    Factor("noise", "fresh", ("fresh", "none"), "whether the truth is blurred"),
-    Factor("label", "a", ("a", "1/q"), "changes nothing; its level is no folder's name"),
-    Factor("trouble", "none", ("none", "always", "seed1"), "a level that a method may refuse"),
+    Factor("sharpness", (0.3, 0.6, 1.0), "how much of the truth the scores show"),
+    Factor("bias", ("none", "up"), "whether all scores are raised"),
+    Factor("noise", ("fresh", "none"), "whether the truth is blurred"),
+    Factor("label", ("a", "1/q"), "changes nothing; its level is no folder's name"),
+    Factor("trouble", ("none", "always", "seed1"), "a level that a method may refuse"),
 )
 
 

@@ -77,7 +77,7 @@ def test_the_baseline_keeps_its_own_options_and_its_level_is_not_tried_again():
 
 
 def test_levels_that_only_python_takes_for_equal_are_told_apart():
-    factor = dataclasses.replace(M3LA.FACTORS[0], name="dropout", default=0.0, levels=(0.0, 0, False))
+    factor = dataclasses.replace(M3LA.FACTORS[0], name="dropout", levels=(0.0, 0, False))
     toy = type("Toy", (M3LA,), {"FACTORS": (factor,)})
     configurations = one_at_a_time(dataclasses.replace(BASE, estimator=toy), 1, ["dropout"])
     assert [one.level for one in configurations] == ["", "0", "False"]
