@@ -15,7 +15,7 @@ from typing import Any
 import joblib
 import pandas as pd
 
-from baselines.binary_relevance import METHODS as BINARY_RELEVANCE
+from baselines.problem_transform.binary_relevance import METHODS as BINARY_RELEVANCE
 from benchmark.contracts import Dataset, MethodSpec, Provenance, Streams
 from benchmark.evaluate.reading import read_scores
 from benchmark.execute.seeding import make_deterministic

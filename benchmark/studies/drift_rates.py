@@ -19,8 +19,8 @@ import numpy as np
 import pandas as pd
 from scipy.stats import binomtest
 
-from baselines.binary_relevance import METHODS as BINARY_RELEVANCE
-from baselines.classifier_chain import ClassifierChain
+from baselines.problem_transform.binary_relevance import METHODS as BINARY_RELEVANCE
+from baselines.problem_transform.classifier_chain import ClassifierChain
 from benchmark.analyse.band import ALPHA, paired_bands, refits_needed, unpaired_band
 from benchmark.analyse.bundle import EQUAL_RULE
 from benchmark.analyse.drift import EQUAL, TOLERANCE

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from baselines.binary_relevance import METHODS as BINARY_RELEVANCE
+from baselines.problem_transform.binary_relevance import METHODS as BINARY_RELEVANCE
 from benchmark.contracts import MethodSpec
 from benchmark.studies.controls import run_one
 from benchmark.studies.repaired import describe, rank, rank_rules, read_candidates

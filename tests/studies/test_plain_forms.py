@@ -8,9 +8,9 @@ import torch
 from plain_forms import paired_gradients
 from torch import Tensor
 
-from baselines._modality_terms import Neighbourhood
-from baselines.dmp import DMP
-from baselines.mcc import MCC
+from baselines.sequential.dmp import DMP
+from baselines.sequential.mcc import MCC
+from baselines.sequential.modality_terms import Neighbourhood
 from benchmark.contracts import Streams
 from benchmark.studies.plain import dmp, m3la, mcc
 from benchmark.studies.plain.forms import block_masks, copy_weights

@@ -1,7 +1,7 @@
 """DMP with its default options as a plain PyTorch program: zero-padded inputs, nn.LSTMCell, heads per step.
 
 It stops at no budget and no confidence, as the defaults have none. Neighbours and their distances are those
-of `baselines._modality_terms` in both forms; the networks and the sum of the loss are written anew.
+of `baselines.sequential.modality_terms` in both forms; the networks and the sum of the loss are written anew.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from baselines._modality_terms import Neighbourhood
-from baselines._neighbours import nearest
-from baselines._sequential import SequentialReader
-from baselines.dmp import DMP
+from baselines.sequential.dmp import DMP
+from baselines.sequential.modality_terms import Neighbourhood
+from baselines.sequential.neighbours import nearest
+from baselines.sequential.network import SequentialReader
 from benchmark.contracts import Array, Streams
 from benchmark.learning.scaling import scale
 from benchmark.learning.training import make_optimiser

@@ -2,7 +2,7 @@
 
 The peephole LSTM is written by hand, as torch has none. A network's inputs are zero-padded: the features,
 then the labels before its own. What the networks say is stacked, so that the loss is one computation per
-step; its hinge is that of `baselines._modality_terms` in both forms.
+step; its hinge is that of `baselines.sequential.modality_terms` in both forms.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from baselines._modality_terms import hinge, margin_targets
-from baselines._sequential import SequentialReader
-from baselines.mcc import MCC, chain_margins
+from baselines.sequential.mcc import MCC, chain_margins
+from baselines.sequential.modality_terms import hinge, margin_targets
+from baselines.sequential.network import SequentialReader
 from benchmark.contracts import Array, Streams
 from benchmark.learning.scaling import scale
 from benchmark.learning.training import make_optimiser

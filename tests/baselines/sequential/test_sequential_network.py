@@ -7,8 +7,8 @@ import pytest
 import torch
 from plain_reader import read_one
 
-from baselines._lstm import Projection, lstm_step
-from baselines._sequential import ReaderOptions, SequentialReader
+from baselines.sequential.lstm import Projection, lstm_step
+from baselines.sequential.network import ReaderOptions, SequentialReader
 
 DIMS, H, Q = (3, 2, 4), 4, 3
 COSTS = (1.0, 1.0, 1.0)

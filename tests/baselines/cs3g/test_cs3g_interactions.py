@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from cs3g_examples import one, problem
 
-from baselines._cs3g_interactions import InteractionProblem
-from baselines._cs3g_solver import accelerated_proximal_gradient
-from baselines.cs3g import CS3G
+from baselines.cs3g.estimator import CS3G
+from baselines.cs3g.interactions import InteractionProblem
+from baselines.cs3g.solver import accelerated_proximal_gradient
 
 
 def test_with_one_fold_every_half_round_lowers_the_joint_objective() -> None:

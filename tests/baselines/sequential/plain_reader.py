@@ -1,7 +1,7 @@
 """Plain transcription of DMP's and MCC's equations: one instance at a time, zero-padded, no shared product.
 
-The oracle for `baselines._sequential` and both losses. It takes the network's weights through slicing and
-concatenation alone, so that gradients of the plain loss arrive at the same parameters.
+The oracle for `baselines.sequential.network` and both losses. It takes the network's weights through slicing
+and concatenation alone, so that gradients of the plain loss arrive at the same parameters.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from baselines._sequential import SequentialReader
+from baselines.sequential.network import SequentialReader
 
 
 @dataclass

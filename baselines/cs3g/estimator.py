@@ -6,20 +6,19 @@ Of the paper only title, authors and one-line descriptions were found; `README.m
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import fields
 from itertools import product
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 
-from baselines._common import cells
-from baselines._cs3g_factors import FACTORS, LAPLACIAN_GRID, LASSO_GRID, RIDGE_GRID, TOLERANCE
-from baselines._cs3g_model import Model, Settings, TrainingRows
-from baselines._cs3g_problem import Strengths
-from benchmark.contracts import Array, Factor, Holdout, MethodSpec, Modalities, Probe, Shape
+from baselines.cs3g.factors import FACTORS, LAPLACIAN_GRID, LASSO_GRID, RIDGE_GRID, TOLERANCE
+from baselines.cs3g.model import Model, Settings, TrainingRows
+from baselines.cs3g.problem import Strengths
+from benchmark.contracts import Array, Factor, Holdout, MethodSpec, Modalities
 
 OPTIONS = {
     "variant": ("laplacian", "learned"),
@@ -239,26 +238,12 @@ def micro_f1(labels: Array, predictions: Array) -> float:
     return 2.0 * np.count_nonzero((labels == 1) & predictions) / positives if positives else 0.0
 
 
-def seconds_hint(shape: Shape, options: Mapping[str, Any]) -> float:
-    """Return the rough seconds of one job on one core, from random data of Table I's shapes and ML2000."""
-    method = CS3G(**options)
-    n_problems = len(method._candidates()) + 1
-    if method.variant == "learned":
-        n_problems *= (method.rounds + 1) * (method.n_folds + 1)
-    # With few labels the products are bound by reading the features, as if there were some labels more.
-    wider = Shape(shape.n, shape.q + 8, shape.dims)
-    return 0.5 + cells(wider) * n_problems * 1.4e-8
-
-
-PROBE_SHAPE = Shape(n=400, q=10, dims=(150, 100, 50))
 METHODS = (
     MethodSpec(
         "CS3G",
         CS3G,
         preset="reconstructed",
         reconstructed=True,
-        seconds_hint=seconds_hint,
-        probe=Probe(PROBE_SHAPE, seconds=1.61),
         note="additive logistic predictors with a signed label Laplacian and a modality group lasso",
     ),
     MethodSpec(
@@ -267,8 +252,6 @@ METHODS = (
         {"laplacian_grid": (0.0,), "lasso_grid": (0.0,)},
         preset="plain",
         in_paper=False,
-        seconds_hint=seconds_hint,
-        probe=Probe(PROBE_SHAPE, seconds=0.21),
         note="CS3G without label Laplacian and modality lasso: additive logistic predictors with a ridge",
     ),
 )

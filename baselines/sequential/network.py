@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from baselines._lstm import Projection, Workspace, lstm_step
+from baselines.sequential.lstm import Projection, Workspace, lstm_step
 
 COST_TOLERANCE = 1e-5
 """Sums of costs in single precision may fall this short of a budget that they reach."""

@@ -4,8 +4,8 @@ it knows neither's loss.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar, Self
+from collections.abc import Callable, Sequence
+from typing import ClassVar, Self
 
 import numpy as np
 import torch
@@ -13,8 +13,8 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from baselines._sequential import Readings, SequentialReader
-from baselines._sequential_factors import SHARED_FACTORS
+from baselines.sequential.factors import SHARED_FACTORS
+from baselines.sequential.network import Readings, SequentialReader
 from benchmark.contracts import Array, Factor, Holdout, Modalities, Streams
 from benchmark.learning.checks import check_options
 from benchmark.learning.scaling import fit_scalers, scale
@@ -209,9 +209,3 @@ def stacked_steps(readings: Readings, m: int, n_steps: int) -> tuple[Tensor, Ten
     orders = torch.stack([choice[0] for choice in readings.choices], dim=1)
     padding = orders.new_full((len(orders), m - orders.shape[1]), -1)
     return torch.stack(scores, dim=1), torch.cat((orders, padding), dim=1)
-
-
-def expected_epochs(options: Mapping[str, Any]) -> int:
-    """Guess how many epochs run: early stopping ends most fits long before the last one."""
-    epochs = int(options.get("epochs", 100))
-    return epochs if options.get("selection") == "last" else min(epochs, 30)

@@ -4,20 +4,20 @@ knows of no other method.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar
+from collections.abc import Callable, Sequence
+from typing import ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from baselines._modality_terms import hinge, margin_targets
-from baselines._neighbours import class_margins
-from baselines._reading import SequentialClassifier, expected_epochs, what_was_read
-from baselines._sequential import ReaderOptions, Readings, SequentialReader
-from baselines._sequential_factors import MCC_FACTORS
-from benchmark.contracts import Array, Factor, MethodSpec, Probe, Shape, Streams
+from baselines.sequential.classifier import SequentialClassifier, what_was_read
+from baselines.sequential.factors import MCC_FACTORS
+from baselines.sequential.modality_terms import hinge, margin_targets
+from baselines.sequential.neighbours import class_margins
+from baselines.sequential.network import ReaderOptions, Readings, SequentialReader
+from benchmark.contracts import Array, Factor, MethodSpec, Streams
 
 
 class MCC(SequentialClassifier):
@@ -202,26 +202,11 @@ def chain_margins(modalities: Sequence[Array], chained: Array, k: int) -> Array:
     return np.stack([*margins, earlier])
 
 
-def _seconds(shape: Shape, options: Mapping[str, Any]) -> float:
-    """Rough seconds of a fit, from steps on the paper's four shapes, two jobs at a time."""
-    steps = expected_epochs(options) * -(-int(0.81 * shape.n) // 64)
-    margins = 5e-8 * shape.n**2 * (shape.m + shape.q / 10)
-    step = 0.003 + shape.q * (1.63e-6 * sum(shape.dims) + 4.2e-4 * (shape.m + 1))
-    return 0.5 + margins + steps * step
-
-
 METHODS = (
     MethodSpec(
         "MCC",
         MCC,
         preset="filled-in",
-        seconds_hint=_seconds,
-        probe=Probe(
-            Shape(n=712, q=20, dims=(400, 200, 100, 50)),
-            seconds=1.54,
-            options={"epochs": 3, "selection": "last"},
-            shorter={"epochs": 1, "selection": "last"},
-        ),
         note="the paper gives no hidden size, thresholds, number of neighbours or formula of the hinge loss; "
         "early stopping on training rows",
     ),

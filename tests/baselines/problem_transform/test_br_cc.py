@@ -18,10 +18,10 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from baselines import _common, binary_relevance, classifier_chain
-from baselines.binary_relevance import BinaryRelevance
-from baselines.classifier_chain import ClassifierChain
-from benchmark.contracts import Holdout, MultiModalClassifier, Streams
+from baselines.problem_transform import binary_relevance, classifier_chain, transformation
+from baselines.problem_transform.binary_relevance import BinaryRelevance
+from baselines.problem_transform.classifier_chain import ClassifierChain
+from benchmark.contracts import Holdout, MethodSpec, MultiModalClassifier, Streams
 
 SPECS = (*binary_relevance.METHODS, *classifier_chain.METHODS)
 GRID = (0.01, 1.0)
@@ -120,7 +120,9 @@ class TestAgainstScikitLearn:
 
 
 class TestChoiceOfC:
-    def fitted(self, method: type, features: np.ndarray, labels: np.ndarray) -> _common.ProblemTransformation:
+    def fitted(
+        self, method: type, features: np.ndarray, labels: np.ndarray
+    ) -> transformation.ProblemTransformation:
         half = len(features) // 2
         return method(base_learner="logistic_regression", C_grid=(10.0, 1e-3)).fit(
             [features[:half]], labels[:half], Holdout((features[half:],), labels[half:])
@@ -158,7 +160,7 @@ class TestChoiceOfC:
     def test_labels_that_the_holdout_lacks_do_not_enter_the_choice(self) -> None:
         labels = np.array([[0, 1], [1, 1], [0, 1], [1, 1]])
         scores = np.array([[0.1, 0.3], [0.2, 0.9], [0.3, 0.1], [0.4, 0.2]])
-        assert _common.defined_macro_auc(labels, scores) == 0.75
+        assert transformation.defined_macro_auc(labels, scores) == 0.75
 
     def test_a_holdout_without_any_usable_label_is_refused(self) -> None:
         modalities, labels = correlated_problem(40)
@@ -207,7 +209,7 @@ class TestConstantLabels:
 
 class TestWhatEveryRowKeeps:
     @pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.id)
-    def test_scores_are_a_function_of_the_row_alone(self, spec: _common.Any) -> None:
+    def test_scores_are_a_function_of_the_row_alone(self, spec: MethodSpec) -> None:
         modalities, labels = correlated_problem(200)
         method = spec.estimator(**spec.options)
         assert isinstance(method, MultiModalClassifier)
@@ -220,7 +222,7 @@ class TestWhatEveryRowKeeps:
         np.testing.assert_allclose(alone[0], together[10], rtol=0, atol=1e-12)
 
     @pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.id)
-    def test_a_clone_fitted_on_the_same_rows_gives_the_same_bits(self, spec: _common.Any) -> None:
+    def test_a_clone_fitted_on_the_same_rows_gives_the_same_bits(self, spec: MethodSpec) -> None:
         modalities, labels = correlated_problem(200)
         method = spec.estimator(**spec.options)
         given = (rows(modalities, FIT), labels[FIT], holdout_of(modalities, labels, KEPT))
@@ -295,7 +297,7 @@ class TestRefusals:
     def test_the_fork_of_scikit_multilearn(self, monkeypatch: pytest.MonkeyPatch) -> None:
         installed = metadata.version
         monkeypatch.setattr(
-            _common.metadata,
+            transformation.metadata,
             "version",
             lambda name: "0.0.8" if name == "scikit-multilearn-ng" else installed(name),
         )

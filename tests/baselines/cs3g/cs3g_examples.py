@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from baselines.cs3g import CS3G
+from baselines.cs3g.estimator import CS3G
 from benchmark.contracts import Holdout
 
 

@@ -7,7 +7,7 @@ well defined, and from convention where all are silent; never from results.
 
 from __future__ import annotations
 
-from baselines._modality_terms import SIGNS
+from baselines.sequential.modality_terms import SIGNS
 from benchmark.contracts import Factor
 
 SHARED_FACTORS = (

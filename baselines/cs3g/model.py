@@ -10,8 +10,8 @@ import numpy as np
 from scipy.special import expit
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
-from baselines._cs3g_interactions import Alternation, alternate
-from baselines._cs3g_problem import (
+from baselines.cs3g.interactions import Alternation, alternate
+from baselines.cs3g.problem import (
     Design,
     Problem,
     Strengths,
@@ -20,7 +20,7 @@ from baselines._cs3g_problem import (
     problem_of,
     raw_decision,
 )
-from baselines._cs3g_solver import Solution, solve
+from baselines.cs3g.solver import Solution, solve
 from benchmark.contracts import Array, Modalities
 
 

@@ -7,10 +7,10 @@ import pytest
 import torch
 from plain_reader import plain_mcc_loss
 
-from baselines._modality_terms import margin_targets
-from baselines._neighbours import class_margins
-from baselines._sequential import ReaderOptions, SequentialReader
-from baselines.mcc import MCC, METHODS, chain_margins, gini_order
+from baselines.sequential.mcc import MCC, METHODS, chain_margins, gini_order
+from baselines.sequential.modality_terms import margin_targets
+from baselines.sequential.neighbours import class_margins
+from baselines.sequential.network import ReaderOptions, SequentialReader
 from benchmark.contracts import Holdout, Streams
 from benchmark.learning.training import DivergenceError, make_optimiser, train
 
@@ -75,7 +75,7 @@ def test_a_modalitys_worth_is_its_margin_in_its_own_spread_less_its_cost() -> No
 )
 def test_loss_and_gradient_equal_those_of_one_instance_at_a_time(options, monkeypatch) -> None:
     monkeypatch.setattr(
-        "baselines._reading.scale", lambda _, given: [np.asarray(x, np.float64) for x in given]
+        "baselines.sequential.classifier.scale", lambda _, given: [np.asarray(x, np.float64) for x in given]
     )
     monkeypatch.setattr(MCC, "_tensor", lambda _, values: torch.from_numpy(np.asarray(values, np.float64)))
     modalities, labels = toy()
@@ -136,7 +136,7 @@ def alone(reader: SequentialReader, j: int) -> SequentialReader:
 @pytest.mark.parametrize("confidence", [None, 0.6])
 def test_training_side_by_side_equals_training_each_label_alone(confidence, monkeypatch) -> None:
     monkeypatch.setattr(
-        "baselines._reading.scale", lambda _, given: [np.asarray(x, np.float64) for x in given]
+        "baselines.sequential.classifier.scale", lambda _, given: [np.asarray(x, np.float64) for x in given]
     )
     monkeypatch.setattr(MCC, "_tensor", lambda _, values: torch.from_numpy(np.asarray(values, np.float64)))
     modalities, labels = toy(24)

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
 
-from baselines._common import (
+from baselines.problem_transform.transformation import (
     FAIR_C_GRID,
     LBFGS_TOLERANCE,
     SHARED_FACTORS,
     ConstantGuard,
     ProblemTransformation,
-    cells,
-    is_fair,
 )
-from benchmark.contracts import Array, Factor, MethodSpec, Probe, Shape, Streams
+from benchmark.contracts import Array, Factor, MethodSpec, Streams
 
 
 class ClassifierChain(ProblemTransformation):
@@ -88,20 +85,12 @@ class ClassifierChain(ProblemTransformation):
         raise ValueError(f"unknown chain_order {self.chain_order!r}; choose columns or random")
 
 
-def seconds_hint(shape: Shape, options: Mapping[str, Any]) -> float:
-    """Return the rough seconds of one job on one core, measured on random data of Table I's shapes."""
-    if is_fair(options):
-        return 0.5 + cells(shape) * (1.2e-7 + 4e-7 / shape.q)
-    return 0.3 + cells(shape) * 1.6e-8
-
-
 METHODS = (
     MethodSpec(
         "CC",
         ClassifierChain,
         preset="paper-like",
         scoring="hard",
-        seconds_hint=seconds_hint,
         note="Gaussian naive Bayes, scored from its 0/1 predictions; labels chained in column order",
     ),
     MethodSpec(
@@ -110,8 +99,6 @@ METHODS = (
         {"base_learner": "logistic_regression"},
         preset="fair",
         in_paper=False,
-        seconds_hint=seconds_hint,
-        probe=Probe(Shape(n=1500, q=10, dims=(300, 300)), seconds=1.65),
         note="standardised logistic regression, C chosen on a training hold-out, scored from probabilities; "
         "labels chained in column order",
     ),

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from baselines._common import (
+from baselines.problem_transform.transformation import (
     FAIR_C_GRID,
     LBFGS_TOLERANCE,
     SHARED_FACTORS,
     ConstantGuard,
     ProblemTransformation,
-    cells,
-    is_fair,
 )
-from benchmark.contracts import Factor, MethodSpec, Probe, Shape
+from benchmark.contracts import Factor, MethodSpec
 
 
 class BinaryRelevance(ProblemTransformation):
@@ -53,20 +50,12 @@ class BinaryRelevance(ProblemTransformation):
         return Transformation(classifier=learner, require_dense=[True, True])
 
 
-def seconds_hint(shape: Shape, options: Mapping[str, Any]) -> float:
-    """Return the rough seconds of one job on one core, measured on random data of Table I's shapes."""
-    if is_fair(options):
-        return 0.5 + cells(shape) * (9e-8 + 3e-7 / shape.q)
-    return 0.3 + cells(shape) * 1e-8
-
-
 METHODS = (
     MethodSpec(
         "BR",
         BinaryRelevance,
         preset="paper-like",
         scoring="hard",
-        seconds_hint=seconds_hint,
         note="Gaussian naive Bayes, scored from its 0/1 predictions",
     ),
     MethodSpec(
@@ -75,8 +64,6 @@ METHODS = (
         {"base_learner": "logistic_regression"},
         preset="fair",
         in_paper=False,
-        seconds_hint=seconds_hint,
-        probe=Probe(Shape(n=1500, q=10, dims=(300, 300)), seconds=1.36),
         note="standardised logistic regression, C chosen on a training hold-out, scored from probabilities",
     ),
 )

@@ -15,12 +15,16 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from baselines._modality_terms import Neighbourhood, current_distance, masked_softmax
-from baselines._neighbours import nearest
-from baselines._reading import SequentialClassifier, expected_epochs, stacked_steps, what_was_read
-from baselines._sequential import ReaderOptions, Readings, SequentialReader
-from baselines._sequential_factors import DMP_FACTORS
-from benchmark.contracts import Array, Factor, MethodSpec, Probe, Shape, Streams
+from baselines.sequential.classifier import (
+    SequentialClassifier,
+    stacked_steps,
+    what_was_read,
+)
+from baselines.sequential.factors import DMP_FACTORS
+from baselines.sequential.modality_terms import Neighbourhood, current_distance, masked_softmax
+from baselines.sequential.neighbours import nearest
+from baselines.sequential.network import ReaderOptions, Readings, SequentialReader
+from benchmark.contracts import Array, Factor, MethodSpec, Streams
 
 REPEAT_COST = 1.0
 """What the cost term charges, in the authors' code, for a modality that was read before (others: 0.1)."""
@@ -282,24 +286,11 @@ class DMP(SequentialClassifier):
         }
 
 
-def _seconds(shape: Shape, options: Mapping[str, Any]) -> float:
-    """Rough seconds of a fit, from steps on the paper's four shapes, two jobs at a time."""
-    steps = expected_epochs(options) * -(-int(0.81 * shape.n) // 64)
-    return 0.5 + steps * max(0.005, 0.0138 * shape.m + 1.26e-5 * sum(shape.dims) - 0.0284)
-
-
 METHODS = (
     MethodSpec(
         "DMP",
         DMP,
         preset="adapted",
-        seconds_hint=_seconds,
-        probe=Probe(
-            Shape(n=712, q=20, dims=(400, 200, 100, 50)),
-            seconds=1.08,
-            options={"epochs": 3, "selection": "last"},
-            shorter={"epochs": 1, "selection": "last"},
-        ),
         note="multi-label adaptation of the authors' code, with masked choice, the neighbours' sign as its "
         "comment intends, and early stopping on training rows instead of test rows",
     ),

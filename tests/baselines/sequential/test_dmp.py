@@ -7,8 +7,8 @@ import pytest
 import torch
 from plain_reader import plain_dmp_loss
 
-from baselines._modality_terms import Neighbourhood, hinge, masked_softmax, pair_signs
-from baselines.dmp import AS_IN_CODE, DMP, METHODS, NEAR_PRINT
+from baselines.sequential.dmp import AS_IN_CODE, DMP, METHODS, NEAR_PRINT
+from baselines.sequential.modality_terms import Neighbourhood, hinge, masked_softmax, pair_signs
 from benchmark.contracts import Holdout, Streams
 from benchmark.learning.training import DivergenceError
 
@@ -60,7 +60,7 @@ def test_loss_and_gradient_equal_those_of_one_instance_at_a_time(case: str, monk
     options, plain_options = CASES[case]
     # The whole loss in double precision: inputs, neighbours and targets are made by `prepare` as float32.
     monkeypatch.setattr(
-        "baselines._reading.scale", lambda _, given: [np.asarray(x, np.float64) for x in given]
+        "baselines.sequential.classifier.scale", lambda _, given: [np.asarray(x, np.float64) for x in given]
     )
     monkeypatch.setattr(DMP, "_tensor", lambda _, values: torch.from_numpy(np.asarray(values, np.float64)))
     method, loss, x, y, raw = prepared(**options)

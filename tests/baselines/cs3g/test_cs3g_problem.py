@@ -14,8 +14,8 @@ from scipy.optimize import check_grad
 from scipy.stats import chi2_contingency
 from sklearn.preprocessing import StandardScaler
 
-from baselines._cs3g_interactions import InteractionProblem
-from baselines._cs3g_problem import (
+from baselines.cs3g.interactions import InteractionProblem
+from baselines.cs3g.problem import (
     Design,
     Strengths,
     balanced_costs,
@@ -25,7 +25,7 @@ from baselines._cs3g_problem import (
     shrink_norm,
     signed_laplacian,
 )
-from baselines._cs3g_solver import accelerated_proximal_gradient, lbfgs, solve
+from baselines.cs3g.solver import accelerated_proximal_gradient, lbfgs, solve
 
 CONIC = {"tol_gap_abs": 1e-9, "tol_gap_rel": 1e-9, "tol_feas": 1e-9}
 

@@ -3,7 +3,6 @@ but the one that chooses C, no threshold and no data set."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from importlib import metadata
 from typing import Any, ClassVar, Self
 
@@ -14,7 +13,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.naive_bayes import GaussianNB
 from sklearn.preprocessing import StandardScaler
 
-from benchmark.contracts import Array, Factor, Holdout, Modalities, Shape
+from benchmark.contracts import Array, Factor, Holdout, Modalities
 
 FAIR_C_GRID = (1e-3, 1e-2, 1e-1, 1.0, 10.0)
 LBFGS_TOLERANCE = 1e-5
@@ -270,13 +269,3 @@ class ProblemTransformation(BaseEstimator):
             raise ValueError(f"modalities have {dims} features where the fit had {self.dims_}")
         # float64: the solver's tolerance and naive Bayes' variances are tighter than float32 sums.
         return np.concatenate([np.asarray(x, dtype=np.float64) for x in modalities], axis=1)
-
-
-def is_fair(options: Mapping[str, Any]) -> bool:
-    """Whether a row's options make it one of the fair ones (logistic regression)."""
-    return options.get("base_learner") == "logistic_regression"
-
-
-def cells(shape: Shape) -> float:
-    """Return N x D x q: numbers that one pass over the data reads for all labels together."""
-    return float(shape.n) * sum(shape.dims) * shape.q

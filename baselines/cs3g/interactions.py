@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.special import expit, log_expit
 
-from baselines._cs3g_problem import Design, Problem, raw_decision
-from baselines._cs3g_solver import Solution, accelerated_proximal_gradient, solve
+from baselines.cs3g.problem import Design, Problem, raw_decision
+from baselines.cs3g.solver import Solution, accelerated_proximal_gradient, solve
 from benchmark.contracts import Array
 
 

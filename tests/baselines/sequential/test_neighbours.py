@@ -11,7 +11,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.spatial.distance import cdist
 from threadpoolctl import threadpool_limits
 
-from baselines._neighbours import class_margins, nearest
+from baselines.sequential.neighbours import class_margins, nearest
 
 # Quarters on a short range: duplicates and ties in nearly every example.
 COORDINATES = st.integers(-6, 6).map(lambda quarter: quarter / 4)

@@ -13,8 +13,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import f1_score
 from sklearn.preprocessing import StandardScaler
 
-from baselines.cs3g import CS3G, METHODS, micro_f1, seconds_hint
-from benchmark.contracts import Holdout, Shape
+from baselines.cs3g.estimator import CS3G, METHODS, micro_f1
+from benchmark.contracts import Holdout
 
 
 class TestPlainModel:
@@ -327,9 +327,3 @@ def test_the_recorded_objective_is_that_of_the_scores(options: dict) -> None:
     sparse = 1e-3 * np.abs(trace["interactions"]).sum() if "interactions" in trace else 0.0
     objective = trace["objectives"][-1] if "objectives" in trace else trace["objective"]
     assert objective == pytest.approx(loss + ridge + lasso + pull + sparse, rel=1e-9)
-
-
-def test_the_hint_grows_with_data_and_candidates() -> None:
-    shape, larger = Shape(100, 3, (40, 50)), Shape(1000, 3, (40, 50))
-    full, plain = (seconds_hint(shape, spec.options) for spec in METHODS)
-    assert 0 < plain < full < seconds_hint(larger, METHODS[0].options)
