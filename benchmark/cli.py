@@ -211,7 +211,7 @@ def _unknown(kind: str, word: str, known: Sequence[str]) -> str:
 
 def _config(args: argparse.Namespace, registry: Registry) -> RunConfig:
     from benchmark import config
-    from datasets._base import data_directory
+    from datasets.folders import data_directory
 
     running = {
         name: getattr(args, name)

@@ -30,9 +30,9 @@ from typing import ClassVar
 import numpy as np
 
 from benchmark.contracts import Array, Dataset, Provenance, Shape, Streams
-
-from ._base import UserFirst, cache_directory
-from ._cache import cached_arrays
+from datasets.cache import cached_arrays
+from datasets.folders import cache_directory
+from datasets.user_first import UserFirst
 
 ZIPF = 0.8
 THEMES = 6

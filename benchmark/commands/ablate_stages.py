@@ -36,7 +36,7 @@ from benchmark.exit_codes import CANNOT, FINDING, INTERRUPTED, OK
 from benchmark.present.names import PROVENANCE_TEXTS
 from benchmark.present.sensitivity import Setting
 from benchmark.registry import Registry, select
-from datasets._base import data_directory
+from datasets.folders import data_directory
 
 METHOD, DATASET = "M3LA", "ml2000"
 DDOF = "ddof"

@@ -47,7 +47,7 @@ def run(args: argparse.Namespace, registry: Registry) -> int:
     from benchmark.analyse.audit import audit
     from benchmark.execute.printed_tables import facts_of, joined, read_audit_table
     from benchmark.present.audit_report import render_audit
-    from datasets._base import data_directory
+    from datasets.folders import data_directory
 
     hard = (
         [name.strip() for name in args.hard.split(",")]

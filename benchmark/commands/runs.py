@@ -26,7 +26,7 @@ from benchmark.execute.store import RecordStore
 from benchmark.exit_codes import FINDING, INTERRUPTED, OK
 from benchmark.present.write import main_tables, write_all
 from benchmark.registry import Registry
-from datasets._base import cache_directory
+from datasets.folders import cache_directory
 
 
 def run(args: argparse.Namespace, registry: Registry, config: RunConfig) -> int:

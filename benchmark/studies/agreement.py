@@ -26,7 +26,7 @@ from benchmark.execute.seeding import limit_threads_of_new_processes, make_deter
 from benchmark.learning.scaling import fit_scalers, scale
 from benchmark.learning.training import batches
 from benchmark.studies.plain.m3la import PlainM3LA, rivals
-from datasets._base import data_directory
+from datasets.folders import data_directory
 from datasets.ml2000 import DATASET
 from m3la.estimator import M3LA
 

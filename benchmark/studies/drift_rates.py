@@ -31,7 +31,7 @@ from benchmark.execute.fingerprint import code_digest, code_root
 from benchmark.execute.jobs import method_seed
 from benchmark.execute.seeding import make_deterministic
 from benchmark.execute.trial import build_estimator, run_trial
-from datasets._base import data_directory
+from datasets.folders import data_directory
 from datasets.ml2000 import DATASET
 from m3la.rows import METHODS as M3LA_METHODS
 

@@ -22,7 +22,7 @@ from benchmark.execute.memory import keep_freed_memory
 from benchmark.execute.seeding import make_deterministic
 from benchmark.execute.trial import build_estimator
 from benchmark.registry import discover
-from datasets._base import data_directory
+from datasets.folders import data_directory
 
 HERE = Path(__file__).parents[2] / "results" / "epoch_seconds"
 EPOCHS = (1, 3)

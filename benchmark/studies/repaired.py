@@ -27,7 +27,7 @@ from benchmark.evaluate.reading import read_scores
 from benchmark.evaluate.split import split
 from benchmark.execute.seeding import make_deterministic
 from benchmark.execute.trial import build_estimator, run_trial
-from datasets._mulan import LAYOUTS, load_mulan
+from datasets.formats.mulan import LAYOUTS, load_mulan
 from m3la.estimator import M3LA
 
 RULES = ("fixed", "eq13@holdout", "eq16a@holdout", "eq16b@holdout")

@@ -6,7 +6,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
-from datasets._controls import label_signal, order_indifferent, order_matters
+from datasets.controls import label_signal, order_indifferent, order_matters
 
 
 def aucs(x, y, classifier=None):

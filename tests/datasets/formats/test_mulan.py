@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from benchmark.contracts import DataError, Provenance
-from datasets import _mulan
-from datasets._mulan import LAYOUTS, Layout, load_mulan
+from datasets.formats import mulan
+from datasets.formats.mulan import LAYOUTS, Layout, load_mulan
 
-SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "mulan"
+SHARED = Path(__file__).resolve().parents[3].parent / "shared" / "data" / "mulan"
 
 XML = '<labels xmlns="http://mulan.sourceforge.net/labels"><label name="b"/><label name="a"/></labels>'
 ARFF = """@relation toy
@@ -27,7 +27,7 @@ ARFF = """@relation toy
 @pytest.fixture
 def toy(tmp_path, monkeypatch):
     layout = Layout(("toy.arff",), n=2, q=2, columns={"late": (2, 3), "early": (0, 2)})
-    monkeypatch.setattr(_mulan, "LAYOUTS", {"toy": layout})
+    monkeypatch.setattr(mulan, "LAYOUTS", {"toy": layout})
     (tmp_path / "toy").mkdir()
     (tmp_path / "toy" / "toy.arff").write_text(ARFF)
     (tmp_path / "toy" / "toy.xml").write_text(XML)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from benchmark.contracts import DataError
-from datasets._cache import MANIFEST, cached_arrays
+from datasets.cache import MANIFEST, cached_arrays
 
 ARRAYS = {"labels": np.eye(3, dtype=np.uint8), "modality0": np.arange(12, dtype="<f4").reshape(3, 4)}
 

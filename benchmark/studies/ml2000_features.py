@@ -1,8 +1,8 @@
-"""Command that measures features of ML2000 with a plain logistic regression; it is no baseline row.
+"""What a plain logistic regression reads from the rebuilt features of ML2000; it is no baseline row.
 
-`python -m datasets.recipes.probe [FILE]` prints macro-AUC and macro-F1 over the project's splits. With
-`--fit-on-train` it compares features whose unsupervised parts saw training images alone, with `--images` it
-measures what still shows of an image's original size, and `--out DIR` writes all of it as `probe.csv` and,
+`python -m benchmark.studies.ml2000_features [FILE]` prints macro-AUC and macro-F1 over the project's splits.
+With `--fit-on-train` it compares features whose unsupervised parts saw training images alone, with `--images`
+it measures what still shows of an image's original size, and `--out DIR` writes all of it as `probe.csv` and,
 from that, `probe.md`. The repository keeps both in `results/ml2000_features/`.
 """
 
@@ -166,16 +166,16 @@ def describe(frame: pd.DataFrame) -> str:
     """Return `probe.md`, all of whose numbers are computed from the rows of `probe.csv`."""
     committed = frame[frame["features"] == "all"]
     (digest,) = committed["sha256"].unique()
-    means = wide(committed, ALL)[["macro_auc", "macro_f1"]]
+    means = by_seed(committed, ALL)[["macro_auc", "macro_f1"]]
     sections = [
         "# What a logistic regression reads from the ML2000 features\n",
         "One logistic regression per label on the standardised concatenation, over the project's splits; C",
         "is chosen by macro-AUC on a tenth of the training rows. Each number is in `probe.csv` or follows",
         "from it. Written by",
-        "`python -m datasets.recipes.probe --fit-on-train FILE... --images DIR --out DIR`.",
+        "`python -m benchmark.studies.ml2000_features --fit-on-train FILE... --images DIR --out DIR`.",
         f"\nSHA-256 of the features: `{digest}`\n",
         f"## Strength, {len(means)} seeds\n",
-        _table(pd.concat([wide(committed, ALL)[["C"]], means], axis=1)),
+        _table(pd.concat([by_seed(committed, ALL)[["C"]], means], axis=1)),
     ]
     fitted = fit_on_differences(frame)
     if len(fitted):
@@ -200,7 +200,7 @@ def describe(frame: pd.DataFrame) -> str:
     return "\n".join(sections) + "\n"
 
 
-def wide(frame: pd.DataFrame, subset: str) -> pd.DataFrame:
+def by_seed(frame: pd.DataFrame, subset: str) -> pd.DataFrame:
     """Return one row per seed, one column per metric of this subset, and C."""
     chosen = frame[frame["subset"] == subset]
     values = chosen.pivot_table(index="seed", columns="metric", values="value")
@@ -212,7 +212,7 @@ def fit_on_differences(frame: pd.DataFrame) -> pd.DataFrame:
     on_train = [rows for name, rows in frame.groupby("features") if name != "all"]
     if not on_train:
         return pd.DataFrame()
-    before, after = wide(frame[frame["features"] == "all"], ALL), wide(pd.concat(on_train), ALL)
+    before, after = by_seed(frame[frame["features"] == "all"], ALL), by_seed(pd.concat(on_train), ALL)
     columns = {}
     for short, metric in (("auc", "macro_auc"), ("f1", "macro_f1")):
         columns[f"{metric}, all"] = before[metric].loc[after.index]
@@ -223,10 +223,10 @@ def fit_on_differences(frame: pd.DataFrame) -> pd.DataFrame:
 
 def size_columns(frame: pd.DataFrame) -> pd.DataFrame:
     """Return, per seed that was measured, what depends on the original size."""
-    overall = wide(frame, ALL)
+    overall = by_seed(frame, ALL)
     if "size_auc" not in overall:
         return pd.DataFrame()
-    parts = {subset: wide(frame, subset) for subset in (SMALL, LARGE, LARGE_ALONE)}
+    parts = {subset: by_seed(frame, subset) for subset in (SMALL, LARGE, LARGE_ALONE)}
     columns = {"size_auc": overall["size_auc"], ALL: overall["macro_auc"]}
     columns |= {subset: part["macro_auc"] for subset, part in parts.items()}
     columns |= {f"rows, {name}": parts[name]["rows"] for name in (SMALL, LARGE)}
@@ -250,7 +250,7 @@ def _table(values: pd.DataFrame) -> str:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m datasets.recipes.probe", description=(__doc__ or "").splitlines()[0]
+        prog="python -m benchmark.studies.ml2000_features", description=(__doc__ or "").splitlines()[0]
     )
     parser.add_argument("file", type=Path, nargs="?", default=FEATURES, help="features file, .npz")
     parser.add_argument("--seeds", type=int, default=10, metavar="N", help="seeds 0 to N-1 (default: 10)")
@@ -278,7 +278,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for seed, path in others:
             rows += measure_file(path, f"train:{seed}", [seed])
     frame = pd.DataFrame(rows)
-    auc, f1 = wide(frame[frame["features"] == "all"], ALL)[["macro_auc", "macro_f1"]].mean()
+    auc, f1 = by_seed(frame[frame["features"] == "all"], ALL)[["macro_auc", "macro_f1"]].mean()
     print(f"mean                  {auc:9.4f}  {f1:8.4f}")
     if options.out:
         content = frame.to_csv(index=False, lineterminator="\n")

@@ -13,8 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmark.contracts import Array, DataError
-
-from ._base import file_sha256
+from datasets.formats.arrays import file_sha256
 
 MANIFEST = "manifest.json"
 

@@ -13,7 +13,9 @@ from hypothesis.extra.numpy import arrays
 
 from benchmark.contracts import DataError, DatasetSpec, Provenance, Shape
 from datasets import fcvid, ml2000, msra, taobao
-from datasets._base import CHECKSUMS, PROVENANCE_FILE, as_labels, data_directory, data_hash, refusal
+from datasets.folders import data_directory
+from datasets.formats.arrays import as_labels, data_hash, refusal
+from datasets.formats.folder import CHECKSUMS, PROVENANCE_FILE
 from datasets.lookalike import LookAlikeBacked
 
 TOY = LookAlikeBacked(

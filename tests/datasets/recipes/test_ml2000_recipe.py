@@ -24,7 +24,7 @@ from datasets.recipes.parts import Parts
 
 COUNT = 12
 HEADER = ",".join(["Filenames", *LABEL_NAMES])
-REAL = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "ml2000"
+REAL = Path(__file__).resolve().parents[3].parent / "shared" / "data" / "ml2000"
 MANIFEST = ml2000.FEATURES.with_name("ml2000_manifest.json")
 PARTS = ml2000.FEATURES.with_name("ml2000_parts.npz")
 

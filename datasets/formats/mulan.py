@@ -11,8 +11,7 @@ import numpy as np
 from scipy.io import arff
 
 from benchmark.contracts import Array, DataError, Dataset, Provenance, Shape
-
-from ._base import as_features, as_labels, data_hash, refusal
+from datasets.formats.arrays import as_features, as_labels, data_hash, refusal
 
 SOURCE = "Mulan, data/multi-label (http://mulan.sourceforge.net/datasets-mlc.html)"
 
