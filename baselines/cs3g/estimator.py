@@ -1,6 +1,7 @@
 """CS3G reconstructed: additive linear predictors with signed label relations; it knows no other method.
 
-Of the paper only title, authors and one-line descriptions were found; `README.md` says what is a guess.
+Of the paper only title, authors and one-line descriptions were found; `baselines/README.md` says what is
+a guess.
 """
 
 from __future__ import annotations
@@ -151,7 +152,7 @@ class CS3G(BaseEstimator):
     def trace(self, modalities: Modalities) -> dict[str, Array]:  # noqa: ARG002 (the contract's signature)
         """Return what the record keeps beside the scores: the choice, and how well it was solved."""
         model = self.model_
-        kept = {
+        trace = {
             "chosen_strengths": np.array(self.strengths_),
             "candidate_strengths": self.candidates_,
             "modality_norms": model.modality_norms,
@@ -163,12 +164,12 @@ class CS3G(BaseEstimator):
             "n_constant": np.array(np.count_nonzero(~np.isnan(model.constants))),
         }
         if hasattr(self, "holdout_micro_f1_"):
-            kept["holdout_micro_f1"] = self.holdout_micro_f1_
+            trace["holdout_micro_f1"] = self.holdout_micro_f1_
         if model.alternation is not None:
-            kept["interactions"] = model.alternation.interactions
-            kept["objectives"] = model.alternation.objectives
-            kept["interaction_objectives"] = model.alternation.interaction_objectives
-        return kept
+            trace["interactions"] = model.alternation.interactions
+            trace["objectives"] = model.alternation.objectives
+            trace["interaction_objectives"] = model.alternation.interaction_objectives
+        return trace
 
     def _candidates(self) -> tuple[Strengths, ...]:
         """Return the combinations, strongest first: by lasso, then Laplacian, then ridge."""

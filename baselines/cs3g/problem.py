@@ -55,8 +55,8 @@ def label_relations(labels: Array, threshold: float, significance: float) -> Arr
     norm = np.outer(deviation, deviation)
     phi = np.divide(covariance, norm, out=np.zeros((q, q)), where=norm > 0)
     np.fill_diagonal(phi, 0.0)
-    kept = (np.abs(phi) >= threshold) & (chi2.sf(n * phi**2, 1) <= significance)
-    return np.where(kept, phi, 0.0)
+    related = (np.abs(phi) >= threshold) & (chi2.sf(n * phi**2, 1) <= significance)
+    return np.where(related, phi, 0.0)
 
 
 def signed_laplacian(relations: Array) -> Array:

@@ -204,12 +204,12 @@ class ProblemTransformation(BaseEstimator):
 
     def trace(self, modalities: Modalities) -> dict[str, Array]:  # noqa: ARG002 (the contract's signature)
         """Return what the record keeps beside the scores: the choice of C and what went wrong in the fit."""
-        kept = {"n_not_converged": np.array(self.n_not_converged_), "n_constant": np.array(self.n_constant_)}
+        trace = {"n_not_converged": np.array(self.n_not_converged_), "n_constant": np.array(self.n_constant_)}
         if self.C_ is not None:
-            kept["chosen_C"] = np.array(self.C_)
+            trace["chosen_C"] = np.array(self.C_)
         if hasattr(self, "holdout_macro_auc_"):
-            kept["holdout_macro_auc"] = self.holdout_macro_auc_
-        return kept
+            trace["holdout_macro_auc"] = self.holdout_macro_auc_
+        return trace
 
     def _candidates(self) -> tuple[float | None, ...]:
         if self.base_learner == "gaussian_nb":

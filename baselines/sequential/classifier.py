@@ -1,4 +1,4 @@
-"""What DMP and MCC share as estimators: scaling, training, early stopping and the record of what was read;
+"""What DMP and MCC share as estimators: scaling, training, early stopping and the trace of what they acquire;
 it knows neither's loss.
 """
 
@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from baselines.sequential.factors import SHARED_FACTORS
-from baselines.sequential.network import Readings, SequentialReader
+from baselines.sequential.network import AcquisitionNetwork, Acquisitions
 from benchmark.contracts import Array, Factor, Holdout, Modalities, Streams
 from benchmark.learning.checks import check_options
 from benchmark.learning.scaling import fit_scalers, scale
@@ -25,19 +25,19 @@ PREDICTION_ROWS = 1024
 
 
 class SequentialClassifier(BaseEstimator):
-    """Base of DMP and MCC; a subclass builds the reader and says what a batch loses.
+    """Base of DMP and MCC; a subclass builds the network and says what a batch loses.
 
     Attributes
     ----------
-    reader_ : the fitted `SequentialReader`.
+    network_ : the fitted `AcquisitionNetwork`.
     history_ : `History` of training; with a hold-out, `monitored` is the hold-out's `monitor`.
     holdout_scores_ : (n_holdout, q), where a hold-out was passed.
-    modality_costs_ : (m,) cost of the first reading of each modality.
+    modality_costs_ : (m,) cost of the first acquisition of each modality.
     """
 
     FACTORS: ClassVar[tuple[Factor, ...]] = SHARED_FACTORS
 
-    reader_: SequentialReader
+    network_: AcquisitionNetwork
     batch_size: int
     budget: float | None
     confidence: float | None
@@ -78,21 +78,21 @@ class SequentialClassifier(BaseEstimator):
         held = None if holdout is None else self._tensors(holdout.modalities)
         settings = self.training_settings()
         self.history_: History = train(
-            self.reader_,
-            make_optimiser(self.reader_, settings),
+            self.network_,
+            make_optimiser(self.network_, settings),
             loss_of_rows,
             len(labels),
             settings,
             Streams.of(self.random_state).generator("shuffling"),
-            monitor=None if holdout is None else lambda: self._judge(held or [], holdout.labels),
+            monitor=None if holdout is None else lambda: self._monitored(held or [], holdout.labels),
         )
-        self.reader_.release()
+        self.network_.release()
         if held is not None:
-            self.holdout_scores_ = self._read(held)["scores"]
+            self.holdout_scores_ = self._predict(held)["scores"]
         return self
 
     def prepare(self, modalities: Modalities, labels: Array) -> Callable[[Tensor], Tensor]:
-        """Do what `fit` does before the first step: set the untrained `reader_`, return loss of rows (B,)."""
+        """Do what `fit` does before the first step: set the untrained `network_`, return rows' loss."""
         self._check()
         self.modality_costs_ = self._costs(len(modalities))
         self.scalers_ = fit_scalers(modalities, self.scaling)
@@ -114,32 +114,32 @@ class SequentialClassifier(BaseEstimator):
 
     def predict_scores(self, modalities: Modalities) -> Array:
         """Return probabilities (n, q): those of the step at which an instance, or its label, stopped."""
-        check_is_fitted(self, "reader_")
-        return self._read(self._tensors(modalities))["scores"]
+        check_is_fitted(self, "network_")
+        return self._predict(self._tensors(modalities))["scores"]
 
     def trace(self, modalities: Modalities) -> dict[str, Array]:
-        """Return what was read on the way; r readings per instance, one for DMP and one per label for MCC.
+        """Return what was acquired on the way, in r passes per instance: one for DMP, one per label for MCC.
 
-        `reading_cost` (n, r) float32; `n_read` (n, r) int32, modalities per reading, a chain's earlier
-        labels among them; `extracted` (n, m) bool, modalities read at least once; `modality_costs` (m,);
+        `reading_cost` (n, r) float32; `n_read` (n, r) int32, modalities per pass, a chain's earlier labels
+        among them; `extracted` (n, m) bool, modalities acquired at least once; `modality_costs` (m,);
         `loss_history` (epochs,); and what the method adds.
         """
-        check_is_fitted(self, "reader_")
-        kept = self._read(self._tensors(modalities))
-        del kept["scores"]
-        kept["modality_costs"] = np.asarray(self.modality_costs_, dtype=np.float32)
-        kept["loss_history"] = np.asarray(self.history_.loss, dtype=np.float64)
+        check_is_fitted(self, "network_")
+        trace = self._predict(self._tensors(modalities))
+        del trace["scores"]
+        trace["modality_costs"] = np.asarray(self.modality_costs_, dtype=np.float32)
+        trace["loss_history"] = np.asarray(self.history_.loss, dtype=np.float64)
         if self.history_.monitored:
-            kept["holdout_history"] = np.asarray(self.history_.monitored, dtype=np.float64)
-        return kept
+            trace["holdout_history"] = np.asarray(self.history_.monitored, dtype=np.float64)
+        return trace
 
     def _objective(
         self, inputs: Sequence[Tensor], labels: Array, streams: Streams
     ) -> Callable[[Tensor], Tensor]:
-        """Set `reader_` and return the loss of row indices (B,)."""
+        """Set `network_` and return the loss of row indices (B,)."""
         raise NotImplementedError
 
-    def _read_rows(self, inputs: Sequence[Tensor]) -> dict[str, Tensor]:
+    def _predict_rows(self, inputs: Sequence[Tensor]) -> dict[str, Tensor]:
         """Return `scores` (n, q) of some rows and what else the trace keeps, by rows."""
         raise NotImplementedError
 
@@ -149,7 +149,7 @@ class SequentialClassifier(BaseEstimator):
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise ValueError(
-                    f"{name}={value!r} would stop before anything is read; give a number above 0"
+                    f"{name}={value!r} would stop before anything is acquired; give a number above 0"
                 )
         if self.n_neighbors < 1:
             raise ValueError(f"n_neighbors={self.n_neighbors!r}; give 1 or more")
@@ -160,9 +160,9 @@ class SequentialClassifier(BaseEstimator):
             raise ValueError(f"costs={self.costs!r} for {m} modalities; give one number from 0 up for each")
         return costs
 
-    def _judge(self, inputs: Sequence[Tensor], labels: Array) -> float:
+    def _monitored(self, inputs: Sequence[Tensor], labels: Array) -> float:
         """Mean over rows and labels of what `monitor` names; lower is better."""
-        scores = self._read(inputs)["scores"].astype(np.float64)
+        scores = self._predict(inputs)["scores"].astype(np.float64)
         if self.monitor == "hamming":
             return float(((scores >= 0.5) != labels.astype(bool)).mean())
         tiny = np.finfo(np.float32).eps
@@ -170,11 +170,11 @@ class SequentialClassifier(BaseEstimator):
         return float(-np.log(right.clip(tiny, 1)).mean())
 
     @torch.no_grad()
-    def _read(self, inputs: Sequence[Tensor]) -> dict[str, Array]:
-        self.reader_.eval()
+    def _predict(self, inputs: Sequence[Tensor]) -> dict[str, Array]:
+        self.network_.eval()
         n = len(inputs[0])
         starts = range(0, n, PREDICTION_ROWS) if n else (0,)
-        parts = [self._read_rows([x[s : s + PREDICTION_ROWS] for x in inputs]) for s in starts]
+        parts = [self._predict_rows([x[s : s + PREDICTION_ROWS] for x in inputs]) for s in starts]
         return {name: torch.cat([part[name] for part in parts]).cpu().numpy() for name in parts[0]}
 
     def _tensors(self, modalities: Modalities) -> list[Tensor]:
@@ -187,25 +187,25 @@ class SequentialClassifier(BaseEstimator):
         return torch.Generator().manual_seed(streams.integer(purpose))
 
 
-def what_was_read(readings: Readings, m: int) -> dict[str, Tensor]:
-    """Return `reading_cost`, `n_read` (B, L) and `extracted` (B, m) of L copies; see `trace`."""
-    choices = torch.stack(readings.choices)  # (T, L, B)
-    M = readings.selectable[0].shape[2]
-    read = torch.stack([(choices == k).any(0) for k in range(M)], dim=2)  # (L, B, M)
+def acquisition_arrays(acquisitions: Acquisitions, m: int) -> dict[str, Tensor]:
+    """Return `reading_cost`, `n_read` (B, L) and `extracted` (B, m) of L copies, as in `trace`."""
+    choices = torch.stack(acquisitions.choices)  # (T, L, B)
+    M = acquisitions.selectable[0].shape[2]
+    acquired = torch.stack([(choices == k).any(0) for k in range(M)], dim=2)  # (L, B, M)
     return {
-        "reading_cost": readings.cost.T.float(),
-        "n_read": read.sum(2).T.int(),
-        "extracted": read[..., :m].any(0),
+        "reading_cost": acquisitions.cost.T.float(),
+        "n_read": acquired.sum(2).T.int(),
+        "extracted": acquired[..., :m].any(0),
     }
 
 
-def stacked_steps(readings: Readings, m: int, n_steps: int) -> tuple[Tensor, Tensor]:
+def stacked_steps(acquisitions: Acquisitions, m: int, n_steps: int) -> tuple[Tensor, Tensor]:
     """Return scores (B, n_steps, R), the last ones kept after a stop, and orders (B, m), -1 after it.
 
     For one copy.
     """
-    scores = [torch.sigmoid(z[0]) for z in readings.logits_so_far()]
+    scores = [torch.sigmoid(z[0]) for z in acquisitions.logits_so_far()]
     scores += scores[-1:] * (n_steps - len(scores))
-    orders = torch.stack([choice[0] for choice in readings.choices], dim=1)
+    orders = torch.stack([choice[0] for choice in acquisitions.choices], dim=1)
     padding = orders.new_full((len(orders), m - orders.shape[1]), -1)
     return torch.stack(scores, dim=1), torch.cat((orders, padding), dim=1)

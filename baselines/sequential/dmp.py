@@ -1,8 +1,6 @@
-"""DMP, sequential reading of modalities chosen per instance, with several labels per instance; it knows of no
-other method.
+"""DMP, which acquires modalities in an order of each instance, for several labels; it knows no other method.
 
-The paper and its authors' code disagree in many places; `README.md` beside this file lists what is from
-where.
+The paper and its authors' code disagree in many places; `baselines/README.md` lists what is from where.
 """
 
 from __future__ import annotations
@@ -17,17 +15,17 @@ from torch.nn import functional as F
 
 from baselines.sequential.classifier import (
     SequentialClassifier,
+    acquisition_arrays,
     stacked_steps,
-    what_was_read,
 )
 from baselines.sequential.factors import DMP_FACTORS
 from baselines.sequential.modality_terms import Neighbourhood, current_distance, masked_softmax
 from baselines.sequential.neighbours import nearest
-from baselines.sequential.network import ReaderOptions, Readings, SequentialReader
+from baselines.sequential.network import AcquisitionNetwork, Acquisitions, NetworkOptions
 from benchmark.contracts import Array, Factor, MethodSpec, Streams
 
 REPEAT_COST = 1.0
-"""What the cost term charges, in the authors' code, for a modality that was read before (others: 0.1)."""
+"""What the cost term charges, in the authors' code, for a modality acquired before (others: 0.1)."""
 
 AS_IN_CODE: Mapping[str, Any] = {
     "hidden": None,
@@ -53,8 +51,8 @@ NEAR_PRINT: Mapping[str, Any] = {
 class DMP(SequentialClassifier):
     """DMP (Yang, Zhan, Fan and Jiang, ACML 2017), adapted to several labels.
 
-    Every instance starts with modality 0; an LSTM reads it, a sigmoid head on the history of hidden states
-    predicts the q labels, a modality head chooses what is read next, until nothing is left, the budget is
+    Every instance starts with modality 0; an LSTM takes it in, a sigmoid head on the history of hidden states
+    predicts the q labels, a modality head chooses what is acquired next, until nothing is left, the budget is
     spent or the prediction is confident. Scores are those of the last step taken.
 
     Parameters
@@ -167,7 +165,7 @@ class DMP(SequentialClassifier):
         self, inputs: Sequence[Tensor], labels: Array, streams: Streams
     ) -> Callable[[Tensor], Tensor]:
         dims = [x.shape[1] for x in inputs]
-        options = ReaderOptions(
+        options = NetworkOptions(
             costs=self.modality_costs_,
             peepholes=self.peepholes,
             modality_head=self.modality_head,
@@ -180,7 +178,7 @@ class DMP(SequentialClassifier):
         )
         generator = self._generator(streams, "initialisation")
         hidden = sum(dims) if self.hidden is None else self.hidden
-        self.reader_ = SequentialReader(
+        self.network_ = AcquisitionNetwork(
             dims, labels.shape[1], hidden, options, start=0, generator=generator
         ).to(self.device)
         targets = self._tensor(labels)
@@ -193,23 +191,23 @@ class DMP(SequentialClassifier):
         dropout = self._generator(streams, "dropout")
 
         def loss_of_rows(rows: Tensor) -> Tensor:
-            read = rows
-            if neighbourhood is not None:  # the neighbours are read too, with the same weights
-                read = torch.cat((rows, neighbourhood.indices[rows].flatten()))
-            readings = self.reader_([x[read] for x in inputs], dropout_generator=dropout)
-            return self._loss(readings, rows, targets[rows], norms[rows], neighbourhood)
+            run = rows
+            if neighbourhood is not None:  # the neighbours run too, with the same weights
+                run = torch.cat((rows, neighbourhood.indices[rows].flatten()))
+            acquisitions = self.network_([x[run] for x in inputs], dropout_generator=dropout)
+            return self._loss(acquisitions, rows, targets[rows], norms[rows], neighbourhood)
 
         return loss_of_rows
 
     def _loss(
         self,
-        readings: Readings,
+        acquisitions: Acquisitions,
         rows: Tensor,
         targets: Tensor,
         norms: Tensor,
         neighbourhood: Neighbourhood | None,
     ) -> Tensor:
-        """Return the batch's loss, sum over steps; the readings' first B rows are the batch, then neighbours.
+        """Return the batch's loss, sum over steps; the first B rows that ran are the batch, then neighbours.
 
         Parameters
         ----------
@@ -217,32 +215,33 @@ class DMP(SequentialClassifier):
         """
         B = len(rows)
         total = targets.new_zeros(())
-        seen = torch.zeros_like(readings.selectable[0][0, :B])
-        for t, logits in enumerate(readings.logits):
-            active = readings.active(t)[0, :B].to(targets)
-            seen = seen | F.one_hot(readings.choices[t][0, :B].clamp_min(0), seen.shape[1]).bool()
+        acquired = torch.zeros_like(acquisitions.selectable[0][0, :B])
+        for t, logits in enumerate(acquisitions.logits):
+            active = acquisitions.active(t)[0, :B].to(targets)
+            choice = acquisitions.choices[t][0, :B].clamp_min(0)
+            acquired = acquired | F.one_hot(choice, acquired.shape[1]).bool()
             label_loss = F.binary_cross_entropy_with_logits(logits[0, :B], targets, reduction="none").mean(1)
             divisor = B if self.loss_form == "batch_mean" else active.sum() + 1
             total = total + (label_loss * active).sum() / divisor
             if self.l2:
-                heads = self.reader_.V[t].square().sum() + self.reader_.V_modal[t].square().sum()
+                heads = self.network_.V[t].square().sum() + self.network_.V_modal[t].square().sum()
                 total = total + self.l2 * heads * active.mean()
-            if t < len(readings.logits) - 1:  # the code's weights are 1e-9 at the last step
-                terms = self._modality_loss(readings, t, rows, label_loss, norms, neighbourhood)
-                terms = terms + self._cost_term(readings, t, B, seen)
+            if t < len(acquisitions.logits) - 1:  # the code's weights are 1e-9 at the last step
+                terms = self._modality_loss(acquisitions, t, rows, label_loss, norms, neighbourhood)
+                terms = terms + self._cost_term(acquisitions, t, B, acquired)
                 total = total + (terms * active).sum() / B
         return total
 
-    def _weights(self, readings: Readings, t: int) -> Tensor:
+    def _weights(self, acquisitions: Acquisitions, t: int) -> Tensor:
         """What the modality head gives each modality after step t: (rows, m)."""
-        preferences, selectable = readings.preferences[t][0], readings.selectable[t][0]
+        preferences, selectable = acquisitions.preferences[t][0], acquisitions.selectable[t][0]
         if self.modality_activation == "softmax":
             return masked_softmax(preferences, selectable)
         return preferences * selectable
 
     def _modality_loss(
         self,
-        readings: Readings,
+        acquisitions: Acquisitions,
         t: int,
         rows: Tensor,
         label_loss: Tensor,
@@ -253,36 +252,36 @@ class DMP(SequentialClassifier):
         B = len(rows)
         if self.modality_loss == "none" or not self.modality_weight:
             return torch.zeros_like(label_loss)
-        weights = self._weights(readings, t)
+        weights = self._weights(acquisitions, t)
         if neighbourhood is None:
-            current = readings.choices[t][0, :B].clamp_min(0)
+            current = acquisitions.choices[t][0, :B].clamp_min(0)
             term = -0.5 * current_distance(norms, weights[:B], current)
         else:
             distances = neighbourhood.distances(rows, weights[:B], weights[B:].view(B, -1, weights.shape[1]))
-            both_read = readings.active(t)[0, B:].view(B, -1)
-            term = (distances * neighbourhood.signs[rows] * both_read).mean(1)
+            both_active = acquisitions.active(t)[0, B:].view(B, -1)
+            term = (distances * neighbourhood.signs[rows] * both_active).mean(1)
         if self.modality_factor == "label_loss":
             # Constant: its gradient would reward a worse prediction wherever the distance exceeds 1.
             term = term * (1 + label_loss.detach())
         return self.modality_weight * term
 
-    def _cost_term(self, readings: Readings, t: int, B: int, seen: Tensor) -> Tensor:
-        """Return the weighted cost of what is preferred after step t: (B,); `seen` (B, m) was read before."""
+    def _cost_term(self, acquisitions: Acquisitions, t: int, B: int, acquired: Tensor) -> Tensor:
+        """Return the weighted cost of what is preferred after step t: (B,); `acquired` (B, m) so far."""
         if not self.cost_weight:
-            return readings.cost.new_zeros(B)
-        charged = self._weights(readings, t)[:B] * torch.where(seen, REPEAT_COST, self.reader_.costs)
+            return acquisitions.cost.new_zeros(B)
+        charged = self._weights(acquisitions, t)[:B] * torch.where(acquired, REPEAT_COST, self.network_.costs)
         term = charged.mean(1) if self.cost_term == "mean" else charged.square().sum(1)
         return self.cost_weight * term
 
-    def _read_rows(self, inputs: Sequence[Tensor]) -> dict[str, Tensor]:
-        readings = self.reader_(inputs)
+    def _predict_rows(self, inputs: Sequence[Tensor]) -> dict[str, Tensor]:
+        acquisitions = self.network_(inputs)
         m = len(inputs)
-        step_scores, orders = stacked_steps(readings, m, self.reader_.n_steps)
+        step_scores, orders = stacked_steps(acquisitions, m, self.network_.n_steps)
         return {
             "scores": step_scores[:, -1],
             "step_scores": step_scores,
             "orders": orders,
-            **what_was_read(readings, m),
+            **acquisition_arrays(acquisitions, m),
         }
 
 

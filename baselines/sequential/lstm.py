@@ -1,4 +1,4 @@
-"""An LSTM step and the reading of one modality per row as differentiable operations of their own; it knows
+"""An LSTM step and the choice of one modality per row as differentiable operations of their own; it knows
 no head, no loss and no stop rule.
 
 A leading axis of L copies (one per label in a chain, one otherwise) runs through everything: the copies'
@@ -156,14 +156,14 @@ class _Shared:
     n_copies: int
     repeats: bool
     workspace: Workspace
-    gradients: Tensor | None = None  # (M * B * L + 1, 4h), the last row for what was not read
+    gradients: Tensor | None = None  # (M * B * L + 1, 4h), the last row for what was not taken
 
 
 class Projection:
-    """The products x^k W_k + b of a batch for all modalities and copies, to be read row by row.
+    """The products x^k W_k + b of a batch for all modalities and copies, to be taken row by row.
 
-    A reading takes one of M rows per copy and instance. Left to autograd, each step would add a gradient
-    as large as all products, nearly all of it zeros; here the readings write into one buffer, from which
+    A step takes one of M rows per copy and instance. Left to autograd, each step would add a gradient as
+    large as all products, nearly all of it zeros; here the steps write into one buffer, from which
     one product per modality gives the gradient of W_k. One backward pass per projection, before the next
     projection of the same workspace is differentiated.
 
@@ -173,7 +173,7 @@ class Projection:
     weights : M tensors (d_k, L * 4h), the copies' columns side by side.
     bias : Tensor of shape (L * 4h,)
     n_copies : L
-    repeats : whether a row may be read twice (its gradients are then added).
+    repeats : whether a row may be taken twice (its gradients are then added).
     workspace : memory to use again, for batches of at most the same size.
     """
 
@@ -193,9 +193,9 @@ class Projection:
         self._token = _Project.apply(self._shared, bias, *weights)
 
     def take(self, choice: Tensor) -> Tensor:
-        """Return the product (L, B, 4h) of the modality chosen by copy and row: (L, B), -1 reads nothing.
+        """Return the product (L, B, 4h) of the modality chosen by copy and row: (L, B), -1 takes nothing.
 
-        Where nothing is read the result is some finite row, which must not enter a loss.
+        Where nothing is taken the result is some finite row, which must not enter a loss.
         """
         rows = torch.arange(self.B, device=choice.device)
         copies = torch.arange(self.L, device=choice.device).unsqueeze(1)
@@ -205,7 +205,7 @@ class Projection:
 
 
 class _Project(torch.autograd.Function):
-    """Fill the values; the output is a token that ties the readings to this node."""
+    """Fill the values; the output is a token that ties the steps to this node."""
 
     @staticmethod
     def forward(ctx: Any, shared: _Shared, bias: Tensor, *weights: Tensor) -> Tensor:

@@ -1,5 +1,5 @@
-"""MCC, a chain of sequential readers, one per label, each of which reads as few modalities as it needs; it
-knows of no other method.
+"""MCC, a chain of networks, one per label, each acquiring as few modalities as it needs; it knows of no other
+method.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from baselines.sequential.classifier import SequentialClassifier, what_was_read
+from baselines.sequential.classifier import SequentialClassifier, acquisition_arrays
 from baselines.sequential.factors import MCC_FACTORS
 from baselines.sequential.modality_terms import hinge, margin_targets
 from baselines.sequential.neighbours import class_margins
-from baselines.sequential.network import ReaderOptions, Readings, SequentialReader
+from baselines.sequential.network import AcquisitionNetwork, Acquisitions, NetworkOptions
 from benchmark.contracts import Array, Factor, MethodSpec, Streams
 
 
@@ -107,7 +107,7 @@ class MCC(SequentialClassifier):
         self.chain_order_ = gini_order(labels)
         chained = np.asarray(labels, dtype=np.float32)[:, self.chain_order_]
         m, q = len(inputs), chained.shape[1]
-        options = ReaderOptions(
+        options = NetworkOptions(
             costs=(*self.modality_costs_, self.label_cost),
             peepholes=True,
             modality_head="history",
@@ -115,7 +115,7 @@ class MCC(SequentialClassifier):
             confidence=self.confidence,
             initialisation=self.initialisation,
         )
-        self.reader_ = SequentialReader(
+        self.network_ = AcquisitionNetwork(
             [x.shape[1] for x in inputs],
             1,
             self.hidden,
@@ -132,12 +132,12 @@ class MCC(SequentialClassifier):
             worth = self._tensor(margin_targets(margins, options.costs))  # (q, n, m + 1)
 
         def loss_of_rows(rows: Tensor) -> Tensor:
-            readings = self.reader_([x[rows] for x in inputs], 2 * targets[rows] - 1)
-            return self._loss(readings, targets[rows].T, None if worth is None else worth[:, rows])
+            acquisitions = self.network_([x[rows] for x in inputs], 2 * targets[rows] - 1)
+            return self._loss(acquisitions, targets[rows].T, None if worth is None else worth[:, rows])
 
         return loss_of_rows
 
-    def _loss(self, readings: Readings, targets: Tensor, worth: Tensor | None) -> Tensor:
+    def _loss(self, acquisitions: Acquisitions, targets: Tensor, worth: Tensor | None) -> Tensor:
         """Return (8) per row, summed over labels and steps; a network that has stopped adds nothing.
 
         Parameters
@@ -145,40 +145,41 @@ class MCC(SequentialClassifier):
         targets : (L, B) in {0, 1}.
         worth : (L, B, M), see `margin_targets`.
         """
-        reader, B = self.reader_, targets.shape[1]
-        charged = (reader.offered * reader.costs).unsqueeze(1)  # (L, 1, M)
+        network, B = self.network_, targets.shape[1]
+        charged = (network.offered * network.costs).unsqueeze(1)  # (L, 1, M)
         total = targets.new_zeros(())
-        for t, logits in enumerate(readings.logits):
-            active = readings.active(t).to(targets)  # (L, B)
-            preferences = readings.preferences[t]
+        for t, logits in enumerate(acquisitions.logits):
+            active = acquisitions.active(t).to(targets)  # (L, B)
+            preferences = acquisitions.preferences[t]
             loss = F.binary_cross_entropy_with_logits(logits.squeeze(2), targets, reduction="none")
             if worth is not None:
-                loss = loss + hinge(preferences, readings.selectable[t], worth, reader.offered.sum(1))  # (6)
-            heads = reader.V[t].square().sum((1, 2)) + reader.V_modal[t].square().sum((1, 2))  # (L,)
+                n_offered = network.offered.sum(1)
+                loss = loss + hinge(preferences, acquisitions.selectable[t], worth, n_offered)  # (6)
+            heads = network.V[t].square().sum((1, 2)) + network.V_modal[t].square().sum((1, 2))  # (L,)
             omega = heads.unsqueeze(1) + torch.linalg.vector_norm(charged * preferences, dim=2)  # (7)
             total = total + ((loss + self.regularisation * omega) * active).sum() / B
         return total
 
-    def _read_rows(self, inputs: Sequence[Tensor]) -> dict[str, Tensor]:
+    def _predict_rows(self, inputs: Sequence[Tensor]) -> dict[str, Tensor]:
         """Run the chain: each network sees the 0/1 predictions of those before it, as -1 and 1."""
         B, m, q = len(inputs[0]), len(inputs), self.n_labels_
         predicted = inputs[0].new_zeros(B, q)
         parts: list[dict[str, Tensor]] = []
         for j in range(q):
-            readings = self.reader_(inputs, predicted, copies=slice(j, j + 1))
-            scores = torch.sigmoid(readings.final_logits()[0])  # (B, 1)
+            acquisitions = self.network_(inputs, predicted, copies=slice(j, j + 1))
+            scores = torch.sigmoid(acquisitions.final_logits()[0])  # (B, 1)
             predicted[:, j] = torch.where(scores[:, 0] >= 0.5, 1.0, -1.0)
-            parts.append({"scores": scores, **what_was_read(readings, m)})
+            parts.append({"scores": scores, **acquisition_arrays(acquisitions, m)})
         by_label = np.argsort(self.chain_order_)
-        kept = {
+        found = {
             name: torch.cat([parts[j][name] for j in by_label], dim=1)
             for name in ("scores", "reading_cost", "n_read")
         }
-        kept["extracted"] = torch.stack([part["extracted"] for part in parts]).any(0)
-        return kept
+        found["extracted"] = torch.stack([part["extracted"] for part in parts]).any(0)
+        return found
 
     def trace(self, modalities: Sequence[Array]) -> dict[str, Array]:
-        """As in `SequentialClassifier`, one reading per label, and `chain_order` (q,)."""
+        """As in `SequentialClassifier`, one pass per label, and `chain_order` (q,)."""
         return {**super().trace(modalities), "chain_order": self.chain_order_}
 
 

@@ -1,4 +1,4 @@
-"""What teaches DMP and MCC which modality to read next: neighbour distances and costs; it knows no network.
+"""What teaches DMP and MCC which modality comes next: neighbour distances and costs; it knows no network.
 
 Shapes: B rows, K neighbours per row, M modalities, L copies (MCC). x~^k is the instance with every block but
 the k-th zeroed, so that distances between weighted instances split into one term per modality.
@@ -81,13 +81,13 @@ def pair_signs(labels: Array, indices: Array, sign: str) -> Array:
 
 
 def masked_softmax(preferences: Tensor, selectable: Tensor) -> Tensor:
-    """Softmax over what may be read; where nothing may, zeros."""
+    """Softmax over what may be acquired; where nothing may, zeros."""
     none_left = ~selectable.any(-1, keepdim=True)
     return torch.softmax(preferences.masked_fill(~selectable & ~none_left, -torch.inf), dim=-1) * selectable
 
 
 def current_distance(norms: Tensor, weights: Tensor, current: Tensor) -> Tensor:
-    """Return || sum_k pi_k x~^k - x~^s ||^2 (B,) from norms, weights (B, M) and the modality s read (B,)."""
+    """Return || sum_k pi_k x~^k - x~^s ||^2 (B,) from norms, weights (B, M) and the last modality s (B,)."""
     at = current.unsqueeze(1)
     own_norm = norms.gather(1, at).squeeze(1)
     return (weights.square() * norms).sum(1) + own_norm * (1 - 2 * weights.gather(1, at).squeeze(1))
@@ -110,9 +110,9 @@ def margin_targets(margins: Array, costs: Sequence[float]) -> Array:
 
 
 def hinge(preferences: Tensor, selectable: Tensor, worth: Tensor, n_offered: Tensor) -> Tensor:
-    """Return the mean over all modalities of [unread k != k*] max(0, 1 - f_k* + f_k).
+    """Return the mean over all modalities of [remaining k != k*] max(0, 1 - f_k* + f_k).
 
-    k* is the worthiest unread modality. The result is zero where fewer than two are left.
+    k* is the worthiest remaining modality. The result is zero where fewer than two are left.
 
     Parameters
     ----------

@@ -97,8 +97,8 @@ def _centred(rows: Array) -> Array:
     """Rows about their mean, in double precision: distances from squared norms lose digits far from zero."""
     if rows.ndim != 2:
         raise ValueError(f"rows of shape {rows.shape}; give a matrix with one row per instance")
-    wide = np.asarray(rows, np.float64)
-    return np.ascontiguousarray(wide - wide.mean(axis=0)) if len(wide) else wide
+    exact = np.asarray(rows, np.float64)
+    return np.ascontiguousarray(exact - exact.mean(axis=0)) if len(exact) else exact
 
 
 def _search(candidates: Array, rows: Array | None, k: int) -> tuple[Array, Array]:

@@ -1,8 +1,8 @@
-"""The network that reads one modality after another, chosen per instance; it knows no loss and no training.
+"""The network that acquires modality after modality, chosen per instance; it knows no loss and no training.
 
 DMP is one copy with q label outputs; MCC is a chain of q copies with one output each, run side by side. So
 everything has a leading axis of L copies. Row-vector convention: B rows of a batch, m modalities, h hidden
-units, R outputs per copy, M = m, or m + 1 where a copy also reads the labels before it in the chain.
+units, R outputs per copy, M = m, or m + 1 where a copy is also offered the labels before it in the chain.
 
 Both papers feed x~^k, the instance with every block but the k-th zeroed; x~^k times a matrix uses that
 matrix's k-th block of rows only, so each modality owns one matrix, applied once per batch.
@@ -25,17 +25,17 @@ COST_TOLERANCE = 1e-5
 
 
 @dataclass(frozen=True)
-class ReaderOptions:
+class NetworkOptions:
     """What DMP and MCC do differently or leave open; meaning and source in their `FACTORS`."""
 
     costs: tuple[float, ...]
-    """c_1..c_M, what the first reading of each modality costs."""
+    """c_1..c_M, what the first acquisition of each modality costs."""
     peepholes: bool = False
     modality_head: str = "current"
     """`current`: on h_t; `history`: on [h_1..h_t]."""
     allow_repeats: bool = False
     n_steps: int | None = None
-    """At most so many readings; None: M."""
+    """At most so many acquisitions; None: M."""
     budget: float | None = None
     confidence: float | None = None
     dropout: float = 0.0
@@ -43,14 +43,14 @@ class ReaderOptions:
 
 
 @dataclass(frozen=True)
-class Readings:
+class Acquisitions:
     """What L copies did with B rows in T steps."""
 
     logits: list[Tensor]  # T x (L, B, R)   z_t, before the sigmoid
     preferences: list[Tensor]  # T x (L, B, M)   modality head after step t
-    choices: list[Tensor]  # T x (L, B)      modality read at step t; -1 where stopped before
-    selectable: list[Tensor]  # T x (L, B, M)   what may be read after step t
-    cost: Tensor  # (L, B)          sum of c_k over what was read
+    choices: list[Tensor]  # T x (L, B)      modality acquired at step t; -1 where stopped before
+    selectable: list[Tensor]  # T x (L, B, M)   what may be acquired after step t
+    cost: Tensor  # (L, B)          sum of c_k over what was acquired
 
     def active(self, t: int) -> Tensor:
         """Whether step t took place: (L, B) bool."""
@@ -62,29 +62,29 @@ class Readings:
 
     def logits_so_far(self) -> list[Tensor]:
         """Return T x (L, B, R): after a stop the last logits stay."""
-        kept = [self.logits[0]]
+        so_far = [self.logits[0]]
         for t in range(1, len(self.logits)):
-            kept.append(torch.where(self.active(t).unsqueeze(2), self.logits[t], kept[-1]))
-        return kept
+            so_far.append(torch.where(self.active(t).unsqueeze(2), self.logits[t], so_far[-1]))
+        return so_far
 
 
-class SequentialReader(nn.Module):
-    """L LSTMs that each read modality after modality, predict at every step and choose what comes next.
+class AcquisitionNetwork(nn.Module):
+    """L LSTMs that each acquire modality after modality, predict at every step and choose what comes next.
 
     Parameters
     ----------
     dims : d_1..d_m.
     n_outputs : R, label outputs per copy.
     hidden : h.
-    options : see `ReaderOptions`.
+    options : see `NetworkOptions`.
     n_copies : L.
-    chained : copy j also reads, as modality m, the labels of the copies before it; copy 0 has none.
-    start : the modality that every instance reads first; m is the chain's labels (copy 0 takes modality 0).
+    chained : copy j is also offered, as modality m, the labels of the copies before it; copy 0 has none.
+    start : the modality that every instance starts with; m is the chain's labels (copy 0 takes modality 0).
     generator : source of the initial weights, on the CPU.
     """
 
     earlier: Tensor  # (L, L * 4h)  where W_earlier may be used
-    offered: Tensor  # (L, M)       what a copy may read at all
+    offered: Tensor  # (L, M)       what a copy may acquire at all
     start: Tensor  # (L,)
     costs: Tensor  # (M,)
 
@@ -93,7 +93,7 @@ class SequentialReader(nn.Module):
         dims: Sequence[int],
         n_outputs: int,
         hidden: int,
-        options: ReaderOptions,
+        options: NetworkOptions,
         n_copies: int = 1,
         chained: bool = False,
         start: int = 0,
@@ -123,10 +123,10 @@ class SequentialReader(nn.Module):
         self.V_modal = nn.ParameterList([parameter(L, width, self.M) for width in modal_widths])
         self.b_modal = nn.ParameterList([parameter(L, 1, self.M) for _ in modal_widths])
         self._initialise(generator)
-        self._fix_what_may_be_read(start)
+        self._register_offers(start)
         self._workspace = Workspace()
 
-    def _fix_what_may_be_read(self, start: int) -> None:
+    def _register_offers(self, start: int) -> None:
         """Register what training leaves alone; the first copy of a chain has no earlier labels."""
         copies, labels = torch.arange(self.L), self.M - 1
         offered = torch.ones(self.L, self.M, dtype=torch.bool)
@@ -148,8 +148,8 @@ class SequentialReader(nn.Module):
         labels: Tensor | None = None,
         dropout_generator: torch.Generator | None = None,
         copies: slice = slice(None),
-    ) -> Readings:
-        """Read m modalities (B, d_k) until every row has stopped.
+    ) -> Acquisitions:
+        """Acquire m modalities (B, d_k) until every row has stopped.
 
         Parameters
         ----------
@@ -161,10 +161,10 @@ class SequentialReader(nn.Module):
         projection = self._project(modalities, labels, copies)
         L, B = projection.L, projection.B
         U, peepholes = self.U[copies], None if self.peepholes is None else self.peepholes[copies]
-        unread = self.offered[copies].unsqueeze(1).expand(L, B, self.M)
+        remaining = self.offered[copies].unsqueeze(1).expand(L, B, self.M)
         choice = self.start[copies].unsqueeze(1).expand(L, B)
-        readings = Readings([], [], [], [], U.new_zeros(L, B))
-        cost, hidden, cell = readings.cost, None, None
+        acquisitions = Acquisitions([], [], [], [], U.new_zeros(L, B))
+        cost, hidden, cell = acquisitions.cost, None, None
         history: list[Tensor] = []
         for t in range(self.n_steps):
             hidden, cell = lstm_step(projection.take(choice), hidden, cell, U, peepholes)  # (L, B, h)
@@ -175,21 +175,21 @@ class SequentialReader(nn.Module):
             )
             source = stacked if self.options.modality_head == "history" else hidden
             preference = torch.baddbmm(self.b_modal[t][copies], source, self.V_modal[t][copies])  # (L, B, M)
-            read = F.one_hot(choice.clamp_min(0), self.M).bool() & (choice >= 0).unsqueeze(2)
-            cost = cost + ((read & unread) * self.costs).sum(2)
-            unread = unread & ~read
-            selectable = self.offered[copies].unsqueeze(1) if self.options.allow_repeats else unread
+            acquired = F.one_hot(choice.clamp_min(0), self.M).bool() & (choice >= 0).unsqueeze(2)
+            cost = cost + ((acquired & remaining) * self.costs).sum(2)
+            remaining = remaining & ~acquired
+            selectable = self.offered[copies].unsqueeze(1) if self.options.allow_repeats else remaining
             selectable = selectable.expand(L, B, self.M)
-            readings.logits.append(z)
-            readings.preferences.append(preference)
-            readings.choices.append(choice)
-            readings.selectable.append(selectable)
+            acquisitions.logits.append(z)
+            acquisitions.preferences.append(preference)
+            acquisitions.choices.append(choice)
+            acquisitions.selectable.append(selectable)
             following = preference.detach().masked_fill(~selectable, -torch.inf).argmax(2)
             stops = (choice < 0) | self._stops(z, cost) | ~selectable.any(2)
             choice = following.masked_fill(stops, -1)
             if not self.training and bool(stops.all()):
                 break
-        return replace(readings, cost=cost)
+        return replace(acquisitions, cost=cost)
 
     def release(self) -> None:
         """Give back the memory that batches share."""
@@ -203,7 +203,7 @@ class SequentialReader(nn.Module):
         inputs = list(modalities)
         if self.chained:
             if labels is None:
-                raise ValueError("a chained reader needs labels (B, L) of the earlier copies")
+                raise ValueError("a chained network needs labels (B, L) of the earlier copies")
             weights.append((self.W_earlier * self.earlier)[:, columns])
             inputs.append(labels)
         return Projection(inputs, weights, self.b_in[columns], L, self.options.allow_repeats, self._workspace)

@@ -30,4 +30,4 @@ def holdout_of(modalities, labels, index):
     return Holdout(tuple(rows(modalities, index)), labels[index])
 
 
-FIT, KEPT, TRAIN, TEST = slice(0, 90), slice(90, 120), slice(0, 120), slice(120, 160)
+FIT, HELD, TRAIN, TEST = slice(0, 90), slice(90, 120), slice(0, 120), slice(120, 160)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from cs3g_examples import FIT, KEPT, TEST, TRAIN, holdout_of, one, problem, rows
+from cs3g_examples import FIT, HELD, TEST, TRAIN, holdout_of, one, problem, rows
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.base import clone
@@ -93,17 +93,17 @@ class TestChoice:
         modalities, labels = problem()
         grids = {"ridge_grid": (0.1, 0.001), "laplacian_grid": (0.0, 0.1), "lasso_grid": (0.0, 0.01)}
         ours = CS3G(**grids, tol=1e-7).fit(
-            rows(modalities, FIT), labels[FIT], holdout_of(modalities, labels, KEPT)
+            rows(modalities, FIT), labels[FIT], holdout_of(modalities, labels, HELD)
         )
-        f1s, kept = [], []
+        f1s, held_out = [], []
         for ridge, laplacian, lasso in ours.candidates_:
             fitted = one(ridge, laplacian, lasso, tol=1e-7).fit(rows(modalities, FIT), labels[FIT])
-            kept.append(fitted.predict_scores(rows(modalities, KEPT)))
-            f1s.append(f1_score(labels[KEPT], kept[-1] >= 0.5, average="micro"))
+            held_out.append(fitted.predict_scores(rows(modalities, HELD)))
+            f1s.append(f1_score(labels[HELD], held_out[-1] >= 0.5, average="micro"))
         np.testing.assert_allclose(ours.holdout_micro_f1_, f1s)
         best = int(np.argmax(f1s))
         assert tuple(ours.candidates_[best]) == ours.strengths_
-        np.testing.assert_allclose(ours.holdout_scores_, kept[best], atol=1e-5)
+        np.testing.assert_allclose(ours.holdout_scores_, held_out[best], atol=1e-5)
         final = one(*ours.strengths_, tol=1e-7).fit(rows(modalities, TRAIN), labels[TRAIN])
         np.testing.assert_allclose(
             ours.predict_scores(rows(modalities, TEST)),
@@ -135,7 +135,7 @@ class TestChoice:
         modalities, labels = problem()
         method = one()
         assert not method.needs_holdout
-        given = method.fit(rows(modalities, FIT), labels[FIT], holdout_of(modalities, labels, KEPT))
+        given = method.fit(rows(modalities, FIT), labels[FIT], holdout_of(modalities, labels, HELD))
         joined = one().fit(rows(modalities, TRAIN), labels[TRAIN])
         assert given.holdout_scores_.shape == (30, 4)
         for ours, theirs in zip(given.model_.weights, joined.model_.weights, strict=True):
@@ -194,7 +194,7 @@ class TestInvariance:
 
     def test_nothing_is_random(self) -> None:
         modalities, labels = problem()
-        given = (rows(modalities, FIT), labels[FIT], holdout_of(modalities, labels, KEPT))
+        given = (rows(modalities, FIT), labels[FIT], holdout_of(modalities, labels, HELD))
         method = CS3G(lasso_grid=(0.0, 0.01))
         first = method.fit(*given).predict_scores(rows(modalities, TEST))
         np.random.default_rng().random()
@@ -307,7 +307,7 @@ class TestErrors:
         modalities, labels = problem()
         method = CS3G(ridge_grid=(0.1, 1e-4), laplacian_grid=(0.0,), lasso_grid=(0.0, 0.01), max_iter=2)
         with pytest.warns(ConvergenceWarning, match="5 convex problems of CS3G did not reach tol=1e-06"):
-            method.fit(rows(modalities, FIT), labels[FIT], holdout_of(modalities, labels, KEPT))
+            method.fit(rows(modalities, FIT), labels[FIT], holdout_of(modalities, labels, HELD))
         trace = method.trace(modalities)
         assert trace["n_not_converged"] == 5
         assert trace["residual"] > 1e-6

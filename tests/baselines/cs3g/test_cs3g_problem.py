@@ -292,9 +292,9 @@ class TestRelations:
         expected = np.array([[0, 0.5, -1, 0], [0.5, 0, -0.5, 0], [-1, -0.5, 0, 0], [0, 0, 0, 0]])
         np.testing.assert_allclose(label_relations(labels, 0.05, 1.0), expected, atol=1e-12)
         # n phi^2 = 2 is not significant at 5 %, 8 is.
-        kept = np.where(np.abs(expected) == 1, expected, 0)
-        np.testing.assert_allclose(label_relations(labels, 0.05, 0.05), kept, atol=1e-12)
-        np.testing.assert_allclose(label_relations(labels, 0.6, 1.0), kept, atol=1e-12)
+        related = np.where(np.abs(expected) == 1, expected, 0)
+        np.testing.assert_allclose(label_relations(labels, 0.05, 0.05), related, atol=1e-12)
+        np.testing.assert_allclose(label_relations(labels, 0.6, 1.0), related, atol=1e-12)
 
     def test_significance_is_the_chi_square_test_of_independence(self) -> None:
         rng = np.random.default_rng(0)

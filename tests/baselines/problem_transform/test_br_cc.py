@@ -49,7 +49,7 @@ def holdout_of(modalities: list[np.ndarray], labels: np.ndarray, index: slice) -
     return Holdout(tuple(rows(modalities, index)), labels[index])
 
 
-FIT, KEPT, TRAIN, TEST = slice(0, 120), slice(120, 160), slice(0, 160), slice(160, 200)
+FIT, HELD, TRAIN, TEST = slice(0, 120), slice(120, 160), slice(0, 160), slice(160, 200)
 
 
 class TestAgainstScikitLearn:
@@ -96,21 +96,21 @@ class TestAgainstScikitLearn:
     def test_fair_rows_equal_the_procedure_written_out(self, method: type, wrap: type) -> None:
         modalities, labels = correlated_problem(200, seed=3)
         ours = method(base_learner="logistic_regression", C_grid=GRID)
-        ours.fit(rows(modalities, FIT), labels[FIT], holdout_of(modalities, labels, KEPT))
+        ours.fit(rows(modalities, FIT), labels[FIT], holdout_of(modalities, labels, HELD))
 
         def pipeline(c: float) -> object:
             return make_pipeline(StandardScaler(), wrap(LogisticRegression(C=c, tol=1e-5)))
 
-        kept = {
-            c: pipeline(c).fit(joined(modalities)[FIT], labels[FIT]).predict_proba(joined(modalities)[KEPT])
+        held_out = {
+            c: pipeline(c).fit(joined(modalities)[FIT], labels[FIT]).predict_proba(joined(modalities)[HELD])
             for c in GRID
         }
-        aucs = {c: roc_auc_score(labels[KEPT], kept[c], average="macro") for c in GRID}
+        aucs = {c: roc_auc_score(labels[HELD], held_out[c], average="macro") for c in GRID}
         best = max(GRID, key=aucs.__getitem__)
         final = pipeline(best).fit(joined(modalities)[TRAIN], labels[TRAIN])
         np.testing.assert_allclose(ours.holdout_macro_auc_, [aucs[c] for c in GRID], atol=1e-12)
         assert best == ours.C_
-        np.testing.assert_allclose(ours.holdout_scores_, kept[best], rtol=0, atol=1e-12)
+        np.testing.assert_allclose(ours.holdout_scores_, held_out[best], rtol=0, atol=1e-12)
         np.testing.assert_allclose(
             ours.predict_scores(rows(modalities, TEST)),
             final.predict_proba(joined(modalities)[TEST]),
@@ -202,7 +202,7 @@ class TestConstantLabels:
         modalities, labels = correlated_problem(200)
         labels[FIT, 2] = 0
         ours = method(base_learner=learner, C_grid=GRID)
-        ours.fit(rows(modalities, FIT), labels[FIT], holdout_of(modalities, labels, KEPT))
+        ours.fit(rows(modalities, FIT), labels[FIT], holdout_of(modalities, labels, HELD))
         assert (ours.holdout_scores_[:, 2] == 0).all()
         assert np.ptp(ours.predict_scores(rows(modalities, TEST))[:, 2]) > 0
 
@@ -213,7 +213,7 @@ class TestWhatEveryRowKeeps:
         modalities, labels = correlated_problem(200)
         method = spec.estimator(**spec.options)
         assert isinstance(method, MultiModalClassifier)
-        method.fit(rows(modalities, FIT), labels[FIT], holdout_of(modalities, labels, KEPT))
+        method.fit(rows(modalities, FIT), labels[FIT], holdout_of(modalities, labels, HELD))
         together = method.predict_scores(rows(modalities, TEST))
         assert together.shape == (40, 4)
         assert together.min() >= 0
@@ -225,7 +225,7 @@ class TestWhatEveryRowKeeps:
     def test_a_clone_fitted_on_the_same_rows_gives_the_same_bits(self, spec: MethodSpec) -> None:
         modalities, labels = correlated_problem(200)
         method = spec.estimator(**spec.options)
-        given = (rows(modalities, FIT), labels[FIT], holdout_of(modalities, labels, KEPT))
+        given = (rows(modalities, FIT), labels[FIT], holdout_of(modalities, labels, HELD))
         first = method.fit(*given).predict_scores(rows(modalities, TEST))
         again = clone(method).fit(*given).predict_scores(rows(modalities, TEST))
         np.testing.assert_array_equal(first, again)
@@ -265,7 +265,7 @@ class TestWhatEveryRowKeeps:
     def test_the_trace_names_the_choice(self) -> None:
         modalities, labels = correlated_problem(200)
         method = BinaryRelevance(base_learner="logistic_regression", C_grid=GRID)
-        method.fit(rows(modalities, FIT), labels[FIT], holdout_of(modalities, labels, KEPT))
+        method.fit(rows(modalities, FIT), labels[FIT], holdout_of(modalities, labels, HELD))
         trace = method.trace(rows(modalities, TEST))
         assert trace["chosen_C"] == method.C_
         assert trace["holdout_macro_auc"].shape == (2,)

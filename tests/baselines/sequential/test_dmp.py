@@ -1,11 +1,11 @@
-"""DMP: its loss against one instance at a time, its options, what it reads and how it stops."""
+"""DMP: its loss against one instance at a time, its options, what it acquires and how it stops."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 import torch
-from plain_reader import plain_dmp_loss
+from plain_acquisition import plain_dmp_loss
 
 from baselines.sequential.dmp import AS_IN_CODE, DMP, METHODS, NEAR_PRINT
 from baselines.sequential.modality_terms import Neighbourhood, hinge, masked_softmax, pair_signs
@@ -31,9 +31,9 @@ def prepared(**options: object) -> tuple[DMP, object, list[torch.Tensor], torch.
     modalities, labels = toy()
     method = small(scaling="none", **options)
     loss = method.prepare(modalities, labels)
-    method.reader_.double()
+    method.network_.double()
     with torch.no_grad():
-        for weight in (*method.reader_.V_modal, *method.reader_.V):
+        for weight in (*method.network_.V_modal, *method.network_.V):
             weight.mul_(8)
     return (
         method,
@@ -69,20 +69,20 @@ def test_loss_and_gradient_equal_those_of_one_instance_at_a_time(case: str, monk
     ours.backward()
     if case == "confidence":
         with torch.no_grad():
-            second = method.reader_(x).active(1)
+            second = method.network_(x).active(1)
         assert second.any(), "all rows stopped at once"
         assert not second.all(), "no row stopped"
-    gradients = {name: p.grad.clone() for name, p in method.reader_.named_parameters() if p.grad is not None}
-    method.reader_.zero_grad()
+    gradients = {name: p.grad.clone() for name, p in method.network_.named_parameters() if p.grad is not None}
+    method.network_.zero_grad()
     together = np.concatenate(raw, axis=1).astype(np.float64)
     distance = ((together[:, None] - together[None]) ** 2).sum(2) + np.diag([np.inf] * N)
     neighbours = np.argsort(distance, axis=1)[:, :3].tolist()
     signs = [[_sign(method.neighbour_sign, y[i], y[n]) for n in neighbours[i]] for i in range(N)]
-    plain = plain_dmp_loss(method.reader_, x, y.double(), neighbours, signs, **plain_options)
+    plain = plain_dmp_loss(method.network_, x, y.double(), neighbours, signs, **plain_options)
     plain.backward()
     assert ours.item() == pytest.approx(plain.item(), rel=1e-6)
     assert "W_in.2" in gradients
-    for name, parameter in method.reader_.named_parameters():
+    for name, parameter in method.network_.named_parameters():
         theirs = parameter.grad if parameter.grad is not None else torch.zeros_like(parameter)
         mine = gradients.get(name, torch.zeros_like(parameter))
         torch.testing.assert_close(
@@ -132,14 +132,16 @@ def test_equal_costs_have_no_gradient_under_the_softmax_over_the_unread() -> Non
         method = small(modality_loss="none", cost_weight=50.0, costs=costs)
         loss = method.prepare(*toy())
         loss(torch.arange(N)).backward()
-        gradients.append(max(float(W.grad.abs().max()) for W in method.reader_.V_modal if W.grad is not None))
+        gradients.append(
+            max(float(W.grad.abs().max()) for W in method.network_.V_modal if W.grad is not None)
+        )
     assert gradients[0] < 1e-6 < 1e-3 < gradients[1]
 
 
 def neighbour_data(n: int = 80) -> tuple[list[np.ndarray], np.ndarray]:
     """Two classes; modality 1 is nearly equal within a class, modality 2 is wide noise.
 
-    To pull rows of a class together, reading 1 after 0 is best; to push them apart, 2.
+    To pull rows of a class together, acquiring 1 after 0 is best; to push them apart, 2.
     """
     drawn = np.random.default_rng(1)
     y = np.arange(n) % 2
@@ -153,7 +155,7 @@ def neighbour_data(n: int = 80) -> tuple[list[np.ndarray], np.ndarray]:
 
 
 @pytest.mark.parametrize(("sign", "second"), [("jaccard", 1), ("always_minus", 2)])
-def test_the_neighbours_decide_what_is_read_second(sign: str, second: int) -> None:
+def test_the_neighbours_decide_what_is_acquired_second(sign: str, second: int) -> None:
     modalities, labels = neighbour_data()
     method = small(
         neighbour_sign=sign,
@@ -168,7 +170,7 @@ def test_the_neighbours_decide_what_is_read_second(sign: str, second: int) -> No
     assert (orders[:, 1] == second).mean() > 0.95
 
 
-def test_a_cheaper_modality_is_read_before_a_dear_one() -> None:
+def test_a_cheaper_modality_is_acquired_before_a_dear_one() -> None:
     modalities, labels = neighbour_data()
     for costs, second in (((0.1, 0.1, 2.0), 1), ((0.1, 2.0, 0.1), 2)):
         method = small(costs=costs, modality_loss="none", optimiser="adam", learning_rate=0.01, epochs=15)
@@ -185,7 +187,7 @@ def test_the_trace_adds_up_with_a_budget() -> None:
     np.testing.assert_allclose(trace["reading_cost"][:, 0], trace["extracted"] @ costs, rtol=1e-6)
     assert trace["reading_cost"].dtype == np.float32
     assert trace["n_read"].dtype == np.int32
-    assert (trace["n_read"] == 2).all()  # 0.2 is below the budget, any second reading reaches it
+    assert (trace["n_read"] == 2).all()  # 0.2 is below the budget, any second modality reaches it
     np.testing.assert_array_equal((trace["orders"] >= 0).sum(1), trace["n_read"][:, 0])
     assert trace["orders"].shape == (40, 3)
     assert (trace["orders"][:, 2] == -1).all()
@@ -218,7 +220,7 @@ def test_a_hidden_size_of_none_is_the_number_of_features() -> None:
     modalities, labels = toy()
     method = small(hidden=None)
     method.prepare(modalities, labels)
-    assert method.reader_.h == sum(DIMS)
+    assert method.network_.h == sum(DIMS)
 
 
 def test_early_stopping_keeps_the_best_epoch_of_the_hold_out() -> None:
@@ -249,11 +251,11 @@ def test_permuted_labels_with_permuted_heads_lose_the_same() -> None:
     modalities, labels = toy()
     one, other, order = small(), small(), [2, 0, 1]
     loss, permuted_loss = one.prepare(modalities, labels), other.prepare(modalities, labels[:, order])
-    state = one.reader_.state_dict()
+    state = one.network_.state_dict()
     for t in range(3):
         state[f"V.{t}"] = state[f"V.{t}"][..., order]
         state[f"b_V.{t}"] = state[f"b_V.{t}"][..., order]
-    other.reader_.load_state_dict(state)
+    other.network_.load_state_dict(state)
     rows = torch.arange(N)
     torch.testing.assert_close(permuted_loss(rows), loss(rows))
 
@@ -285,7 +287,7 @@ def test_the_printed_loss_does_fall_without_bound() -> None:
     losses = []
     for size in (1, 10, 100, 1000):
         with torch.no_grad():
-            for bias in method.reader_.b_modal:
+            for bias in method.network_.b_modal:
                 bias.fill_(size)
         losses.append(float(loss(torch.arange(N)).detach()))
     assert losses[1] < 0
@@ -344,7 +346,7 @@ def test_one_or_two_training_rows_have_too_few_neighbours_but_train(n: int) -> N
 def test_no_rows_give_no_scores() -> None:
     modalities, labels = toy(20)
     method = small().fit(modalities, labels)
-    assert method._read([torch.zeros(0, d) for d in DIMS])["scores"].shape == (0, Q)
+    assert method._predict([torch.zeros(0, d) for d in DIMS])["scores"].shape == (0, Q)
 
 
 def test_neighbour_distances_equal_their_definition() -> None:

@@ -1,16 +1,16 @@
-"""MCC: its chain, its loss against one instance at a time, training side by side, and what it reads."""
+"""MCC: its chain, its loss against one instance at a time, training side by side, and what it acquires."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 import torch
-from plain_reader import plain_mcc_loss
+from plain_acquisition import plain_mcc_loss
 
 from baselines.sequential.mcc import MCC, METHODS, chain_margins, gini_order
 from baselines.sequential.modality_terms import margin_targets
 from baselines.sequential.neighbours import class_margins
-from baselines.sequential.network import ReaderOptions, SequentialReader
+from baselines.sequential.network import AcquisitionNetwork, NetworkOptions
 from benchmark.contracts import Holdout, Streams
 from benchmark.learning.training import DivergenceError, make_optimiser, train
 
@@ -81,21 +81,21 @@ def test_loss_and_gradient_equal_those_of_one_instance_at_a_time(options, monkey
     modalities, labels = toy()
     method = small(scaling="none", initialisation="uniform", **options)
     loss = method.prepare(modalities, labels)
-    method.reader_.double()
+    method.network_.double()
     with torch.no_grad():
-        for weight in (*method.reader_.V_modal, *method.reader_.V):
+        for weight in (*method.network_.V_modal, *method.network_.V):
             weight.mul_(4)
     ours = loss(torch.arange(N))
     ours.backward()
-    gradients = {name: p.grad.clone() for name, p in method.reader_.named_parameters()}
-    method.reader_.zero_grad()
+    gradients = {name: p.grad.clone() for name, p in method.network_.named_parameters()}
+    method.network_.zero_grad()
     chained = labels[:, method.chain_order_].astype(np.float64)
-    costs = method.reader_.options.costs
+    costs = method.network_.options.costs
     worth = torch.from_numpy(margin_targets(chain_margins(modalities, chained, 3), costs)).double()
     if method.modality_loss == "none":
         worth = None
     plain = plain_mcc_loss(
-        method.reader_,
+        method.network_,
         [torch.from_numpy(x).double() for x in modalities],
         torch.from_numpy(chained),
         worth,
@@ -103,33 +103,33 @@ def test_loss_and_gradient_equal_those_of_one_instance_at_a_time(options, monkey
     )
     plain.backward()
     assert ours.item() == pytest.approx(plain.item(), rel=1e-9)
-    for name, parameter in method.reader_.named_parameters():
+    for name, parameter in method.network_.named_parameters():
         theirs = parameter.grad if parameter.grad is not None else torch.zeros_like(parameter)
         torch.testing.assert_close(
             gradients[name], theirs, atol=1e-9, rtol=1e-6, msg=lambda m, name=name: f"{name}: {m}"
         )
 
 
-def alone(reader: SequentialReader, j: int) -> SequentialReader:
-    """A reader of one label with copy j's weights; the labels before it are an ordinary modality."""
+def alone(network: AcquisitionNetwork, j: int) -> AcquisitionNetwork:
+    """A network of one label with copy j's weights; the labels before it are an ordinary modality."""
     dims = [*DIMS, j] if j else list(DIMS)
-    options = ReaderOptions(**{**reader.options.__dict__, "costs": reader.options.costs[: len(dims)]})
-    single = SequentialReader(dims, 1, reader.h, options).double()
-    columns = slice(4 * reader.h * j, 4 * reader.h * (j + 1))
+    options = NetworkOptions(**{**network.options.__dict__, "costs": network.options.costs[: len(dims)]})
+    single = AcquisitionNetwork(dims, 1, network.h, options).double()
+    columns = slice(4 * network.h * j, 4 * network.h * (j + 1))
     M = len(dims)
     with torch.no_grad():
         for k in range(len(DIMS)):
-            single.W_in[k].copy_(reader.W_in[k][:, columns])
+            single.W_in[k].copy_(network.W_in[k][:, columns])
         if j:
-            single.W_in[-1].copy_(reader.W_earlier[:j, columns])
-        single.b_in.copy_(reader.b_in[columns])
-        single.U.copy_(reader.U[j : j + 1])
-        single.peepholes.copy_(reader.peepholes[j : j + 1])
+            single.W_in[-1].copy_(network.W_earlier[:j, columns])
+        single.b_in.copy_(network.b_in[columns])
+        single.U.copy_(network.U[j : j + 1])
+        single.peepholes.copy_(network.peepholes[j : j + 1])
         for t in range(M):
-            single.V[t].copy_(reader.V[t][j : j + 1])
-            single.b_V[t].copy_(reader.b_V[t][j : j + 1])
-            single.V_modal[t].copy_(reader.V_modal[t][j : j + 1, :, :M])
-            single.b_modal[t].copy_(reader.b_modal[t][j : j + 1, :, :M])
+            single.V[t].copy_(network.V[t][j : j + 1])
+            single.b_V[t].copy_(network.b_V[t][j : j + 1])
+            single.V_modal[t].copy_(network.V_modal[t][j : j + 1, :, :M])
+            single.b_modal[t].copy_(network.b_modal[t][j : j + 1, :, :M])
     return single
 
 
@@ -142,13 +142,13 @@ def test_training_side_by_side_equals_training_each_label_alone(confidence, monk
     modalities, labels = toy(24)
     method = small(epochs=6, confidence=confidence, eps=1e-3)  # a large eps makes AdaDelta move
     loss = method.prepare(modalities, labels)
-    method.reader_.double()
-    singles = [alone(method.reader_, j) for j in range(Q)]
+    method.network_.double()
+    singles = [alone(method.network_, j) for j in range(Q)]
     start = [single.U.detach().clone() for single in singles]
     settings, chained = method.training_settings(), labels[:, method.chain_order_].astype(np.float64)
     train(
-        method.reader_,
-        make_optimiser(method.reader_, settings),
+        method.network_,
+        make_optimiser(method.network_, settings),
         loss,
         len(labels),
         settings,
@@ -156,16 +156,16 @@ def test_training_side_by_side_equals_training_each_label_alone(confidence, monk
     )
     y, x = torch.from_numpy(chained), method._tensors(modalities)
     worth = torch.from_numpy(
-        margin_targets(chain_margins([a.numpy() for a in x], chained, 3), method.reader_.options.costs)
+        margin_targets(chain_margins([a.numpy() for a in x], chained, 3), method.network_.options.costs)
     ).double()
     for j, single in enumerate(singles):
         judge = small(confidence=confidence)
-        judge.reader_ = single
+        judge.network_ = single
         inputs = [*x, 2 * y[:, :j] - 1] if j else x
 
         def loss_alone(rows, j=j, single=single, judge=judge, inputs=inputs):
-            readings = single([a[rows] for a in inputs])
-            return judge._loss(readings, y[rows, j : j + 1].T, worth[j : j + 1, rows, : single.M])
+            acquisitions = single([a[rows] for a in inputs])
+            return judge._loss(acquisitions, y[rows, j : j + 1].T, worth[j : j + 1, rows, : single.M])
 
         train(
             single,
@@ -176,8 +176,8 @@ def test_training_side_by_side_equals_training_each_label_alone(confidence, monk
             np.random.default_rng(7),
         )
         assert not torch.allclose(single.U, start[j], atol=1e-3), "nothing was learned"
-        torch.testing.assert_close(single.U[0], method.reader_.U[j], atol=1e-9, rtol=0)
-        together = method.reader_.eval()(x, 2 * y - 1, copies=slice(j, j + 1)).final_logits()
+        torch.testing.assert_close(single.U[0], method.network_.U[j], atol=1e-9, rtol=0)
+        together = method.network_.eval()(x, 2 * y - 1, copies=slice(j, j + 1)).final_logits()
         torch.testing.assert_close(single.eval()(inputs).final_logits(), together, atol=1e-8, rtol=0)
 
 
@@ -187,8 +187,8 @@ def test_prediction_feeds_each_network_the_hard_predictions_before_it() -> None:
     scores = method.predict_scores(modalities)[:, method.chain_order_]
     given = torch.from_numpy(np.where(scores >= 0.5, 1, -1)).float()
     with torch.no_grad():
-        readings = method.reader_(method._tensors(modalities), given)
-    together = torch.sigmoid(readings.final_logits().squeeze(2)).T.numpy()
+        acquisitions = method.network_(method._tensors(modalities), given)
+    together = torch.sigmoid(acquisitions.final_logits().squeeze(2)).T.numpy()
     assert 0.1 < (scores >= 0.5).mean() < 0.9
     np.testing.assert_allclose(together, scores, atol=1e-6)
 
@@ -224,18 +224,18 @@ def second_choices(costs: tuple[float, ...], label_cost: float) -> tuple[torch.T
     ).fit(modalities, labels)
     assert method.chain_order_.tolist() == [0, 1, 2]
     with torch.no_grad():
-        readings = method.reader_(method._tensors(modalities), 2 * torch.from_numpy(labels).float() - 1)
-    return readings.choices[1][0], readings.choices[1][1]
+        acquisitions = method.network_(method._tensors(modalities), 2 * torch.from_numpy(labels).float() - 1)
+    return acquisitions.choices[1][0], acquisitions.choices[1][1]
 
 
 @pytest.mark.parametrize(("costs", "best"), [((1, 1, 1, 9), 2), ((1, 1, 9, 1), 3)])
-def test_the_modality_that_tells_a_label_at_least_cost_is_read_next(costs, best) -> None:
+def test_the_modality_that_tells_a_label_at_least_cost_is_acquired_next(costs, best) -> None:
     first, second = second_choices(costs, label_cost=50.0)
     assert (first == best).float().mean() > 0.95
     assert (second == best).float().mean() > 0.95
 
 
-def test_an_earlier_label_that_tells_everything_is_read_next_where_features_are_dear() -> None:
+def test_an_earlier_label_that_tells_everything_is_acquired_next_where_features_are_dear() -> None:
     _, second = second_choices((1.0, 50.0, 50.0, 50.0), label_cost=0.1)
     assert (second == 4).float().mean() > 0.95
 

@@ -1,14 +1,14 @@
-"""The network that reads modality after modality: gates, readings, stops and what it may see."""
+"""The network that acquires modality after modality: gates, acquisitions, stops and what it may see."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 import torch
-from plain_reader import read_one
+from plain_acquisition import acquire_one
 
 from baselines.sequential.lstm import Projection, lstm_step
-from baselines.sequential.network import ReaderOptions, SequentialReader
+from baselines.sequential.network import AcquisitionNetwork, NetworkOptions
 
 DIMS, H, Q = (3, 2, 4), 4, 3
 COSTS = (1.0, 1.0, 1.0)
@@ -23,13 +23,15 @@ def rows(n: int, dims: tuple[int, ...] = DIMS, seed: int = 3) -> list[torch.Tens
     return [2 * torch.randn(n, d, generator=drawn, dtype=torch.float64) for d in dims]
 
 
-def reader(n_outputs: int = Q, chained: bool = False, start: int = 0, **options: object) -> SequentialReader:
+def network(
+    n_outputs: int = Q, chained: bool = False, start: int = 0, **options: object
+) -> AcquisitionNetwork:
     costs = (*COSTS, 0.1) if chained else COSTS
-    built = SequentialReader(
+    built = AcquisitionNetwork(
         DIMS,
         1 if chained else n_outputs,
         H,
-        ReaderOptions(**{"costs": costs, "initialisation": "uniform", **options}),  # type: ignore[arg-type]
+        NetworkOptions(**{"costs": costs, "initialisation": "uniform", **options}),  # type: ignore[arg-type]
         n_copies=Q if chained else 1,
         chained=chained,
         start=start,
@@ -41,9 +43,9 @@ def reader(n_outputs: int = Q, chained: bool = False, start: int = 0, **options:
     return built
 
 
-def zeroed(dims: tuple[int, ...], h: int, **options: object) -> SequentialReader:
+def zeroed(dims: tuple[int, ...], h: int, **options: object) -> AcquisitionNetwork:
     costs = options.pop("costs", (1.0,) * len(dims))
-    built = SequentialReader(dims, 1, h, ReaderOptions(costs=costs, **options))  # type: ignore[arg-type]
+    built = AcquisitionNetwork(dims, 1, h, NetworkOptions(costs=costs, **options))  # type: ignore[arg-type]
     with torch.no_grad():
         for weight in built.parameters():
             weight.zero_()
@@ -79,7 +81,7 @@ def test_a_first_step_equals_one_from_a_state_of_zeros() -> None:
 
 
 @pytest.mark.parametrize("repeats", [False, True])
-def test_readings_of_a_projection_have_the_gradient_of_the_dense_products(repeats: bool) -> None:
+def test_rows_taken_from_a_projection_have_the_gradient_of_the_dense_products(repeats: bool) -> None:
     L, B, h = 2, 5, 3
     x, drawn = rows(B), generator(1)
     weights = [torch.randn(d, L * 4 * h, generator=drawn, dtype=torch.float64).requires_grad_() for d in DIMS]
@@ -133,12 +135,12 @@ def test_two_steps_worked_out_by_hand() -> None:
     f2 = sigmoid(-1.2 + 0.2 - 0.3 * h1 - 0.4 * c1)
     c2 = f2 * c1 + i2 * np.tanh(1.2 + 0.4 + 0.6 * h1)
     h2 = sigmoid(-1.2 + 0.3 + 0.2 * h1 + 0.3 * c2) * np.tanh(c2)
-    readings = net([torch.tensor([[a]]), torch.tensor([[b]])])
-    assert readings.logits[0].item() == pytest.approx(2 * h1 - 0.1, abs=1e-6)
-    assert readings.logits[1].item() == pytest.approx(1.5 * h1 - 2.5 * h2, abs=1e-6)
-    assert readings.preferences[0][0, 0].tolist() == pytest.approx([3 * h1, h1], abs=1e-6)
-    assert [int(choice) for choice in readings.choices] == [0, 1]
-    assert readings.cost.item() == 2
+    acquisitions = net([torch.tensor([[a]]), torch.tensor([[b]])])
+    assert acquisitions.logits[0].item() == pytest.approx(2 * h1 - 0.1, abs=1e-6)
+    assert acquisitions.logits[1].item() == pytest.approx(1.5 * h1 - 2.5 * h2, abs=1e-6)
+    assert acquisitions.preferences[0][0, 0].tolist() == pytest.approx([3 * h1, h1], abs=1e-6)
+    assert [int(choice) for choice in acquisitions.choices] == [0, 1]
+    assert acquisitions.cost.item() == 2
 
 
 @pytest.mark.parametrize(
@@ -155,30 +157,32 @@ def test_two_steps_worked_out_by_hand() -> None:
     ids=str,
 )
 @pytest.mark.parametrize("chained", [False, True])
-def test_readings_equal_those_of_one_instance_at_a_time(options: dict[str, object], chained: bool) -> None:
-    net, x = reader(chained=chained, **options).eval(), rows(12)
+def test_acquisitions_equal_those_of_one_instance_at_a_time(
+    options: dict[str, object], chained: bool
+) -> None:
+    net, x = network(chained=chained, **options).eval(), rows(12)
     labels = torch.where(torch.rand(12, Q, generator=generator(5)) < 0.5, -1.0, 1.0).double()
-    readings = net(x, labels if chained else None)
+    acquisitions = net(x, labels if chained else None)
     orders = set()
     for j in range(net.L):
         for i in range(12):
-            steps = read_one(net, j, [a[i] for a in x], labels[i] if chained else None)
-            order = [int(choice[j, i]) for choice in readings.choices]
+            steps = acquire_one(net, j, [a[i] for a in x], labels[i] if chained else None)
+            order = [int(choice[j, i]) for choice in acquisitions.choices]
             assert [k for k in order if k >= 0] == [step.choice for step in steps]
             assert all(k < 0 for k in order[len(steps) :])
             for t, step in enumerate(steps):
-                torch.testing.assert_close(readings.logits[t][j, i], step.z)
-                torch.testing.assert_close(readings.preferences[t][j, i], step.preference)
-                assert readings.selectable[t][j, i].nonzero().flatten().tolist() == step.left
-            torch.testing.assert_close(readings.final_logits()[j, i], steps[-1].z)
+                torch.testing.assert_close(acquisitions.logits[t][j, i], step.z)
+                torch.testing.assert_close(acquisitions.preferences[t][j, i], step.preference)
+                assert acquisitions.selectable[t][j, i].nonzero().flatten().tolist() == step.left
+            torch.testing.assert_close(acquisitions.final_logits()[j, i], steps[-1].z)
             spent = sum(net.options.costs[k] for k in {step.choice for step in steps})
-            assert readings.cost[j, i].item() == pytest.approx(spent)
+            assert acquisitions.cost[j, i].item() == pytest.approx(spent)
             orders.add(tuple(order))
     assert len(orders) > 1, "all rows take one order: the comparison shows little"
 
 
 def test_a_copy_run_alone_does_what_it_does_among_all() -> None:
-    net, x = reader(chained=True, peepholes=True, confidence=0.6).eval(), rows(9)
+    net, x = network(chained=True, peepholes=True, confidence=0.6).eval(), rows(9)
     labels = torch.ones(9, Q, dtype=torch.float64)
     together = net(x, labels)
     for j in range(Q):
@@ -188,7 +192,7 @@ def test_a_copy_run_alone_does_what_it_does_among_all() -> None:
 
 
 def test_a_copy_never_sees_its_own_or_a_later_label() -> None:
-    net, x = reader(chained=True, start=len(DIMS)).eval(), rows(9)
+    net, x = network(chained=True, start=len(DIMS)).eval(), rows(9)
     labels = torch.ones(9, Q, dtype=torch.float64)
     before = net(x, labels)
     for changed in range(Q):
@@ -201,7 +205,7 @@ def test_a_copy_never_sees_its_own_or_a_later_label() -> None:
 
 
 def test_a_later_labels_weights_get_no_gradient() -> None:
-    net, x = reader(chained=True), rows(9)
+    net, x = network(chained=True), rows(9)
     net(x, torch.ones(9, Q, dtype=torch.float64)).final_logits().square().sum().backward()
     gradient = net.W_earlier.grad.view(Q, Q, 4 * H)  # label i, copy j
     for i in range(Q):
@@ -209,25 +213,27 @@ def test_a_later_labels_weights_get_no_gradient() -> None:
             assert (gradient[i, j].abs().sum() > 0) == (i < j)
 
 
-def test_the_first_of_a_chain_has_no_labels_to_read() -> None:
+def test_the_first_of_a_chain_has_no_labels_to_acquire() -> None:
     for start in (0, len(DIMS)):
-        readings = reader(chained=True, start=start).eval()(rows(9), torch.ones(9, Q, dtype=torch.float64))
-        choices = torch.stack(readings.choices)
+        acquisitions = network(chained=True, start=start).eval()(
+            rows(9), torch.ones(9, Q, dtype=torch.float64)
+        )
+        choices = torch.stack(acquisitions.choices)
         assert not (choices[:, 0] == len(DIMS)).any()
         assert (choices[:, 1:] == len(DIMS)).any(0).all()
         assert (choices[0, 1:] == start).all()
-        assert readings.cost[0].tolist() == pytest.approx([3.0] * 9)
-        assert readings.cost[1].tolist() == pytest.approx([3.1] * 9)
+        assert acquisitions.cost[0].tolist() == pytest.approx([3.0] * 9)
+        assert acquisitions.cost[1].tolist() == pytest.approx([3.1] * 9)
 
 
-@pytest.mark.parametrize(("budget", "read"), [(0.5, [0]), (1.0, [0]), (3.0, [0, 2, 1]), (None, [0, 2, 1])])
-def test_the_budget_stops_once_it_is_reached(budget: float | None, read: list[int]) -> None:
+@pytest.mark.parametrize(("budget", "order"), [(0.5, [0]), (1.0, [0]), (3.0, [0, 2, 1]), (None, [0, 2, 1])])
+def test_the_budget_stops_once_it_is_reached(budget: float | None, order: list[int]) -> None:
     net = zeroed((2, 2, 2), 2, costs=(1.0, 2.0, 1.5), budget=budget)
     with torch.no_grad():
-        net.b_modal[0][0, 0] = torch.tensor([9.0, 0.0, 1.0])  # 0 is read already, 2 beats 1
-    readings = net([torch.ones(1, 2)] * 3)
-    assert [int(choice) for choice in readings.choices] == read
-    assert readings.cost.item() == pytest.approx(sum((1.0, 2.0, 1.5)[k] for k in read))
+        net.b_modal[0][0, 0] = torch.tensor([9.0, 0.0, 1.0])  # 0 is acquired already, 2 beats 1
+    acquisitions = net([torch.ones(1, 2)] * 3)
+    assert [int(choice) for choice in acquisitions.choices] == order
+    assert acquisitions.cost.item() == pytest.approx(sum((1.0, 2.0, 1.5)[k] for k in order))
 
 
 def test_tenths_that_reach_a_budget_only_up_to_rounding_stop() -> None:
@@ -243,16 +249,16 @@ def test_a_confident_row_stops_and_keeps_its_scores_while_others_read_on() -> No
         net.W_in[0][0, 3] = 1.0
         net.V[0][0, 0, 0] = 5.0
         net.b_V[1][0, 0, 0] = -0.5
-    readings = net([torch.tensor([[9.0], [0.1]]), torch.zeros(2, 1)])
+    acquisitions = net([torch.tensor([[9.0], [0.1]]), torch.zeros(2, 1)])
     sure = np.tanh(np.tanh(9.0)) * 5.0
-    assert readings.choices[1].tolist() == [[-1, 1]]
-    assert readings.final_logits()[0, :, 0].tolist() == pytest.approx([sure, -0.5], abs=1e-5)
-    assert readings.cost.tolist() == [[1.0, 2.0]]
+    assert acquisitions.choices[1].tolist() == [[-1, 1]]
+    assert acquisitions.final_logits()[0, :, 0].tolist() == pytest.approx([sure, -0.5], abs=1e-5)
+    assert acquisitions.cost.tolist() == [[1.0, 2.0]]
 
 
 def test_the_order_of_the_modalities_does_not_matter() -> None:
-    net, x, order = reader(peepholes=True), rows(11), [2, 0, 1]
-    moved = SequentialReader([DIMS[k] for k in order], Q, H, net.options, start=order.index(0)).double()
+    net, x, order = network(peepholes=True), rows(11), [2, 0, 1]
+    moved = AcquisitionNetwork([DIMS[k] for k in order], Q, H, net.options, start=order.index(0)).double()
     state = net.state_dict()
     for k, old in enumerate(order):
         state[f"W_in.{k}"] = net.W_in[old]
@@ -267,7 +273,7 @@ def test_the_order_of_the_modalities_does_not_matter() -> None:
 
 
 def test_orthogonal_columns_span_all_modalities() -> None:
-    net = SequentialReader((5, 9), 2, 4, ReaderOptions(costs=(1.0, 1.0)), generator=generator())
+    net = AcquisitionNetwork((5, 9), 2, 4, NetworkOptions(costs=(1.0, 1.0)), generator=generator())
     for block in torch.cat(list(net.W_in)).split(4, dim=1):
         torch.testing.assert_close(block.T @ block, torch.eye(4), atol=1e-5, rtol=0)
     for block in net.U[0].split(4, dim=1):
@@ -275,7 +281,7 @@ def test_orthogonal_columns_span_all_modalities() -> None:
 
 
 def test_dropout_scales_what_it_keeps_and_is_off_without_a_generator() -> None:
-    net = reader(dropout=0.5)
+    net = network(dropout=0.5)
     ones = torch.ones(1, 400, 8, dtype=torch.float64)
     dropped = net._dropout(ones, generator())
     assert set(dropped.unique().tolist()) == {0.0, 2.0}
@@ -285,9 +291,9 @@ def test_dropout_scales_what_it_keeps_and_is_off_without_a_generator() -> None:
 
 def test_costs_must_fit_the_modalities() -> None:
     with pytest.raises(ValueError, match="2 costs for 3 modalities"):
-        SequentialReader(DIMS, Q, H, ReaderOptions(costs=(1.0, 1.0)))
+        AcquisitionNetwork(DIMS, Q, H, NetworkOptions(costs=(1.0, 1.0)))
 
 
-def test_a_chain_refuses_to_read_without_labels() -> None:
+def test_a_chain_refuses_to_run_without_labels() -> None:
     with pytest.raises(ValueError, match="needs labels"):
-        reader(chained=True)(rows(2))
+        network(chained=True)(rows(2))

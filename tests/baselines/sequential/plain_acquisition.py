@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from baselines.sequential.network import SequentialReader
+from baselines.sequential.network import AcquisitionNetwork
 
 
 @dataclass
@@ -19,15 +19,15 @@ class Step:
     choice: int
     z: Tensor  # (R,)
     preference: Tensor  # (M,)
-    left: list[int]  # what may be read next
+    left: list[int]  # what may be acquired next
 
 
-def full_matrix(reader: SequentialReader, j: int) -> Tensor:
+def full_matrix(network: AcquisitionNetwork, j: int) -> Tensor:
     """W of copy j, (D or D + q, 4h), from which x~^k takes its block."""
-    columns = slice(4 * reader.h * j, 4 * reader.h * (j + 1))
-    blocks = [W[:, columns] for W in reader.W_in]
-    if reader.chained:
-        blocks.append(reader.W_earlier[:, columns])
+    columns = slice(4 * network.h * j, 4 * network.h * (j + 1))
+    blocks = [W[:, columns] for W in network.W_in]
+    if network.chained:
+        blocks.append(network.W_earlier[:, columns])
     return torch.cat(blocks)
 
 
@@ -35,37 +35,37 @@ def padded(modalities: list[Tensor], k: int) -> Tensor:
     return torch.cat([x if j == k else torch.zeros_like(x) for j, x in enumerate(modalities)])
 
 
-def read_one(
-    reader: SequentialReader, j: int, modalities: list[Tensor], labels: Tensor | None = None
+def acquire_one(
+    network: AcquisitionNetwork, j: int, modalities: list[Tensor], labels: Tensor | None = None
 ) -> list[Step]:
-    """Let copy j read one instance: modalities m x (d_k,), labels (q,) of the chain."""
-    options, h = reader.options, reader.h
+    """Let copy j acquire the modalities of one instance: modalities m x (d_k,), labels (q,) of the chain."""
+    options, h = network.options, network.h
     inputs = list(modalities)
     offered = list(range(len(inputs)))
     if labels is not None:
         if j > 0:
             offered.append(len(inputs))
         inputs.append(torch.cat((labels[:j], torch.zeros_like(labels[j:]))))
-    W, U, b = full_matrix(reader, j), reader.U[j], reader.b_in[4 * h * j : 4 * h * (j + 1)]
+    W, U, b = full_matrix(network, j), network.U[j], network.b_in[4 * h * j : 4 * h * (j + 1)]
     p_i, p_f, p_o = (
         (torch.zeros(h), torch.zeros(h), torch.zeros(h))
-        if reader.peepholes is None
-        else reader.peepholes[j, 0].split(h)
+        if network.peepholes is None
+        else network.peepholes[j, 0].split(h)
     )
     hidden, cell = torch.zeros_like(U[0, :h]), torch.zeros_like(U[0, :h])
-    choice, used, spent = int(reader.start[j]), [], 0.0
+    choice, used, spent = int(network.start[j]), [], 0.0
     history: list[Tensor] = []
     steps: list[Step] = []
-    for t in range(reader.n_steps):
+    for t in range(network.n_steps):
         a_i, a_f, a_o, a_g = (padded(inputs, choice) @ W + hidden @ U + b).split(h)
         i, f = torch.sigmoid(a_i + p_i * cell), torch.sigmoid(a_f + p_f * cell)
         cell = f * cell + i * torch.tanh(a_g)
         hidden = torch.sigmoid(a_o + p_o * cell) * torch.tanh(cell)
         history.append(hidden)
         stacked = torch.cat(history)
-        z = stacked @ reader.V[t][j] + reader.b_V[t][j, 0]
+        z = stacked @ network.V[t][j] + network.b_V[t][j, 0]
         source = stacked if options.modality_head == "history" else hidden
-        preference = source @ reader.V_modal[t][j] + reader.b_modal[t][j, 0]
+        preference = source @ network.V_modal[t][j] + network.b_modal[t][j, 0]
         if choice not in used:
             spent += options.costs[choice]
             used.append(choice)
@@ -92,7 +92,7 @@ def spread(step: Step, M: int) -> Tensor:
 
 
 def plain_dmp_loss(
-    reader: SequentialReader,
+    network: AcquisitionNetwork,
     modalities: list[Tensor],
     y: Tensor,
     neighbours: list[list[int]],
@@ -106,17 +106,17 @@ def plain_dmp_loss(
 ) -> Tensor:
     """DMP's loss of all rows as one batch, instance by instance, from its definition."""
     n, M = len(y), len(modalities)
-    runs = [read_one(reader, 0, [x[i] for x in modalities]) for i in range(n)]
+    runs = [acquire_one(network, 0, [x[i] for x in modalities]) for i in range(n)]
     total = y.new_zeros(())
-    for t in range(reader.n_steps):
+    for t in range(network.n_steps):
         active = [i for i in range(n) if len(runs[i]) > t]
         for i in active:
             step = runs[i][t]
             ce = bernoulli(step.z, y[i]).mean()
             total = total + ce / (len(active) + 1 if code else n)
-            heads = (reader.V[t][0] ** 2).sum() + (reader.V_modal[t][0] ** 2).sum()
+            heads = (network.V[t][0] ** 2).sum() + (network.V_modal[t][0] ** 2).sum()
             total = total + l2 * heads / n
-            if t == reader.n_steps - 1:
+            if t == network.n_steps - 1:
                 continue
             own = spread(step, M)
             mixture = sum(own[k] * padded([x[i] for x in modalities], k) for k in range(M))
@@ -131,7 +131,7 @@ def plain_dmp_loss(
                         mixed = sum(theirs[k] * padded([x[other] for x in modalities], k) for k in range(M))
                         term = term + sign * ((mixed - mixture) ** 2).sum() / len(neighbours[i])
             seen = {earlier.choice for earlier in runs[i][: t + 1]}
-            costs = [1.0 if k in seen else reader.options.costs[k] for k in range(M)]
+            costs = [1.0 if k in seen else network.options.costs[k] for k in range(M)]
             charged = torch.stack([c * own[k] for k, c in enumerate(costs)])
             cost = (charged**2).sum() if printed else charged.mean()
             total = total + (weight * term + cost_weight * cost) / n
@@ -139,22 +139,26 @@ def plain_dmp_loss(
 
 
 def plain_mcc_loss(
-    reader: SequentialReader, modalities: list[Tensor], y: Tensor, worth: Tensor | None, regularisation: float
+    network: AcquisitionNetwork,
+    modalities: list[Tensor],
+    y: Tensor,
+    worth: Tensor | None,
+    regularisation: float,
 ) -> Tensor:
     """MCC's loss of all rows (n, q) in the chain's order, network by network, instance by instance."""
     n, q = y.shape
     total = y.new_zeros(())
     for j in range(q):
         offered = len(modalities) + (j > 0)
-        costs = reader.costs[:offered]
+        costs = network.costs[:offered]
         for i in range(n):
-            for t, step in enumerate(read_one(reader, j, [x[i] for x in modalities], 2 * y[i] - 1)):
+            for t, step in enumerate(acquire_one(network, j, [x[i] for x in modalities], 2 * y[i] - 1)):
                 loss = bernoulli(step.z[0], y[i, j])
                 if worth is not None and len(step.left) > 1:
                     best = max(step.left, key=lambda k: float(worth[j, i, k]))
                     gaps = [1 - step.preference[best] + step.preference[k] for k in step.left if k != best]
                     loss = loss + sum(gap.clamp(min=0) for gap in gaps) / offered
-                omega = (reader.V[t][j] ** 2).sum() + (reader.V_modal[t][j] ** 2).sum()
+                omega = (network.V[t][j] ** 2).sum() + (network.V_modal[t][j] ** 2).sum()
                 omega = omega + ((costs * step.preference[:offered]) ** 2).sum().sqrt()
                 total = total + (loss + regularisation * omega) / n
     return total
