@@ -6,9 +6,11 @@ Searches are exact and scikit-learn's: brute force, since trees gain nothing at 
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 from sklearn.neighbors import NearestNeighbors
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from benchmark.contracts import Array
 
@@ -104,8 +106,14 @@ def _centred(rows: Array) -> Array:
 def _search(candidates: Array, rows: Array | None, k: int) -> tuple[Array, Array]:
     """Return distances and positions (n, k) of the candidates next to each row; None: to each other."""
     # One thread: scikit-learn chunks its work by the number of threads, and ties then fall out differently.
-    with threadpool_limits(1):
+    with _thread_pools().limit(limits=1):
         return NearestNeighbors(n_neighbors=k, algorithm="brute").fit(candidates).kneighbors(rows)
+
+
+@cache
+def _thread_pools() -> ThreadpoolController:
+    # Looks through all loaded libraries, which takes longer than a small search: once is enough.
+    return ThreadpoolController()
 
 
 def _nearest_others(rows: Array, k: int) -> tuple[Array, Array]:

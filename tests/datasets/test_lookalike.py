@@ -34,8 +34,24 @@ def cache(tmp_path_factory):
         yield folder
 
 
+@pytest.fixture(scope="module")
+def made_apart(cache):
+    """Make MSRA's look-alike in a process of its own, into the cache; return its seconds and peak GiB."""
+    code = (
+        "import resource, pathlib; from datasets.msra import DATASET;"
+        "DATASET.load(pathlib.Path('nothing'));"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+    )
+    started = time.monotonic()
+    environment = {"M3LA_CACHE": str(cache), "OMP_NUM_THREADS": "1", "PATH": ""}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    return time.monotonic() - started, int(done.stdout) / 2**20
+
+
 @pytest.fixture(scope="module", params=list(PUBLISHED))
-def published(request, cache):
+def published(request, cache, made_apart):  # noqa: ARG001 (MSRA is in the cache then)
     spec, cardinality = PUBLISHED[request.param]
     return spec, spec.load(cache / "nothing"), cardinality
 
@@ -99,15 +115,16 @@ def test_a_linear_reader_learns_but_not_all(published):
     spec, dataset, _ = published
     order = Streams(spec.id, 0).generator("split").permutation(spec.expected.n)
     test, train = np.split(order, [-(-spec.expected.n // 10)])
-    train = train[:4000]
+    train = train[:2000]
     x = np.hstack(dataset.modalities)
     scaler = StandardScaler().fit(x[train])
+    seen, unseen = scaler.transform(x[train]), scaler.transform(x[test])
     aucs = [
         roc_auc_score(
             dataset.labels[test, j],
             LogisticRegression(C=1e-3, tol=1e-2)
-            .fit(scaler.transform(x[train]), dataset.labels[train, j])
-            .decision_function(scaler.transform(x[test])),
+            .fit(seen, dataset.labels[train, j])
+            .decision_function(unseen),
         )
         for j in range(8)
     ]
@@ -204,16 +221,7 @@ def test_the_cache_is_not_reused_for_another_shape_or_cardinality():
     assert len({each.cache_folder() for each in (spec, *others)}) == 3
 
 
-def test_msra_is_made_in_under_20_seconds_and_1_gib(tmp_path):
-    code = (
-        "import resource, pathlib; from datasets.msra import DATASET;"
-        "DATASET.load(pathlib.Path('nothing'));"
-        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
-    )
-    started = time.monotonic()
-    environment = {"M3LA_CACHE": str(tmp_path), "OMP_NUM_THREADS": "1", "PATH": ""}
-    done = subprocess.run(
-        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
-    )
-    assert time.monotonic() - started < 20
-    assert int(done.stdout) / 2**20 < 1
+def test_msra_is_made_in_under_20_seconds_and_1_gib(made_apart):
+    seconds, gib = made_apart
+    assert seconds < 20
+    assert gib < 1

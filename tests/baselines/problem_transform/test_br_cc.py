@@ -209,28 +209,21 @@ class TestConstantLabels:
 
 class TestWhatEveryRowKeeps:
     @pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.id)
-    def test_scores_are_a_function_of_the_row_alone(self, spec: MethodSpec) -> None:
-        modalities, labels = correlated_problem(200)
+    def test_scores_are_a_function_of_the_row_and_the_fit_alone(self, spec: MethodSpec) -> None:
+        modalities, labels = correlated_problem(200, q=2)
         method = spec.estimator(**spec.options)
         assert isinstance(method, MultiModalClassifier)
-        method.fit(rows(modalities, FIT), labels[FIT], holdout_of(modalities, labels, HELD))
-        together = method.predict_scores(rows(modalities, TEST))
-        assert together.shape == (40, 4)
+        given = (rows(modalities, FIT), labels[FIT], holdout_of(modalities, labels, HELD))
+        together = method.fit(*given).predict_scores(rows(modalities, TEST))
+        assert together.shape == (40, 2)
         assert together.min() >= 0
         assert together.max() <= 1
         alone = method.predict_scores(rows(modalities, slice(170, 171)))
         np.testing.assert_allclose(alone[0], together[10], rtol=0, atol=1e-12)
-
-    @pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.id)
-    def test_a_clone_fitted_on_the_same_rows_gives_the_same_bits(self, spec: MethodSpec) -> None:
-        modalities, labels = correlated_problem(200)
-        method = spec.estimator(**spec.options)
-        given = (rows(modalities, FIT), labels[FIT], holdout_of(modalities, labels, HELD))
-        first = method.fit(*given).predict_scores(rows(modalities, TEST))
         again = clone(method).fit(*given).predict_scores(rows(modalities, TEST))
-        np.testing.assert_array_equal(first, again)
+        np.testing.assert_array_equal(together, again)
 
-    @settings(max_examples=15, deadline=None)
+    @settings(max_examples=8, deadline=None)
     @given(st.permutations(range(4)), st.integers(0, 50))
     def test_br_knows_no_order_of_labels(self, order: list[int], seed: int) -> None:
         modalities, labels = correlated_problem(60, seed=seed)

@@ -44,6 +44,9 @@ def prepared(**options: object) -> tuple[DMP, object, list[torch.Tensor], torch.
     )
 
 
+FAST = {"optimiser": "adam", "learning_rate": 0.03, "batch_size": 20, "epochs": 8}
+"""Enough to learn what a small example shows."""
+
 CASES = {
     "default": ({}, {"weight": 1e-3, "cost_weight": 0.1}),
     "strong": ({"modality_weight": 1.0, "cost_weight": 0.9}, {"weight": 1.0, "cost_weight": 0.9}),
@@ -161,9 +164,7 @@ def test_the_neighbours_decide_what_is_acquired_second(sign: str, second: int) -
         neighbour_sign=sign,
         modality_weight=1.0,
         scaling="none",
-        optimiser="adam",
-        learning_rate=0.01,
-        epochs=15,
+        **FAST,
     )
     orders = method.fit(modalities, labels).trace(modalities)["orders"]
     assert (orders[:, 0] == 0).all()
@@ -173,7 +174,7 @@ def test_the_neighbours_decide_what_is_acquired_second(sign: str, second: int) -
 def test_a_cheaper_modality_is_acquired_before_a_dear_one() -> None:
     modalities, labels = neighbour_data()
     for costs, second in (((0.1, 0.1, 2.0), 1), ((0.1, 2.0, 0.1), 2)):
-        method = small(costs=costs, modality_loss="none", optimiser="adam", learning_rate=0.01, epochs=15)
+        method = small(costs=costs, modality_loss="none", **FAST)
         orders = method.fit(modalities, labels).trace(modalities)["orders"]
         assert (orders[:, 1] == second).all()
 
@@ -198,11 +199,12 @@ def test_the_trace_adds_up_with_a_budget() -> None:
 
 def test_confidence_stops_the_sure_ones_early() -> None:
     modalities, labels = neighbour_data()
-    method = small(confidence=0.9, optimiser="adam", learning_rate=0.02, epochs=20).fit(modalities, labels)
+    modalities[0][:20] = 0  # these rows' first modality says nothing
+    method = small(confidence=0.9, **{**FAST, "epochs": 14}).fit(modalities, labels)
     trace = method.trace(modalities)
     first = trace["step_scores"][:, 0]
     sure = np.maximum(first, 1 - first).mean(1) > 0.9
-    assert sure.any()
+    assert sure.tolist() == [False] * 20 + [True] * 60
     np.testing.assert_array_equal(trace["n_read"][:, 0] == 1, sure)
 
 
@@ -261,7 +263,7 @@ def test_permuted_labels_with_permuted_heads_lose_the_same() -> None:
 
 
 def test_seeds_decide_the_result_and_nothing_else() -> None:
-    modalities, labels = toy(40)
+    modalities, labels = toy(16)
     runs = [
         small(random_state=Streams("x", seed), dropout=0.5).fit(modalities, labels).predict_scores(modalities)
         for seed in (0, 0, 1)

@@ -31,6 +31,10 @@ def small(**options: object) -> MCC:
     return MCC(**given)  # type: ignore[arg-type]
 
 
+FAST = {"optimiser": "adam", "learning_rate": 0.05, "batch_size": 24, "epochs": 6}
+"""Enough to learn what a small example shows."""
+
+
 def test_the_most_balanced_label_comes_first_and_a_constant_one_last() -> None:
     labels = np.zeros((10, 5), np.uint8)
     for j, positive in enumerate((1, 5, 10, 9, 4)):  # Gini 0.18, 0.5, 0, 0.18, 0.48
@@ -140,7 +144,7 @@ def test_training_side_by_side_equals_training_each_label_alone(confidence, monk
     )
     monkeypatch.setattr(MCC, "_tensor", lambda _, values: torch.from_numpy(np.asarray(values, np.float64)))
     modalities, labels = toy(24)
-    method = small(epochs=6, confidence=confidence, eps=1e-3)  # a large eps makes AdaDelta move
+    method = small(epochs=3, confidence=confidence, eps=1e-3)  # a large eps makes AdaDelta move
     loss = method.prepare(modalities, labels)
     method.network_.double()
     singles = [alone(method.network_, j) for j in range(Q)]
@@ -183,7 +187,7 @@ def test_training_side_by_side_equals_training_each_label_alone(confidence, monk
 
 def test_prediction_feeds_each_network_the_hard_predictions_before_it() -> None:
     modalities, labels = toy(60)
-    method = small(epochs=6, optimiser="adam", learning_rate=0.02, regularisation=0.0).fit(modalities, labels)
+    method = small(**FAST, regularisation=0.0).fit(modalities, labels)
     scores = method.predict_scores(modalities)[:, method.chain_order_]
     given = torch.from_numpy(np.where(scores >= 0.5, 1, -1)).float()
     with torch.no_grad():
@@ -194,11 +198,11 @@ def test_prediction_feeds_each_network_the_hard_predictions_before_it() -> None:
 
 
 def test_permuted_label_columns_give_permuted_scores() -> None:
-    modalities, labels = toy(60)
+    modalities, labels = toy(30)
     assert len(set(labels.sum(0).tolist())) == Q
     order = [2, 0, 1]
-    scores = small(epochs=3).fit(modalities, labels).predict_scores(modalities)
-    permuted = small(epochs=3).fit(modalities, labels[:, order]).predict_scores(modalities)
+    scores = small().fit(modalities, labels).predict_scores(modalities)
+    permuted = small().fit(modalities, labels[:, order]).predict_scores(modalities)
     np.testing.assert_array_equal(permuted, scores[:, order])
 
 
@@ -219,9 +223,7 @@ def informative(n: int = 96) -> tuple[list[np.ndarray], np.ndarray]:
 
 def second_choices(costs: tuple[float, ...], label_cost: float) -> tuple[torch.Tensor, torch.Tensor]:
     modalities, labels = informative()
-    method = small(
-        costs=costs, label_cost=label_cost, confidence=None, optimiser="adam", learning_rate=0.02, epochs=8
-    ).fit(modalities, labels)
+    method = small(costs=costs, label_cost=label_cost, confidence=None, **FAST).fit(modalities, labels)
     assert method.chain_order_.tolist() == [0, 1, 2]
     with torch.no_grad():
         acquisitions = method.network_(method._tensors(modalities), 2 * torch.from_numpy(labels).float() - 1)
@@ -242,8 +244,7 @@ def test_an_earlier_label_that_tells_everything_is_acquired_next_where_features_
 
 def test_the_trace_is_by_label_and_adds_up() -> None:
     modalities, labels = toy(60)
-    fast = {"optimiser": "adam", "learning_rate": 0.02, "regularisation": 0.0, "epochs": 6}
-    method = small(confidence=0.8, label_cost=0.1, **fast).fit(modalities, labels)
+    method = small(confidence=0.8, label_cost=0.1, regularisation=0.0, **FAST).fit(modalities, labels)
     trace = method.trace(modalities)
     assert trace["chain_order"].tolist() == gini_order(labels).tolist()
     assert trace["n_read"].shape == trace["reading_cost"].shape == (60, Q)
@@ -283,7 +284,7 @@ def test_early_stopping_judges_the_chain_as_it_predicts() -> None:
 
 
 def test_seeds_decide_the_result_and_nothing_else() -> None:
-    modalities, labels = toy(40)
+    modalities, labels = toy(16)
     runs = [
         small(random_state=Streams("x", seed)).fit(modalities, labels).predict_scores(modalities)
         for seed in (0, 0, 1)
@@ -295,7 +296,7 @@ def test_seeds_decide_the_result_and_nothing_else() -> None:
 def test_constant_labels_are_learned_as_such() -> None:
     modalities, labels = toy(60)
     labels[:, 0], labels[:, 2] = 0, 1
-    method = small(epochs=8, optimiser="adam", learning_rate=0.05).fit(modalities, labels)
+    method = small(**FAST).fit(modalities, labels)
     scores = method.predict_scores(modalities)
     assert method.chain_order_.tolist() == [1, 0, 2]
     assert (scores[:, 0] < 0.5).all()

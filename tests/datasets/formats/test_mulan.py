@@ -1,5 +1,6 @@
 """Emotions, Scene and Yeast: columns grouped into modalities as documented, wrong files refused."""
 
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -78,10 +79,15 @@ def test_missing_files_and_unknown_names_are_refused(toy):
         load_mulan("toy", toy)
 
 
+@cache
+def published(name):
+    return load_mulan(name, SHARED)
+
+
 @pytest.mark.skipif(not SHARED.is_dir(), reason="the Mulan files are not beside this checkout")
 @pytest.mark.parametrize(("name", "cardinality"), [("emotions", 1.869), ("scene", 1.074), ("yeast", 4.237)])
 def test_the_published_sets_have_their_published_shape_and_cardinality(name, cardinality):
-    dataset = load_mulan(name, SHARED)
+    dataset = published(name)
     assert dataset.shape == LAYOUTS[name].shape
     assert dataset.labels.sum() / len(dataset.labels) == pytest.approx(cardinality, abs=6e-4)
     assert all(x.dtype == np.float32 for x in dataset.modalities)
@@ -91,11 +97,11 @@ def test_the_published_sets_have_their_published_shape_and_cardinality(name, car
 def test_emotions_rhythm_and_scene_rows_are_where_the_files_have_them():
     lines = [line for line in (SHARED / "emotions" / "emotions.arff").read_text().splitlines() if line]
     fifth = [float(v) for v in lines[lines.index("@data") + 5].split(",")]
-    emotions = load_mulan("emotions", SHARED)
+    emotions = published("emotions")
     np.testing.assert_allclose(emotions.modalities[0][4], fifth[64:72], rtol=1e-6)
     np.testing.assert_allclose(emotions.modalities[1][4], fifth[:64], rtol=1e-6)
     assert emotions.labels[4].tolist() == fifth[72:]
     lines = [line for line in (SHARED / "scene" / "scene-test.arff").read_text().splitlines() if line]
     first = [float(v) for v in lines[lines.index("@data") + 1].split(",")]
-    scene = load_mulan("scene", SHARED)
+    scene = published("scene")
     np.testing.assert_allclose(scene.modalities[1][1211], first[98:196], rtol=1e-6)

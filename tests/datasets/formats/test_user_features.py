@@ -7,7 +7,7 @@ import re
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -280,6 +280,7 @@ def test_the_data_hash_depends_on_shapes_dtypes_and_bytes():
     assert data_hash([x.T.copy().T], y) == by_hand
 
 
+@settings(max_examples=40)
 @given(arrays(np.float64, (4, 3), elements=st.sampled_from([0.0, 1.0, 0.999, -0.0, np.nan, 255.0, 256.0])))
 def test_labels_are_accepted_exactly_when_all_are_0_or_1(tmp_path_factory, stored):
     origin = tmp_path_factory.getbasetemp() / "labels.npy"
