@@ -10,8 +10,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-COSTS = ("f1", "hamming", "accuracy", "rank", "none")
-
 
 def binarise(scores: Tensor, rule: str, cardinality: float | Tensor) -> Tensor:
     """Turn scores p (.., q), or (n, .., q) with cardinalities (n,), into the prediction that K judges.
@@ -43,7 +41,7 @@ def cost_weights(labels: Tensor, predictions: Tensor, cost: str) -> Tensor:
     ----------
     labels : (.., q) in {0, 1}.
     predictions : (.., q) in {0, 1}, or in [0, 1] for the soft form of F1 and accuracy.
-    cost : one of `COSTS`; `none` gives ones (no cost weighting).
+    cost : `f1`, `hamming`, `accuracy`, `rank`, or `none`: ones, no cost weighting.
     """
     y, yh = torch.broadcast_tensors(labels, predictions)
     q = y.shape[-1]

@@ -18,6 +18,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+FORWARDS, BACKWARDS, DECODER = range(3)
+"""The three GRUs that read modalities: the encoder's two directions, and the decoder."""
+
 
 @dataclass(frozen=True)
 class ModelOptions:
@@ -49,9 +52,9 @@ class Weights:
     update (`m3la.fast` says why).
     """
 
-    W_in: Sequence[Tensor]  # m of ([n,] 3, d_k, 3h): of the encoder forwards, backwards, and of the decoder
+    W_in: Sequence[Tensor]  # m of ([n,] 3, d_k, 3h): FORWARDS, BACKWARDS, DECODER
     b_in: Tensor  # ([n,] 6h): of the encoder's inputs, forwards | backwards
-    U_enc: Tensor  # ([n,] 2, h, 3h): forwards, backwards
+    U_enc: Tensor  # ([n,] 2, h, 3h): FORWARDS, BACKWARDS
     b_enc: Tensor  # ([n,] 2, 1, 3h)
     W_init: Tensor  # ([n,] 2h, h)
     b_init: Tensor  # ([n,] h)
@@ -101,10 +104,11 @@ def network(
     dropout_mask : ([n,] m, B, h) zeros and ones; None switches dropout off.
     """
     m = len(x)
-    states = encode(x, w, options)  # (1)-(3)
-    s = initial_state(states, w, options)  # (4)
+    states = encode(x, w, options)  # h_1..h_m ([n,] B, m, 2h): (1)-(3)
+    s = initial_state(states, w, options)  # s_0 ([n,] B, h): (4)
     keys = None if w.W_key is None else torch.einsum("...bjc,...ch->...bjh", states, w.W_key)
-    blocks = torch.stack([x_k @ W_k[..., 2, :, :] for x_k, W_k in zip(x, w.W_in, strict=True)], dim=-2)
+    # x^k W_k ([n,] B, m, 3h): what the decoder would read of each modality.
+    products = torch.stack([x_k @ W[..., DECODER, :, :] for x_k, W in zip(x, w.W_in, strict=True)], dim=-2)
     available = torch.ones_like(states[..., 0], dtype=torch.bool)
     choices: list[Choice] = []
     alphas: list[Tensor] = []
@@ -112,10 +116,10 @@ def network(
     for t in range(m):
         choice = choose(t, s, available, w, options, None if noise is None else noise[..., t, :])  # (9)
         available = available & ~choice.one_hot
-        x_t = torch.einsum("...bk,...bkc->...bc", choice.weights, blocks)  # (10), times its matrix
+        x_t_W = torch.einsum("...bk,...bkc->...bc", choice.coefficients, products)  # (10), x^t W of (8)
         alpha = torch.softmax(attention_scores(s, keys, w, options), dim=-1)  # (6), (7)
         a_t = torch.einsum("...bj,...bjc->...bc", alpha, states)  # (5)
-        s = gru(x_t + affine(a_t, w.W_att, w.b_x), s, w.U_dec, w.b_dec.unsqueeze(-2))  # (8)
+        s = gru(x_t_W + affine(a_t, w.W_att, w.b_x), s, w.U_dec, w.b_dec.unsqueeze(-2))  # (8)
         features = s if dropout_mask is None else s * dropout_mask[..., t, :, :] / (1 - options.dropout)
         predictions.append(predict(t, features, predictions, w, options))  # (11)
         choices.append(choice)
@@ -135,16 +139,17 @@ def encode(x: Sequence[Tensor], w: Weights, options: ModelOptions) -> Tensor:
     h = w.U_enc.shape[-2]
     order = options.encoder_order or tuple(range(len(x)))
 
-    def read(way: int, order: Iterable[int]) -> list[Tensor]:
+    def read(direction: int, order: Iterable[int]) -> list[Tensor]:
         state, found = x[0].new_zeros(*x[0].shape[:-1], h), []
+        U, b = w.U_enc[..., direction, :, :], w.b_enc[..., direction, :, :]
+        b_in = w.b_in[..., 3 * h * direction : 3 * h * (direction + 1)]
         for k in order:
-            inputs = affine(x[k], w.W_in[k][..., way, :, :], w.b_in[..., 3 * h * way : 3 * h * (way + 1)])
-            state = gru(inputs, state, w.U_enc[..., way, :, :], w.b_enc[..., way, :, :])
+            state = gru(affine(x[k], w.W_in[k][..., direction, :, :], b_in), state, U, b)
             found.append(state)
         return found
 
-    forwards = read(0, order)  # (1)
-    backwards = read(1, reversed(order))[::-1]  # (2), which prints h_{t-1}; a backward pass needs h_{t+1}
+    forwards = read(FORWARDS, order)  # (1)
+    backwards = read(BACKWARDS, reversed(order))[::-1]  # (2); it prints h_{t-1}, the other direction's
     return torch.cat((torch.stack(forwards, -2), torch.stack(backwards, -2)), dim=-1)  # (3)
 
 
@@ -181,11 +186,11 @@ def attention_scores(s: Tensor, keys: Tensor | None, w: Weights, options: ModelO
 
 @dataclass(frozen=True)
 class Choice:
-    """o^t, the modality that each row reads at a step, and how gradients reach what chose it."""
+    """o^t, the modality that each row reads at step t, and how gradients reach what chose it."""
 
     index: Tensor  # ([n,] B)     o^t; -1 for a start token, which reads nothing
     one_hot: Tensor  # ([n,] B, m)  boolean
-    weights: Tensor  # ([n,] B, m)  of the modalities' blocks in (10): one-hot but for their gradient
+    coefficients: Tensor  # ([n,] B, m)  of the m modalities in x^t, (10): `one_hot` with a gradient
     log_probability: Tensor  # ([n,] B)
 
 
@@ -221,16 +226,16 @@ def learned_choice(
     index = sampled.argmax(-1)  # of pi = softmax(u), which is in the same order
     pi = torch.softmax(sampled if kind == "gumbel" else logits, dim=-1)
     one_hot = index.unsqueeze(-1) == torch.arange(u.shape[-1], device=u.device)
-    pi_o, weights = pi.gather(-1, index.unsqueeze(-1)), one_hot.to(u)
+    pi_o, coefficients = pi.gather(-1, index.unsqueeze(-1)), one_hot.to(u)
     match kind:
         case "straight_through" | "gumbel":
-            weights = weights + (pi - pi.detach())
+            coefficients = coefficients + (pi - pi.detach())
         case "prob_ratio":
-            weights = weights * (pi_o / pi_o.detach())
+            coefficients = coefficients * (pi_o / pi_o.detach())
         case "prob_scale":
-            weights = weights * pi_o
+            coefficients = coefficients * pi_o
     log_pi = pi_o.squeeze(-1).log()
-    return Choice(index, one_hot, weights, log_pi if kind == "reinforce" else torch.zeros_like(log_pi))
+    return Choice(index, one_hot, coefficients, log_pi if kind == "reinforce" else torch.zeros_like(log_pi))
 
 
 def predict(
