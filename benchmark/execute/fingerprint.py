@@ -2,16 +2,19 @@
 
 The code enters as syntax trees without comments, docstrings and annotations of functions, and definition by
 definition: a module's functions, classes and constants count only if the method can reach them, so that
-editing one method leaves the records of another alone. It never executes what it reads.
+editing one method leaves the records of another alone. What a name stands for enters by its text, not by the
+module that it comes from, so that a definition can move, and a module be renamed, without a new hash. Nothing
+that is read is executed.
 """
 
 from __future__ import annotations
 
 import ast
+import copy
 import hashlib
 import importlib.util
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -24,6 +27,8 @@ HARNESS_ROOTS = ("benchmark.execute.trial", "benchmark.execute.seeding", "benchm
 
 WHOLE, ON_IMPORT = "*", ""
 _Node = ast.stmt
+_Reference = tuple[str, tuple[str, str]]
+"""A name as it is used, and the module and the name there that it stands for."""
 
 
 class FingerprintError(RuntimeError):
@@ -55,7 +60,7 @@ def canonical(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [canonical(item) for item in value]
     if isinstance(value, type):
-        return f"{value.__module__}.{value.__qualname__}"
+        return value.__qualname__  # where it lies changes no number, and its code is hashed beside it
     if hasattr(value, "get_params"):
         return {"class": canonical(type(value)), "params": canonical(value.get_params(deep=False))}
     raise FingerprintError(
@@ -81,9 +86,14 @@ def code_digest(root: tuple[str, str]) -> str:
         raise FingerprintError(
             f"{root[1]} is defined in {root[0]!r}, which has no source; put it into a module"
         )
-    reached = reachable_definitions([root, *((module, WHOLE) for module in HARNESS_ROOTS)])
-    lines = sorted(f"{module}:{source}" for module, source in reached)
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+    roots = [root, *((module, WHOLE) for module in HARNESS_ROOTS)]
+    project = _project_of(roots)
+    lines = {
+        tree.identity(statement, project)
+        for tree, statement in _reached(roots, project)
+        if not _imports_project(tree, statement, project)
+    }
+    return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()
 
 
 def code_root(estimator: type) -> tuple[str, str]:
@@ -101,22 +111,82 @@ def reachable_definitions(roots: Sequence[tuple[str, str]]) -> set[tuple[str, st
     set of (module, source)
         Each reached top-level statement, without comments, docstrings and blank lines.
     """
-    project = frozenset({*PROJECT_PACKAGES, *(module.partition(".")[0] for module, _ in roots)})
+    project = _project_of(roots)
+    return {(tree.name, tree.source(statement, project)) for tree, statement in _reached(roots, project)}
+
+
+def _project_of(roots: Sequence[tuple[str, str]]) -> frozenset[str]:
+    return frozenset({*PROJECT_PACKAGES, *(module.partition(".")[0] for module, _ in roots)})
+
+
+def _reached(roots: Sequence[tuple[str, str]], project: frozenset[str]) -> Iterator[tuple[_Module, _Node]]:
+    """Yield each reached statement with its module; one may come more than once."""
     pending, seen = list(roots), set(roots)
-    found: set[tuple[str, str]] = set()
     while pending:
         module, name = pending.pop()
         tree = _parse(module)
         if tree is None:
             continue
         statements = tree.statements(name)
-        found |= {(module, tree.source(statement)) for statement in statements}
-        targets = {target for statement in statements for target in tree.references(statement, project)}
+        yield from ((tree, statement) for statement in statements)
+        targets = {target for statement in statements for _, target in tree.references(statement, project)}
         if statements:
             targets |= tree.imported(project)
         pending += targets - seen
         seen |= targets
-    return found
+
+
+def _imports_project(tree: _Module, statement: _Node, project: frozenset[str]) -> bool:
+    """Whether a statement only says where in the project a name comes from."""
+    return isinstance(statement, (ast.Import, ast.ImportFrom)) and bool(tree.references(statement, project))
+
+
+def _texts(target: tuple[str, str], project: frozenset[str]) -> list[str]:
+    """Return the text of what a module's name stands for, through imports of imports."""
+    tree = _parse(target[0])
+    if tree is None:
+        return []
+    texts = []
+    for statement in tree.statements(WHOLE) if target[1] == WHOLE else tree.bindings.get(target[1], ()):
+        if not _imports_project(tree, statement, project):
+            texts.append(tree.source(statement, project))
+        elif target[1] != WHOLE:
+            for _, further in tree.references(statement, project):
+                texts += _texts(further, project)
+    return sorted(texts)
+
+
+def _is_module(name: str, project: frozenset[str]) -> bool:
+    return name.partition(".")[0] in project and _parse(name) is not None
+
+
+class _Placeless(ast.NodeTransformer):
+    """Takes from a statement how the project's modules are called and where they lie."""
+
+    def __init__(self, tree: _Module, statement: _Node, project: frozenset[str]) -> None:
+        self.tree, self.project = tree, project
+        self.modules = tree.module_names(statement, project)
+
+    def visit_Name(self, node: ast.Name) -> ast.AST:
+        return ast.Name("module", node.ctx) if node.id in self.modules else node
+
+    def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
+        if _is_module(ast.unparse(node), self.project):
+            return ast.Name("module", node.ctx)
+        return self.generic_visit(node)
+
+    def visit_Import(self, node: ast.Import) -> ast.AST:
+        return ast.Import([self._placeless(alias, alias.name) for alias in node.names])
+
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.AST:
+        source = self.tree.absolute(node)
+        if source.partition(".")[0] not in self.project:
+            return node
+        names = [self._placeless(alias, f"{source}.{alias.name}") for alias in node.names]
+        return ast.ImportFrom("project", names, 0)
+
+    def _placeless(self, alias: ast.alias, name: str) -> ast.alias:
+        return ast.alias("module") if _is_module(name, self.project) else alias
 
 
 class _Module:
@@ -130,9 +200,10 @@ class _Module:
         self.package = name if path.name == "__init__.py" else name.rpartition(".")[0]
         self.always: list[_Node] = []
         self.bindings: dict[str, list[_Node]] = {}
-        self._sources: dict[_Node, str] = {}
-        self._references: dict[tuple[_Node, frozenset[str]], frozenset[tuple[str, str]]] = {}
+        self._sources: dict[tuple[_Node, frozenset[str]], str] = {}
+        self._references: dict[tuple[_Node, frozenset[str]], frozenset[_Reference]] = {}
         self._imported: dict[frozenset[str], frozenset[tuple[str, str]]] = {}
+        self._module_names: dict[tuple[_Node, frozenset[str]], frozenset[str]] = {}
         body = _without_words(ast.parse(path.read_text(encoding="utf-8"), str(path))).body
         for statement in body:
             if _is_type_checking(statement) or _is_future(statement):
@@ -149,11 +220,44 @@ class _Module:
             return [*self.always, *(node for nodes in self.bindings.values() for node in nodes)]
         return [*self.always, *self.bindings.get(name, ())]
 
-    def source(self, statement: _Node) -> str:
-        """Return a statement's text without comments."""
-        if statement not in self._sources:
-            self._sources[statement] = ast.unparse(statement)
-        return self._sources[statement]
+    def source(self, statement: _Node, project: frozenset[str]) -> str:
+        """Return a statement's text without comments and without the names of the project's modules."""
+        key = (statement, project)
+        if key not in self._sources:
+            imports = any(isinstance(node, (ast.Import, ast.ImportFrom)) for node in ast.walk(statement))
+            if imports or self.module_names(statement, project):
+                statement = copy.deepcopy(statement)
+                statement = ast.fix_missing_locations(_Placeless(self, statement, project).visit(statement))
+            self._sources[key] = ast.unparse(statement)
+        return self._sources[key]
+
+    def identity(self, statement: _Node, project: frozenset[str]) -> str:
+        """Return a statement's text, and for each name in it a digest of the text that it stands for."""
+        meanings, modules = [], self.module_names(statement, project)
+        for name, target in self.references(statement, project):
+            text = "\n".join(_texts(target, project))
+            called = "module" if target[1] == WHOLE or name in modules else name
+            meanings.append(f"{called} {hashlib.sha256(text.encode()).hexdigest()}")
+        return "\n".join([self.source(statement, project), *sorted(meanings)])
+
+    def module_names(self, statement: _Node, project: frozenset[str]) -> frozenset[str]:
+        """Return the names that stand for modules of the project in this module and in a statement."""
+        key = (statement, project)
+        if key not in self._module_names:
+            nodes = [*(node for nodes in self.bindings.values() for node in nodes), *ast.walk(statement)]
+            self._module_names[key] = frozenset(self._find_module_names(nodes, project))
+        return self._module_names[key]
+
+    def _find_module_names(self, nodes: Iterable[ast.AST], project: frozenset[str]) -> Iterator[str]:
+        for node in nodes:
+            if isinstance(node, ast.ImportFrom):
+                source = self.absolute(node)
+                named = ((f"{source}.{alias.name}", alias.asname or alias.name) for alias in node.names)
+            elif isinstance(node, ast.Import):
+                named = ((alias.name, alias.asname or alias.name.partition(".")[0]) for alias in node.names)
+            else:
+                continue
+            yield from (used for name, used in named if _is_module(name, project))
 
     def imported(self, project: frozenset[str]) -> frozenset[tuple[str, str]]:
         """Return the project modules that this one imports, for what they do on import."""
@@ -163,33 +267,37 @@ class _Module:
                 for nodes in self.bindings.values()
                 for node in nodes
                 if isinstance(node, (ast.Import, ast.ImportFrom))
-                for module, _ in self.references(node, project)
+                for _, (module, _) in self.references(node, project)
             )
         return self._imported[project]
 
-    def references(self, statement: _Node, project: frozenset[str]) -> frozenset[tuple[str, str]]:
-        """Return what `statement` leads to: names of this module, and project modules that it imports."""
+    def references(self, statement: _Node, project: frozenset[str]) -> frozenset[_Reference]:
+        """Return what `statement` leads to: names of this module, and what it imports of the project."""
         key = (statement, project)
         if key not in self._references:
             self._references[key] = frozenset(self._find_references(statement, project))
         return self._references[key]
 
-    def _find_references(self, statement: _Node, project: frozenset[str]) -> Iterator[tuple[str, str]]:
+    def _find_references(self, statement: _Node, project: frozenset[str]) -> Iterator[_Reference]:
         for node in ast.walk(statement):
             if isinstance(node, ast.Name) and node.id in self.bindings:
-                yield self.name, node.id
+                yield node.id, (self.name, node.id)
             elif isinstance(node, ast.Import):
                 yield from (
-                    (alias.name, WHOLE) for alias in node.names if alias.name.partition(".")[0] in project
+                    (alias.name, (alias.name, WHOLE))
+                    for alias in node.names
+                    if alias.name.partition(".")[0] in project
                 )
             elif isinstance(node, ast.ImportFrom):
-                source = self._absolute(node)
+                source = self.absolute(node)
                 if source.partition(".")[0] in project:
                     for alias in node.names:
                         inner = f"{source}.{alias.name}"
-                        yield (inner, WHOLE) if _parse(inner) else (source, alias.name)
+                        found = (inner, WHOLE) if _parse(inner) else (source, alias.name)
+                        yield alias.asname or alias.name, found
 
-    def _absolute(self, node: ast.ImportFrom) -> str:
+    def absolute(self, node: ast.ImportFrom) -> str:
+        """Return the whole name of the module that an import names, whatever it is relative to."""
         if not node.level:
             return node.module or ""
         base = self.package.split(".")

@@ -84,6 +84,13 @@ class Project:
         later = path.stat().st_mtime_ns + self.edits * 10**9  # file systems may keep whole seconds only
         os.utime(path, ns=(later, later))
 
+    def move(self, module, new_name, users):
+        (self.folder / f"{module}.py").rename(self.folder / f"{new_name}.py")
+        importlib.invalidate_caches()
+        for user, changes in users.items():
+            for old, new in changes:
+                self.edit(user, old, new)
+
 
 @pytest.fixture
 def project(tmp_path, monkeypatch):
@@ -131,6 +138,28 @@ def test_what_no_number_runs_through_leaves_the_digest_alone(project, module, ol
     before = project.digest()
     project.edit(module, old, new)
     assert project.digest() == before
+
+
+def test_a_definition_that_moves_and_a_module_that_is_renamed_leave_the_digest_alone(project):
+    before = project.digest()
+    project.move(
+        "helpers", "shifts", {"method": [("import helpers", "import shifts"), ("helpers.", "shifts.")]}
+    )
+    project.move("deep", "scales", {"loss": [("import deep", "import scales"), ("deep.", "scales.")]})
+    project.move("scaling", "factors", {"method": [(".scaling", ".factors")]})
+    project.move("loss", "losses", {"method": [(".loss import", ".losses import")]})
+    assert project.digest() == before
+    project.edit("scales", "3 * x", "4 * x")
+    assert project.digest() != before
+
+
+def test_a_name_that_is_taken_from_elsewhere_changes_the_digest_although_all_that_is_reached_stays(project):
+    project.edit("helpers", "return x + 1", "return x + 1\n\ndef scale(x):\n    return x")
+    project.edit("loss", "from . import deep", "from . import deep\nfrom .helpers import scale")
+    project.edit("loss", "deep.scale(x) ** 2", "deep.scale(x) ** 2 + scale(x)")
+    before = project.digest()
+    project.edit("loss", "from .helpers import scale", "from .deep import scale")
+    assert project.digest() != before
 
 
 def test_every_registered_method_reaches_its_own_code_and_the_split():
