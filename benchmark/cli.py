@@ -13,15 +13,15 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from benchmark.commands import ablate as ablate_command
-from benchmark.commands import audit as audit_command
-from benchmark.commands import drift as drift_command
-from benchmark.commands import speed as speed_command
+from benchmark.audit import command as audit_command
+from benchmark.drift import command as drift_command
 from benchmark.exit_codes import CANNOT, INTERRUPTED, OK
+from benchmark.studies.ablate import command as ablate_command
+from benchmark.studies.speed import command as speed_command
 
 if TYPE_CHECKING:
-    from benchmark.config import RunConfig
     from benchmark.registry import Registry
+    from benchmark.run.config import RunConfig
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -93,7 +93,7 @@ _COMMANDS = {
 
 
 _JUDGING = ("compare", "significance", "explain")
-"""Commands in modules of their own below `benchmark.commands`, imported when called."""
+"""Commands in modules of their own, imported when called."""
 _NAMES_HELP = "names and globs, comma-separated, any case; default: all"
 
 
@@ -195,9 +195,9 @@ def main(argv: Sequence[str] | None = None, registry: Registry | None = None) ->
 
 def _errors_to_act_on() -> tuple[type[Exception], ...]:
     """Return the errors whose message is enough; any other is a fault of the program and keeps its trace."""
-    from benchmark.execute.backends import BackendError
-    from benchmark.execute.fingerprint import FingerprintError
     from benchmark.registry import RegistryError
+    from benchmark.run.backends import BackendError
+    from benchmark.run.fingerprint import FingerprintError
 
     # ValueError: ConfigError, SelectionError, DeviceError, DataError, RecordError.
     return ValueError, OSError, BackendError, FingerprintError, RegistryError
@@ -210,7 +210,7 @@ def _unknown(kind: str, word: str, known: Sequence[str]) -> str:
 
 
 def _config(args: argparse.Namespace, registry: Registry) -> RunConfig:
-    from benchmark import config
+    from benchmark.run import config
     from datasets._base import data_directory
 
     running = {
@@ -249,11 +249,11 @@ def _factors(args: argparse.Namespace, registry: Registry | None) -> int:
 
 
 def _imported(module: str, function: str = "run", *, selects: bool = True) -> Command:
-    """Return a command of `benchmark.commands`, imported when called; one that selects gets a `RunConfig`."""
+    """Return a command, imported when called; one that selects gets a `RunConfig`."""
 
     def command(args: argparse.Namespace, registry: Registry | None) -> int:
         found = _registry(registry)
-        called = getattr(importlib.import_module(f"benchmark.commands.{module}"), function)
+        called = getattr(importlib.import_module(f"benchmark.{module}"), function)
         return int(called(args, found, _config(args, found)) if selects else called(args, found))
 
     return command
@@ -261,7 +261,13 @@ def _imported(module: str, function: str = "run", *, selects: bool = True) -> Co
 
 _HANDLERS: dict[str, Command] = {
     "factors": _factors,
-    **{name: _imported("runs", name) for name in ("run", "status", "tables", "reference")},
-    **{name: _imported(name) for name in ("drift", "conventions", *_JUDGING)},
-    **{name: _imported(name, selects=False) for name in ("audit", "speed", "ablate")},
+    **{name: _imported("tables.command", name) for name in ("run", "status", "tables", "reference")},
+    "drift": _imported("drift.command"),
+    "conventions": _imported("tables.conventions_command"),
+    "compare": _imported("paper.compare"),
+    "significance": _imported("paper.significance_command"),
+    "explain": _imported("paper.explain"),
+    "audit": _imported("audit.command", selects=False),
+    "speed": _imported("studies.speed.command", selects=False),
+    "ablate": _imported("studies.ablate.command", selects=False),
 }

@@ -112,7 +112,7 @@ class MultiModalClassifier(Protocol):
     - property `needs_holdout` (bool): the harness then passes `holdout` to `fit`, and
       the fitted `holdout_scores_` (n_holdout, q) holds scores of its rows by a model not fitted on them;
     - method `trace(modalities) -> dict[str, array]`: what the record keeps beside the scores; from a method
-      that reads modalities one by one the arrays that `benchmark.evaluate.extraction` describes.
+      that reads modalities one by one the arrays that `benchmark.score.acquisition` describes.
     """
 
     FACTORS: ClassVar[tuple[Factor, ...]]
@@ -175,7 +175,7 @@ class MethodSpec:
     scoring: Scoring = "soft"
     """`hard`: scores are replaced by 0/1 predictions before any metric sees them."""
     threshold: str = "fixed"
-    """The method's own rule, one of `benchmark.evaluate.thresholds.RULES`."""
+    """The method's own rule, one of `benchmark.score.thresholds.RULES`."""
     in_paper: bool = True
     """False: a row of ours, printed below a rule and never bold."""
     reconstructed: bool = False
@@ -252,7 +252,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Record:
-    """What one job left behind: `record.json`, and `scores.npz` beside it (see `benchmark.execute.store`)."""
+    """What one job left behind: `record.json`, and `scores.npz` beside it (see `benchmark.run.store`)."""
 
     schema_version: int
     dataset: str
@@ -279,7 +279,7 @@ class Record:
     """The ten metrics after each decoding step, for methods whose trace has `step_scores`."""
     extraction: Mapping[str, float] = field(default_factory=dict)
     """What reading the modalities cost, for methods that read them one by one; see
-    `benchmark.evaluate.extraction`. Empty for others, and absent from records of before it was measured."""
+    `benchmark.score.acquisition`. Empty for others, and absent from records of before it was measured."""
     score_digest: str = ""
     """SHA-256 of the scores as little-endian float32 in C order."""
     seconds: Mapping[str, float] = field(default_factory=dict)

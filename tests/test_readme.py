@@ -13,10 +13,10 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.version import Version
 
-from benchmark import config
 from benchmark.cli import build_parser
-from benchmark.config import load_profile
 from benchmark.registry import discover, parse_seeds
+from benchmark.run import config
+from benchmark.run.config import load_profile
 from datasets.recipes.ml2000 import _parser as recipe_parser
 
 ROOT = Path(__file__).resolve().parents[1]

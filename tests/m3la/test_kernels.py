@@ -13,8 +13,8 @@ from test_fused import DIMS, B, batch, twins
 from torch import Tensor
 
 from benchmark.contracts import Array
-from benchmark.execute.fingerprint import reachable_definitions
 from benchmark.learning.training import TrainingSettings
+from benchmark.run.fingerprint import reachable_definitions
 from m3la import kernels
 from m3la.factored import make_factored_optimiser
 from m3la.loss import LossOptions, m3la_loss

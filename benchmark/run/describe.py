@@ -1,0 +1,135 @@
+"""Says in plain text what a plan holds, before a run and for `status`; it judges no number."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from tabulate import tabulate
+
+from benchmark.contracts import Record
+from benchmark.run.config import RunConfig
+from benchmark.run.plan import Plan, PlannedJob, expected_total
+from benchmark.run.progress import duration, last_line
+from benchmark.run.worker import JobResult
+
+COMPARED_LIBRARIES = ("torch", "numpy", "scikit-learn")
+"""Those that compute the scores; a version of another one changes no digit."""
+
+
+def describe_plan(plan: Plan, config: RunConfig) -> str:
+    """Return the jobs per data set and method, how many are done, and the time that the rest should take."""
+    to_run = plan.to_run()
+    rows = [
+        (
+            cell.facts.spec.id,
+            cell.facts.provenance,
+            cell.method.id,
+            len(jobs),
+            sum(job.state == "done" for job in jobs),
+            sum(job.to_run for job in jobs),
+            "?" if cell.expected_seconds is None else duration(cell.expected_seconds),
+        )
+        for cell, jobs in ((jobs[0].cell, jobs) for jobs in _by_cell(plan.jobs))
+    ]
+    headers = ("data set", "features", "method", "jobs", "done", "to run", "expected per job")
+    lines = [
+        f"profile {config.profile.name}: {config.profile.description}",
+        _table(rows, headers),
+        f"{len(plan.jobs)} jobs, {sum(job.state == 'done' for job in plan.jobs)} done, {len(to_run)} to run "
+        f"on {config.jobs} at a time, {_time(to_run, config)}",
+        *_left_out(plan),
+        *_warnings(plan),
+    ]
+    return "\n".join(lines)
+
+
+def _left_out(plan: Plan) -> list[str]:
+    """Name the jobs that a time budget has no room for, by method, with their seeds."""
+    if not plan.left_out:
+        return []
+    lines = [
+        f"  {jobs[0].job.dataset} {jobs[0].job.method}, seeds {_seeds([job.job.seed for job in jobs])}"
+        for jobs in _by_cell(plan.left_out)
+    ]
+    return [f"left out, as the time budget has no room for them: {len(plan.left_out)} jobs", *lines]
+
+
+def describe_status(plan: Plan, config: RunConfig) -> str:
+    """Return done, missing, failed and stale jobs per data set and method."""
+    stale = Counter((record.dataset, record.method) for record in plan.stale)
+    rows = []
+    for jobs in _by_cell(plan.jobs):
+        states = Counter(job.state for job in jobs)
+        name = jobs[0].job.dataset, jobs[0].job.method
+        rows.append((*name, states["done"], states["missing"], states["failed"], stale[name]))
+    table = _table(rows, ("data set", "method", "done", "missing", "failed", "stale"))
+    return "\n".join(
+        [f"profile {config.profile.name}, seeds {_seeds(config.seeds)}", table, *_warnings(plan)]
+    )
+
+
+def describe_failures(plan: Plan, just_now: Sequence[JobResult] = ()) -> str:
+    """Return one line per failed job of a plan, and per job that failed just now without a record."""
+    recorded = {job.job for job in plan.jobs if job.state == "failed"}
+    lines = [
+        f"{result.job.dataset} {result.job.method} seed {result.job.seed}: {last_line(result.error)}"
+        for result in just_now
+        if result.job not in recorded
+    ]
+    lines += [
+        f"{job.job.dataset} {job.job.method} seed {job.job.seed}: {job.record.status} after "
+        f"{job.record.attempts} attempt(s): {last_line(job.record.error)}"
+        for job in plan.jobs
+        if job.state == "failed" and job.record is not None
+    ]
+    if not lines:
+        return ""
+    again = "run again to retry those that failed once, with --retry-failed for the others"
+    return "\n".join([f"{len(lines)} failed jobs (tracebacks in their record.json; {again}):", *lines])
+
+
+def describe_mixed_versions(records: Iterable[Record]) -> str:
+    """Return one line of warning if finished records were made with different `COMPARED_LIBRARIES`."""
+    sets: Counter[tuple[str, ...]] = Counter()
+    for record in records:
+        if record.status == "done":
+            libraries = record.environment.get("libraries", {})
+            sets[tuple(f"{name} {libraries.get(name) or '?'}" for name in COMPARED_LIBRARIES)] += 1
+    if len(sets) < 2:
+        return ""
+    kinds = "; ".join(f"{count} with {', '.join(versions)}" for versions, count in sorted(sets.items()))
+    return f"warning: the records come from {len(sets)} sets of library versions: {kinds}"
+
+
+def _by_cell(jobs: Sequence[PlannedJob]) -> list[list[PlannedJob]]:
+    cells: dict[tuple[str, str], list[PlannedJob]] = {}
+    for job in jobs:
+        cells.setdefault((job.job.dataset, job.job.method), []).append(job)
+    return list(cells.values())
+
+
+def _time(to_run: Sequence[PlannedJob], config: RunConfig) -> str:
+    seconds, unknown = expected_total(to_run, config.cores, config.batch_seeds)
+    if not to_run:
+        return "nothing to wait for"
+    if unknown == len(to_run):
+        return "expected time unknown"
+    more = f", and {unknown} jobs of unknown length" if unknown else ""
+    return f"about {duration(seconds)}{more}"
+
+
+def _warnings(plan: Plan) -> list[str]:
+    lines = [f"unreadable: {message}" for message in plan.broken]
+    if plan.stale:
+        lines.append(f"{len(plan.stale)} stale records (made with other code, settings or data) are left out")
+    return lines
+
+
+def _seeds(seeds: Sequence[int]) -> str:
+    whole = list(range(seeds[0], seeds[-1] + 1)) == list(seeds) and len(seeds) > 1
+    return f"{seeds[0]} to {seeds[-1]}" if whole else ", ".join(map(str, seeds))
+
+
+def _table(rows: Sequence[Sequence[object]], headers: Sequence[str]) -> str:
+    return tabulate(rows, headers=headers, disable_numparse=True)
