@@ -6,6 +6,7 @@ Methods (`m3la/`, `baselines/`) and data sets (`datasets/`) import this module a
 
 from __future__ import annotations
 
+import os
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
 import numpy as np
+import platformdirs
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
@@ -210,6 +212,37 @@ class Dataset:
     @property
     def shape(self) -> Shape:
         return Shape(len(self.labels), self.labels.shape[1], tuple(x.shape[1] for x in self.modalities))
+
+
+def cache_directory() -> Path:
+    """Return the folder for what the project makes itself: $M3LA_CACHE, else the user's cache folder."""
+    override = os.environ.get("M3LA_CACHE")
+    return Path(override).expanduser() if override else platformdirs.user_cache_path("m3la-reproducibility")
+
+
+def data_directory(flag: str | Path | None = None) -> Path:
+    """Return the folder that holds `<data set>/<modality>.npy`.
+
+    Parameters
+    ----------
+    flag : str or Path, optional
+        The value of `--data`. Without it $M3LA_DATA is taken, else `data/` in `cache_directory()`.
+
+    Raises
+    ------
+    DataError
+        If `flag` or $M3LA_DATA names a folder that is not there: going on would quietly give
+        look-alikes to somebody who has the real features.
+    """
+    for given, name in ((flag, "--data"), (os.environ.get("M3LA_DATA"), "$M3LA_DATA")):
+        if given:
+            folder = Path(given).expanduser()
+            if not folder.is_dir():
+                raise DataError(
+                    f"{folder}: expected the folder that {name} names, found no such folder; correct {name}"
+                )
+            return folder
+    return cache_directory() / "data"
 
 
 @runtime_checkable

@@ -6,6 +6,9 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from benchmark.run import flags
+from benchmark.run.flags import Command
+
 if TYPE_CHECKING:
     from benchmark.registry import Registry
 
@@ -34,9 +37,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "default: those of the registry",
     )
     parser.add_argument(
-        "--runs", metavar="N", type=int, help="how many runs a published --table is of; default: not known"
+        "--runs",
+        metavar="N",
+        type=flags.whole_number,
+        help="how many runs a published --table is of; default: not known",
     )
-    parser.add_argument("--data", metavar="DIR", help="your own features; default: $M3LA_DATA, else a cache")
+    flags.add_data(parser)
     parser.add_argument("--json", action="store_true", help="print JSON instead of Markdown")
 
 
@@ -47,7 +53,7 @@ def run(args: argparse.Namespace, registry: Registry) -> int:
     from benchmark.audit.gather import facts_of, joined, read_audit_table
     from benchmark.audit.run import audit
     from benchmark.audit.text import render_audit
-    from datasets._base import data_directory
+    from benchmark.contracts import data_directory
 
     hard = (
         [name.strip() for name in args.hard.split(",")]
@@ -81,3 +87,12 @@ def _name(path: Path) -> str:
     """Call a table of this repository by its path in it, so that a report reads the same everywhere."""
     resolved = path.resolve()
     return resolved.relative_to(ROOT).as_posix() if resolved.is_relative_to(ROOT) else str(path)
+
+
+COMMANDS = {
+    "audit": Command(
+        "check a results table, by default the paper's, for numbers that cannot be true together",
+        add_arguments,
+        run,
+    )
+}

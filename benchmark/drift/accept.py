@@ -17,15 +17,15 @@ from benchmark.drift.reference import ACCEPTED_FILE, Reference, write_noise
 from benchmark.drift.refits import measure_refits
 from benchmark.drift.text import accepted_text
 from benchmark.exit_codes import OK
-from benchmark.registry import Registry, parse_seeds
-from benchmark.run.config import ConfigError, RunConfig
-from benchmark.run.plan import Catalogue, Plan, make_plan
-from benchmark.run.pool import Summary
-from benchmark.run.store import RecordStore
-from benchmark.tables.collect import bundle_of, write_reference
+from benchmark.registry import parse_seeds
+from benchmark.run.bench import Bench, Inventory
+from benchmark.run.config import ConfigError
+from benchmark.run.flags import running_of
+from benchmark.tables.reference import write_reference
+from benchmark.tables.results import results_of
 
 
-def accept(args: argparse.Namespace, registry: Registry, config: RunConfig) -> int:
+def accept(args: argparse.Namespace, bench: Bench) -> int:
     """Replace the references of the chosen data sets by the current records.
 
     Refits are measured before anything is written, so that an interrupted call leaves the references as they
@@ -39,49 +39,45 @@ def accept(args: argparse.Namespace, registry: Registry, config: RunConfig) -> i
     reason = (args.reason or "").strip()
     if not reason:
         raise ConfigError("--accept needs --reason TEXT: why the numbers may change")
-    if config.methods.named:
+    if bench.methods.named:
         raise ConfigError("--accept takes whole data sets, as tables hold all methods; leave out --methods")
-    references = read_references(config)
-    store = RecordStore(config.results_dir / "runs")
-    plans = {name: _complete_plan(config, registry, store, one, name) for name, one in references.items()}
-    sides, _ = read_sides(config, registry)
+    references = read_references(bench)
+    complete = {name: _complete(bench, one, name) for name, one in references.items()}
+    sides, _ = read_sides(bench)
     drift = judge(sides, exact=not args.no_exact, other_seeds=True)
-    noise = {name: _noise(args, registry, config, one, plans[name]) for name, one in references.items()}
+    noise = {name: _noise(args, bench, one, complete[name]) for name, one in references.items()}
     for name, reference in references.items():
-        plan = plans[name]
-        bundle, unreadable = bundle_of(plan, store, registry, config.data_dir)
+        inventory = complete[name]
+        results, unreadable = results_of(bench, inventory)
         if unreadable:
             raise ConfigError(f"{name}: {'; '.join(unreadable)}")
-        write_reference(bundle, plan.records(), reference.folder)
-        write_noise(reference.folder, noise[name], {planned.job.method for planned in plan.jobs})
+        write_reference(results, inventory.records(), reference.folder)
+        write_noise(reference.folder, noise[name], {slot.job.method for slot in inventory.slots})
         _note(reference.folder, reason, name, drift)
-        print(f"{name}: accepted {len(plan.jobs)} jobs into {reference.folder}")
+        print(f"{name}: accepted {len(inventory.slots)} jobs into {reference.folder}")
     return OK
 
 
-def _complete_plan(
-    config: RunConfig, registry: Registry, store: RecordStore, reference: Reference, dataset: str
-) -> Plan:
-    """Plan what is accepted: the reference's methods and those recorded since, all of them done."""
-    known = [name for name in reference.methods if name in registry.methods]
-    catalogue = Catalogue(config.data_dir)
-    everything = make_plan(config, registry, store, catalogue, [(dataset, name) for name in registry.methods])
-    recorded = {planned.job.method for planned in everything.jobs if planned.record is not None}
-    pairs = [(dataset, name) for name in registry.methods if name in known or name in recorded]
-    plan = make_plan(config, registry, store, catalogue, pairs)
-    undone = [planned for planned in plan.jobs if planned.state != "done"]
-    if undone or not plan.jobs:
+def _complete(bench: Bench, reference: Reference, dataset: str) -> Inventory:
+    """Return what is accepted: the reference's methods and those recorded since, all of them done."""
+    registered = bench.registry.methods
+    known = [name for name in reference.methods if name in registered]
+    everything = bench.inventory([(dataset, name) for name in registered])
+    recorded = {slot.job.method for slot in everything.slots if slot.record is not None}
+    inventory = bench.inventory([(dataset, name) for name in registered if name in known or name in recorded])
+    undone = [slot for slot in inventory.slots if slot.state != "done"]
+    if undone or not inventory.slots:
         first = undone[0].job if undone else None
         raise ConfigError(
-            f"{dataset}: {len(undone)} of {len(plan.jobs)} jobs are not done"
+            f"{dataset}: {len(undone)} of {len(inventory.slots)} jobs are not done"
             + (f", first {first.method} seed {first.seed} ({undone[0].state})" if first else "")
             + "; run them before accepting"
         )
-    return plan
+    return inventory
 
 
 def _noise(
-    args: argparse.Namespace, registry: Registry, config: RunConfig, reference: Reference, plan: Plan
+    args: argparse.Namespace, bench: Bench, reference: Reference, inventory: Inventory
 ) -> pd.DataFrame:
     """Measure refits of methods whose stored ones are of another version; as many as before, or as asked."""
     stored = reference.noise
@@ -92,14 +88,14 @@ def _noise(
         raise ConfigError(f"--refit-noise {asked}: a number of refits, or 0 for none")
     if asked == 0:
         return stored.iloc[:0]
-    current = {planned.job.method: planned.cell.config_hash for planned in plan.jobs}
-    dataset = plan.jobs[0].job.dataset
+    current = {slot.job.method: slot.setup.config_hash for slot in inventory.slots}
+    dataset = inventory.slots[0].job.dataset
     outdated = [
         (dataset, name)
         for name, version in current.items()
         if not _still_holds(_of(reference.long_noise, name), _of(reference.per_seed, name), version, asked)
     ]
-    return refits(args, registry, config, outdated, asked) if outdated else stored.iloc[:0]
+    return refits(args, bench, outdated, asked) if outdated else stored.iloc[:0]
 
 
 def _still_holds(refits: pd.DataFrame, reference: pd.DataFrame, version: str, asked: int) -> bool:
@@ -114,28 +110,27 @@ def _of(frame: pd.DataFrame, method: str) -> pd.DataFrame:
     return frame[frame["method"] == method]
 
 
-def refits(
-    args: argparse.Namespace, registry: Registry, config: RunConfig, pairs: Sequence[Pair], n_refits: int
-) -> pd.DataFrame:
-    """Measure refits with the command's pool, progress display and choice of splits."""
+def refits(args: argparse.Namespace, bench: Bench, pairs: Sequence[Pair], n_refits: int) -> pd.DataFrame:
+    """Measure refits with the command's devices, progress display and choice of splits."""
     from rich.console import Console
 
     from benchmark.run.devices import available_pool
+    from benchmark.run.plan import make_plan
     from benchmark.run.pool import run_plan
     from benchmark.run.progress import Progress
 
-    pool = available_pool(config.device)
+    running = running_of(args)
+    devices = available_pool(running.device)
 
-    def run(plan: Plan, numbered: RunConfig, store: RecordStore) -> Summary:
-        console = Console(stderr=True)
-        summary = run_plan(plan, numbered, store, pool, Progress(plan.to_run(), numbered.jobs, console))
-        if summary.interrupted:
+    def run(numbered: Bench, wanted: Sequence[Pair]) -> None:
+        plan = make_plan(numbered, wanted, retry_failed=running.retry_failed)
+        progress = Progress(plan.to_run(), running.jobs, Console(stderr=True))
+        if run_plan(plan, numbered, running, devices, progress).interrupted:
             raise KeyboardInterrupt
-        return summary
 
     if args.refit_seeds is not None:
-        config = dataclasses.replace(config, seeds=parse_seeds(args.refit_seeds))
-    return measure_refits(config, registry, pairs, n_refits, run)
+        bench = dataclasses.replace(bench, seeds=parse_seeds(args.refit_seeds))
+    return measure_refits(bench, pairs, n_refits, run)
 
 
 def _note(folder: Path, reason: str, dataset: str, drift: Drift) -> None:

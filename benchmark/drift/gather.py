@@ -11,14 +11,13 @@ from benchmark.contracts import Record
 from benchmark.drift.environments import why_bits_may_differ
 from benchmark.drift.judge import Pair, Sides
 from benchmark.drift.reference import Reference, read_reference_folder
-from benchmark.registry import Registry
-from benchmark.run.config import ConfigError, RunConfig
-from benchmark.run.plan import Catalogue, Plan, PlannedJob, make_plan, recorded_pairs
-from benchmark.run.store import RecordStore
-from benchmark.tables.collect import REFERENCE_COLUMNS, bundle_of, distinct_environments
+from benchmark.run.bench import Bench, Inventory, Slot
+from benchmark.run.config import ConfigError
+from benchmark.tables.reference import REFERENCE_COLUMNS, distinct_environments
+from benchmark.tables.results import results_of
 
 
-def read_sides(config: RunConfig, registry: Registry) -> tuple[Sides, tuple[str, ...]]:
+def read_sides(bench: Bench) -> tuple[Sides, tuple[str, ...]]:
     """Read references and records of the chosen data sets and methods.
 
     Returns
@@ -31,20 +30,17 @@ def read_sides(config: RunConfig, registry: Registry) -> tuple[Sides, tuple[str,
     ConfigError
         If there is no reference at all, or none of a data set that was named.
     """
-    references = read_references(config)
-    store = RecordStore(config.results_dir / "runs")
-    plan = make_plan(
-        config, registry, store, Catalogue(config.data_dir), _pairs(config, registry, references, store)
-    )
-    bundle, unreadable = bundle_of(plan, store, registry, config.data_dir)
-    current = bundle.per_seed[list(REFERENCE_COLUMNS)]
+    references = read_references(bench)
+    inventory = bench.inventory(_pairs(bench, references))
+    results, unreadable = results_of(bench, inventory)
+    current = results.per_seed[list(REFERENCE_COLUMNS)]
     known = {(name, method) for name, reference in references.items() for method in reference.methods}
-    asked = {pair for pair in known if pair[1] in config.methods.ids or pair[1] not in registry.methods}
-    if config.methods.named:
-        asked = {pair for pair in asked if pair[1] in config.methods.ids}
+    asked = {pair for pair in known if pair[1] in bench.methods.ids or pair[1] not in bench.registry.methods}
+    if bench.methods.named:
+        asked = {pair for pair in asked if pair[1] in bench.methods.ids}
     per_seed = [_only(reference.per_seed, asked) for reference in references.values()]
     noise = [_only(reference.long_noise, asked) for reference in references.values()]
-    records = plan.records()
+    records = inventory.records()
     sides = Sides(
         reference=pd.concat(per_seed, ignore_index=True),
         current=current,
@@ -56,12 +52,12 @@ def read_sides(config: RunConfig, registry: Registry) -> tuple[Sides, tuple[str,
             for name, reference in references.items()
         },
         settings=_changed_settings(references, records),
-        missing={**_unreadable(unreadable, asked), **_missing(plan, asked, registry)},
+        missing={**_unreadable(unreadable, asked), **_missing(inventory, asked, bench)},
     )
-    return sides, tuple(f"left out: {text}" for text in (*plan.broken, *unreadable))
+    return sides, tuple(f"left out: {text}" for text in (*inventory.broken, *unreadable))
 
 
-def read_references(config: RunConfig) -> dict[str, Reference]:
+def read_references(bench: Bench) -> dict[str, Reference]:
     """Read the reference of each chosen data set that has one.
 
     Raises
@@ -69,26 +65,24 @@ def read_references(config: RunConfig) -> dict[str, Reference]:
     ConfigError
         If there is none at all, or none of a data set that was named.
     """
-    root = config.results_dir / "reference" / config.profile.name
-    found = [name for name in config.datasets.ids if (root / name).is_dir()]
-    missing = [name for name in config.datasets.ids if name in config.datasets.named and name not in found]
+    root = bench.references_dir
+    found = [name for name in bench.datasets.ids if (root / name).is_dir()]
+    missing = [name for name in bench.datasets.ids if name in bench.datasets.named and name not in found]
     if missing or not found:
         raise ConfigError(
-            f"cannot judge: {root} holds no reference of {', '.join(missing or config.datasets.ids)}; "
+            f"cannot judge: {root} holds no reference of {', '.join(missing or bench.datasets.ids)}; "
             "write one with the command reference, or correct --profile, --results or --datasets"
         )
     return {name: read_reference_folder(root / name, name) for name in found}
 
 
-def _pairs(
-    config: RunConfig, registry: Registry, references: Mapping[str, Reference], store: RecordStore
-) -> list[Pair]:
+def _pairs(bench: Bench, references: Mapping[str, Reference]) -> list[Pair]:
     """Return the chosen pairs that a reference has or that were ever recorded."""
-    recorded = set(recorded_pairs(registry, store))
+    recorded = set(bench.recorded_pairs())
     return [
         (dataset, method)
-        for dataset in config.datasets.ids
-        for method in config.methods.ids
+        for dataset in bench.datasets.ids
+        for method in bench.methods.ids
         if (dataset, method) in recorded or (dataset in references and method in references[dataset].methods)
     ]
 
@@ -97,16 +91,16 @@ def _only(frame: pd.DataFrame, pairs: set[Pair]) -> pd.DataFrame:
     return frame[[pair in pairs for pair in zip(frame["dataset"], frame["method"], strict=True)]]
 
 
-def _missing(plan: Plan, known: set[Pair], registry: Registry) -> dict[Pair, str]:
+def _missing(inventory: Inventory, known: set[Pair], bench: Bench) -> dict[Pair, str]:
     """Say of each pair of the reference why current numbers of it are not there."""
-    stale = {(record.dataset, record.method, record.seed) for record in plan.stale}
-    by_pair: dict[Pair, list[PlannedJob]] = {pair: [] for pair in known}
-    for planned in plan.jobs:
-        by_pair.setdefault((planned.job.dataset, planned.job.method), []).append(planned)
+    stale = {(record.dataset, record.method, record.seed) for record in inventory.stale}
+    by_pair: dict[Pair, list[Slot]] = {pair: [] for pair in known}
+    for slot in inventory.slots:
+        by_pair.setdefault((slot.job.dataset, slot.job.method), []).append(slot)
     reasons = {}
-    for pair, jobs in by_pair.items():
-        gone = [planned.job for planned in jobs if planned.state == "missing"]
-        if pair[1] not in registry.methods:
+    for pair, slots in by_pair.items():
+        gone = [slot.job for slot in slots if slot.state == "missing"]
+        if pair[1] not in bench.registry.methods:
             reasons[pair] = "in the reference, but no method of this version"
         elif gone and pair in known:
             old = [job for job in gone if (job.dataset, job.method, job.seed) in stale]

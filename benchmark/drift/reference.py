@@ -11,9 +11,8 @@ from typing import Any
 import pandas as pd
 
 from benchmark.drift.refits import NOISE_COLUMNS, NOISE_KEYS
-from benchmark.paper.sources import PER_SEED_FILE, read_csv
 from benchmark.run.config import ConfigError
-from benchmark.tables.collect import REFERENCE_COLUMNS
+from benchmark.tables.reference import PER_SEED_FILE, REFERENCE_COLUMNS, read_csv
 from benchmark.tables.wide import lengthen
 
 NOISE_FILE, ACCEPTED_FILE = "refit_noise.csv", "accepted.md"

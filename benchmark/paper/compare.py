@@ -30,8 +30,8 @@ from benchmark.paper.sources import (
 )
 from benchmark.paper.text import claims_text, verdicts_text
 from benchmark.paper.verdicts import Totals, judge, totals
-from benchmark.registry import Registry
-from benchmark.run.config import ConfigError, RunConfig
+from benchmark.run.bench import Bench
+from benchmark.run.config import ConfigError
 
 PAPER = Path(__file__).resolve().parents[2] / "results" / "paper"
 
@@ -64,12 +64,12 @@ class Judgement:
         return FINDING if self.problems else OK
 
 
-def run(args: argparse.Namespace, registry: Registry, config: RunConfig) -> int:
+def run(args: argparse.Namespace, bench: Bench) -> int:
     """Judge current records, or the committed references of the profile."""
     if args.reference:
-        sources = sources_of_references(config, registry)
+        sources = sources_of_references(bench)
     else:
-        sources = [source_of_records(read_records(config, registry), config, registry)]
+        sources = [source_of_records(read_records(bench), bench)]
     judgements = judge_sources(sources)
     for judgement in judgements:
         write(judgement)

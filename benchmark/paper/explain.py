@@ -20,16 +20,17 @@ from benchmark.paper.evidence import Judged, comparable, shown
 from benchmark.paper.margins import read_margins
 from benchmark.paper.printed import read_cells
 from benchmark.paper.sources import read_records, source_of_records, sources_of_references
-from benchmark.registry import Registry, select
-from benchmark.run.config import ConfigError, RunConfig
+from benchmark.registry import select
+from benchmark.run.bench import Bench
+from benchmark.run.config import ConfigError
 from benchmark.run.store import RecordError, RecordStore
 from benchmark.score.metrics import METRICS
-from benchmark.tables.collect import distinct_environments
+from benchmark.tables.reference import distinct_environments
 
 SEED_COLUMNS = ["seed", "value", "status", "config_hash", "score_digest", "data_hash"]
 
 
-def run(args: argparse.Namespace, registry: Registry, config: RunConfig) -> int:
+def run(args: argparse.Namespace, bench: Bench) -> int:
     """Trace one cell.
 
     Raises
@@ -39,16 +40,16 @@ def run(args: argparse.Namespace, registry: Registry, config: RunConfig) -> int:
     """
     unreadable: tuple[str, ...] = ()
     metric = one(select(args.metric, tuple(m.id for m in METRICS), "metric").ids, "METRIC", args.metric)
-    method = one(config.methods.ids, "METHOD", args.methods)
-    dataset = one(config.datasets.ids, "DATASET", args.datasets)
+    method = one(bench.methods.ids, "METHOD", args.methods)
+    dataset = one(bench.datasets.ids, "DATASET", args.datasets)
     if args.reference:
-        source = sources_of_references(config, registry)[0]
-        origin = _origin_of_reference(read_reference_folder(source.folder, dataset), source.judged, config)
+        source = sources_of_references(bench)[0]
+        origin = _origin_of_reference(read_reference_folder(source.folder, dataset), source.judged, bench)
     else:
-        found = read_records(config, registry)
+        found = read_records(bench)
         unreadable = found.messages
-        source = source_of_records(found, config, registry)
-        origin = _origin_of_records(found.plan.records(), found.store)
+        source = source_of_records(found, bench)
+        origin = _origin_of_records(found.inventory.records(), bench.store)
     explanation = explain(source.judged, dataset, method, metric, origin)
     print(json.dumps(explanation, indent=1, default=str) if args.json else as_text(explanation))
     for message in unreadable:
@@ -153,9 +154,9 @@ def _origin_of_records(records: Iterable[Record], store: RecordStore) -> dict[st
     return {"folders": folders, "settings": settings, "environments": distinct_environments(kept)}
 
 
-def _origin_of_reference(reference: Reference, judged: Judged, config: RunConfig) -> dict[str, Any]:
+def _origin_of_reference(reference: Reference, judged: Judged, bench: Bench) -> dict[str, Any]:
     """Return what a reference keeps, and the folders of its records that are still here."""
-    store = RecordStore(config.results_dir / "runs")
+    store = bench.store
     folders, settings = {}, {}
     keys = ["dataset", "method", "seed", "config_hash"]
     for dataset, method, seed, config_hash in (

@@ -31,8 +31,8 @@ from benchmark.paper.sources import (
     source_of_records,
     sources_of_references,
 )
-from benchmark.registry import Registry
-from benchmark.run.config import ConfigError, RunConfig
+from benchmark.run.bench import Bench
+from benchmark.run.config import ConfigError
 from benchmark.score.metrics import METRICS
 
 
@@ -58,18 +58,18 @@ class Result:
         return FINDING if any("cannot judge" in text for text in self.problems) else OK
 
 
-def run(args: argparse.Namespace, registry: Registry, config: RunConfig) -> int:
+def run(args: argparse.Namespace, bench: Bench) -> int:
     """Compare the chosen methods on current records, or on the committed references."""
     if args.reference:
-        sources = sources_of_references(config, registry)
+        sources = sources_of_references(bench)
         datasets = tuple(name for source in sources for name in source.datasets)
         # Written beside the folders of the data sets.
         source = Source(joined(sources), sources[0].folder.parent, datasets)
     else:
-        source = source_of_records(read_records(config, registry), config, registry)
+        source = source_of_records(read_records(bench), bench)
     # Every method had the same protocol, so a profile's limits forbid no comparison among them.
     source = replace(source, judged=replace(source.judged, limits={}))
-    result = compare_methods(source.judged, registry, config)
+    result = compare_methods(source.judged, bench)
     written = write(result, source.judged, source.folder)
     if args.json:
         print(json.dumps(as_json(result, source.judged), indent=1))
@@ -83,7 +83,7 @@ def run(args: argparse.Namespace, registry: Registry, config: RunConfig) -> int:
     return max(result.exit_code, FINDING) if source.judged.messages else result.exit_code
 
 
-def compare_methods(judged: Judged, registry: Registry, config: RunConfig) -> Result:
+def compare_methods(judged: Judged, bench: Bench) -> Result:
     """Rank the methods over data sets, or test them in pairs on each.
 
     Raises
@@ -92,8 +92,8 @@ def compare_methods(judged: Judged, registry: Registry, config: RunConfig) -> Re
         If fewer than two methods are left once each enters once.
     """
     present = set(judged.as_printed["method"])
-    chosen = [name for name in config.methods.ids if name in present or name in config.methods.named]
-    kept, left_out = one_row_per_method(tuple(registry.methods.values()), chosen, config.methods.named)
+    chosen = [name for name in bench.methods.ids if name in present or name in bench.methods.named]
+    kept, left_out = one_row_per_method(tuple(bench.registry.methods.values()), chosen, bench.methods.named)
     lost = tuple(name for name in kept if name in judged.reconstructed)
     methods = tuple(name for name in kept if name not in lost)
     if len(methods) < 2:

@@ -10,18 +10,22 @@ import pandas as pd
 
 from benchmark.contracts import MethodSpec, Record
 from benchmark.paper.evidence import Judged, own_reading
-from benchmark.registry import Registry
-from benchmark.run.config import ConfigError, RunConfig
+from benchmark.run.bench import Bench, Inventory
+from benchmark.run.config import ConfigError
 from benchmark.run.describe import describe_mixed_versions
-from benchmark.run.plan import Catalogue, Plan, make_plan, recorded_pairs
 from benchmark.run.split import sizes
-from benchmark.run.store import RecordStore
 from benchmark.tables.aggregate import PER_SEED_COLUMNS
-from benchmark.tables.collect import REFERENCE_COLUMNS, STEP_COLUMNS, STEP_KEYS, bundle_of
-from benchmark.tables.results import EQUAL_RULE, ResultBundle
+from benchmark.tables.reference import (
+    PER_SEED_FILE,
+    PROVENANCE_FILE,
+    REFERENCE_COLUMNS,
+    STEP_COLUMNS,
+    STEP_KEYS,
+    STEPS_FILE,
+    read_csv,
+)
+from benchmark.tables.results import EQUAL_RULE, Results, results_of
 from benchmark.tables.wide import METRIC_COLUMNS, lengthen
-
-PROVENANCE_FILE, PER_SEED_FILE, STEPS_FILE = "metrics.csv", "per_seed.csv", "steps.csv"
 
 
 @dataclass(frozen=True)
@@ -38,14 +42,13 @@ class Source:
 class Records:
     """Current records of the chosen data sets and methods, read again under both rules."""
 
-    plan: Plan
-    store: RecordStore
-    bundle: ResultBundle
+    inventory: Inventory
+    results: Results
     messages: tuple[str, ...]
     warnings: tuple[str, ...]
 
 
-def read_records(config: RunConfig, registry: Registry) -> Records:
+def read_records(bench: Bench) -> Records:
     """Read the current records.
 
     Raises
@@ -53,43 +56,38 @@ def read_records(config: RunConfig, registry: Registry) -> Records:
     ConfigError
         If there is none of the chosen data sets and methods.
     """
-    store = RecordStore(config.results_dir / "runs")
-    pairs = [
-        (dataset, method)
-        for dataset, method in recorded_pairs(registry, store)
-        if dataset in config.datasets.ids and method in config.methods.ids
-    ]
+    pairs = bench.recorded_pairs()
     if not pairs:
         raise ConfigError(
-            f"cannot judge: {store.root} holds no record of the chosen data sets and methods; "
+            f"cannot judge: {bench.store.root} holds no record of the chosen data sets and methods; "
             "run them first, judge a committed reference with --reference, or correct --results, "
             "--datasets or --methods"
         )
-    plan = make_plan(config, registry, store, Catalogue(config.data_dir), pairs)
-    bundle, unreadable = bundle_of(plan, store, registry, config.data_dir)
-    warning = describe_mixed_versions(plan.records())
-    left_out = tuple(f"left out: {text}" for text in (*plan.broken, *unreadable))
-    return Records(plan, store, bundle, left_out, (warning,) if warning else ())
+    inventory = bench.inventory(pairs)
+    results, unreadable = results_of(bench, inventory)
+    warning = describe_mixed_versions(inventory.records())
+    left_out = tuple(f"left out: {text}" for text in (*inventory.broken, *unreadable))
+    return Records(inventory, results, left_out, (warning,) if warning else ())
 
 
-def source_of_records(records: Records, config: RunConfig, registry: Registry) -> Source:
+def source_of_records(records: Records, bench: Bench) -> Source:
     """Put the current records before the judge; verdicts go to the tables folder."""
-    bundle = records.bundle
+    results = records.results
     judged = Judged(
-        as_printed=bundle.as_printed,
-        equal=bundle.equal,
-        steps=bundle.steps,
-        methods=tuple(registry.methods.values()),
-        seeds=config.seeds,
-        source=f"current records at profile {config.profile.name}",
-        limits=_limits(config),
-        split_sizes=_split_sizes(config, registry),
+        as_printed=results.as_printed,
+        equal=results.equal,
+        steps=results.steps,
+        methods=tuple(bench.registry.methods.values()),
+        seeds=bench.seeds,
+        source=f"current records at profile {bench.profile.name}",
+        limits=_limits(bench),
+        split_sizes=_split_sizes(bench),
         missing="not run with these flags; run it, or take a committed reference with --reference",
-        left_out=_stale(records.plan.stale),
+        left_out=_stale(records.inventory.stale),
         messages=records.messages,
         warnings=records.warnings,
     )
-    return Source(judged, config.results_dir / "tables", config.datasets.ids)
+    return Source(judged, bench.tables_dir, bench.datasets.ids)
 
 
 def _stale(records: Iterable[Record]) -> dict[tuple[str, str], str]:
@@ -103,7 +101,7 @@ def _stale(records: Iterable[Record]) -> dict[tuple[str, str], str]:
     }
 
 
-def sources_of_references(config: RunConfig, registry: Registry) -> list[Source]:
+def sources_of_references(bench: Bench) -> list[Source]:
     """Read each committed reference of the profile; its verdicts go beside it.
 
     Raises
@@ -111,25 +109,25 @@ def sources_of_references(config: RunConfig, registry: Registry) -> list[Source]
     ConfigError
         If there is no reference, or none of a data set that was named.
     """
-    root = config.results_dir / "reference" / config.profile.name
-    found = [dataset for dataset in config.datasets.ids if (root / dataset).is_dir()]
-    missing = [name for name in config.datasets.ids if name in config.datasets.named and name not in found]
+    root = bench.references_dir
+    found = [dataset for dataset in bench.datasets.ids if (root / dataset).is_dir()]
+    missing = [name for name in bench.datasets.ids if name in bench.datasets.named and name not in found]
     if missing or not found:
         raise ConfigError(
-            f"cannot judge: {root} holds no reference of {', '.join(missing or config.datasets.ids)}; "
+            f"cannot judge: {root} holds no reference of {', '.join(missing or bench.datasets.ids)}; "
             "correct --profile, --results or --datasets, or write one with the command reference"
         )
-    return [Source(read_reference(root / name, config, registry), root / name, (name,)) for name in found]
+    return [Source(read_reference(root / name, bench), root / name, (name,)) for name in found]
 
 
-def read_reference(folder: Path, config: RunConfig, registry: Registry) -> Judged:
+def read_reference(folder: Path, bench: Bench) -> Judged:
     """Read one reference folder.
 
     Parameters
     ----------
     folder : Path
         `results/reference/<profile>/<data set>`.
-    config, registry
+    bench
         Which seeds and methods are wanted, and how each method is read.
 
     Raises
@@ -139,48 +137,48 @@ def read_reference(folder: Path, config: RunConfig, registry: Registry) -> Judge
     """
     per_seed = read_csv(folder / PER_SEED_FILE, REFERENCE_COLUMNS)
     origin = read_csv(folder / PROVENANCE_FILE, ("dataset", "method", "provenance", "profile"))
-    if wrong := set(origin["profile"]) - {config.profile.name}:
+    if wrong := set(origin["profile"]) - {bench.profile.name}:
         raise ConfigError(
             f"cannot judge: {folder / PROVENANCE_FILE} was made with profile {', '.join(sorted(wrong))}, not "
-            f"{config.profile.name}; write the reference again or correct --profile"
+            f"{bench.profile.name}; write the reference again or correct --profile"
         )
     origin = origin[["dataset", "method", "provenance"]].drop_duplicates()
     if origin.duplicated(["dataset", "method"]).any():
         raise ConfigError(f"cannot judge: {folder / PROVENANCE_FILE} mixes provenances; write it again")
-    frame = per_seed.merge(origin, on=["dataset", "method"], how="left").assign(profile=config.profile.name)
+    frame = per_seed.merge(origin, on=["dataset", "method"], how="left").assign(profile=bench.profile.name)
     if frame["provenance"].isna().any():
         lost = ", ".join(frame.loc[frame["provenance"].isna(), "method"].unique())
         raise ConfigError(f"cannot judge: {folder / PROVENANCE_FILE} does not say where {lost} comes from")
-    frame = _chosen(frame, config)[list(PER_SEED_COLUMNS)]
-    as_printed, left_out = _read_as_printed(frame, tuple(registry.methods.values()))
+    frame = _chosen(frame, bench)[list(PER_SEED_COLUMNS)]
+    as_printed, left_out = _read_as_printed(frame, tuple(bench.registry.methods.values()))
     return Judged(
         as_printed=as_printed,
         equal=frame[frame["threshold"] == EQUAL_RULE],
-        steps=_read_steps(folder, config, registry),
-        methods=tuple(registry.methods.values()),
-        seeds=config.seeds,
-        source=f"the reference of profile {config.profile.name}",
-        limits=_limits(config),
-        split_sizes=_split_sizes(config, registry),
+        steps=_read_steps(folder, bench),
+        methods=tuple(bench.registry.methods.values()),
+        seeds=bench.seeds,
+        source=f"the reference of profile {bench.profile.name}",
+        limits=_limits(bench),
+        split_sizes=_split_sizes(bench),
         missing="not in the reference, or left out by --methods"
-        if config.methods.named
+        if bench.methods.named
         else "not in the reference",
         left_out=left_out,
-        messages=_unregistered(per_seed["method"], registry),
+        messages=_unregistered(per_seed["method"], bench),
     )
 
 
-def _read_steps(folder: Path, config: RunConfig, registry: Registry) -> pd.DataFrame | None:
+def _read_steps(folder: Path, bench: Bench) -> pd.DataFrame | None:
     """Read the metrics after each decoding step; None in a reference of before they were kept."""
     if not (folder / STEPS_FILE).is_file():
         return None
     table = read_csv(folder / STEPS_FILE, STEP_COLUMNS, numbers=("seed", "step", *METRIC_COLUMNS))
-    steps = lengthen(_chosen(table, config), STEP_KEYS)
-    return steps[_own(steps, tuple(registry.methods.values()))]
+    steps = lengthen(_chosen(table, bench), STEP_KEYS)
+    return steps[_own(steps, tuple(bench.registry.methods.values()))]
 
 
-def _chosen(frame: pd.DataFrame, config: RunConfig) -> pd.DataFrame:
-    return frame[frame["seed"].isin(config.seeds) & frame["method"].isin(config.methods.ids)]
+def _chosen(frame: pd.DataFrame, bench: Bench) -> pd.DataFrame:
+    return frame[frame["seed"].isin(bench.seeds) & frame["method"].isin(bench.methods.ids)]
 
 
 def _own(frame: pd.DataFrame, methods: Sequence[MethodSpec]) -> pd.Series:
@@ -189,8 +187,8 @@ def _own(frame: pd.DataFrame, methods: Sequence[MethodSpec]) -> pd.Series:
     return readings == frame["method"].map(own_reading(methods))
 
 
-def _unregistered(methods: pd.Series, registry: Registry) -> tuple[str, ...]:
-    unknown = [name for name in methods.unique() if name not in registry.methods]
+def _unregistered(methods: pd.Series, bench: Bench) -> tuple[str, ...]:
+    unknown = [name for name in methods.unique() if name not in bench.registry.methods]
     return tuple(f"left out: {name} is in the reference but no method of this version" for name in unknown)
 
 
@@ -205,22 +203,22 @@ def _read_as_printed(
     return kept, dict.fromkeys(lost, reason)
 
 
-def _limits(config: RunConfig) -> dict[str, str]:
+def _limits(bench: Bench) -> dict[str, str]:
     """Say on which data sets the profile is not the printed protocol."""
     limited = {}
-    for dataset in config.datasets.ids:
-        limits = config.profile.limits_for(dataset)
+    for dataset in bench.datasets.ids:
+        limits = bench.profile.limits_for(dataset)
         if (limits.epochs, limits.max_train_rows, limits.max_test_rows) != (None, None, None):
-            limited[dataset] = f"profile {config.profile.name} is not the printed protocol"
+            limited[dataset] = f"profile {bench.profile.name} is not the printed protocol"
     return limited
 
 
-def _split_sizes(config: RunConfig, registry: Registry) -> dict[str, tuple[int, int]]:
+def _split_sizes(bench: Bench) -> dict[str, tuple[int, int]]:
     """Return training and test rows of each split, by data set."""
     found = {}
-    for dataset in config.datasets.ids:
-        limits = config.profile.limits_for(dataset)
-        n = registry.datasets[dataset].expected.n
+    for dataset in bench.datasets.ids:
+        limits = bench.profile.limits_for(dataset)
+        n = bench.registry.datasets[dataset].expected.n
         found[dataset] = sizes(n, limits.max_train_rows, limits.max_test_rows)
     return found
 
@@ -237,27 +235,3 @@ def joined(sources: Sequence[Source]) -> Judged:
         left_out={pair: why for one in judged for pair, why in one.left_out.items()},
         messages=tuple(dict.fromkeys(message for one in judged for message in one.messages)),
     )
-
-
-def read_csv(path: Path, columns: Sequence[str], numbers: Sequence[str] = ("seed", "value")) -> pd.DataFrame:
-    """Read a reference's table; all columns but `numbers` are text.
-
-    Raises
-    ------
-    ConfigError
-        If it is missing, unreadable, lacks a column, or holds something else where a number belongs.
-    """
-    if not path.is_file():
-        raise ConfigError(f"cannot judge: {path} is missing; write the reference again")
-    try:
-        frame = pd.read_csv(path, dtype=dict.fromkeys(set(columns) - set(numbers), str))
-    except ValueError as error:
-        raise ConfigError(
-            f"cannot judge: {path} cannot be read ({error}); write the reference again"
-        ) from error
-    if missing := set(columns) - set(frame.columns):
-        raise ConfigError(f"cannot judge: {path} lacks the columns {', '.join(sorted(missing))}")
-    for column in sorted(set(numbers) & set(columns)):
-        if not pd.api.types.is_numeric_dtype(frame[column]):
-            raise ConfigError(f"cannot judge: {path} holds a {column} that is not a number")
-    return frame

@@ -47,7 +47,7 @@ def within_budget(plan: Plan, workers: int, seconds: float) -> Plan:
 
 def _fitting(waiting: Sequence[PlannedJob], workers: int, seconds: float) -> list[PlannedJob]:
     """Give each job to the worker that is free first, as the run does, and keep those that end in time."""
-    known = [j.cell.expected_seconds for j in waiting if j.cell.expected_seconds is not None]
+    known = [j.expected_seconds for j in waiting if j.expected_seconds is not None]
     longest = max(known, default=float("inf"))
     free_at = [0.0] * workers
     chosen: list[PlannedJob] = []
@@ -55,7 +55,7 @@ def _fitting(waiting: Sequence[PlannedJob], workers: int, seconds: float) -> lis
     for planned in waiting:
         if full is not None and planned.job.seed > full:
             break
-        expected = planned.cell.expected_seconds
+        expected = planned.expected_seconds
         end = free_at[0] + (longest if expected is None else expected)
         if end > seconds:
             full = planned.job.seed
@@ -67,11 +67,11 @@ def _fitting(waiting: Sequence[PlannedJob], workers: int, seconds: float) -> lis
 
 def _nothing_fits(waiting: Sequence[PlannedJob], seconds: float) -> str:
     first = [j for j in waiting if j.job.seed == waiting[0].job.seed]
-    known = [j for j in first if j.cell.expected_seconds is not None]
+    known = [j for j in first if j.expected_seconds is not None]
     if not known:
         return f"--time-budget {duration(seconds)}: nobody knows how long any of the jobs takes; leave it out"
-    shortest = min(known, key=lambda j: j.cell.expected_seconds or 0.0)
-    job, expected = shortest.job, shortest.cell.expected_seconds or 0.0
+    shortest = min(known, key=lambda j: j.expected_seconds or 0.0)
+    job, expected = shortest.job, shortest.expected_seconds or 0.0
     return (
         f"--time-budget {duration(seconds)} is too short for any job: the shortest, {job.dataset} "
         f"{job.method} seed {job.seed}, takes about {duration(expected)}; give more, or choose others with "

@@ -1,4 +1,4 @@
-"""What one run is to do: a profile's limits joined with the command line's flags; it runs nothing."""
+"""Profiles, which say what is taken from the printed protocol, and how jobs are run; it runs none."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from benchmark.registry import Registry, Selection, parse_seeds, select, suggestion
+from benchmark.registry import suggestion
 
 PROFILES_DIR = Path(__file__).parent / "profiles"
 BACKENDS = ("loky", "dask")
@@ -62,15 +62,9 @@ class Profile:
 
 
 @dataclass(frozen=True)
-class RunConfig:
-    """One run, complete: nothing below the command line asks for anything else."""
+class Running:
+    """How jobs are run; nothing of it can change a number."""
 
-    profile: Profile
-    methods: Selection
-    datasets: Selection
-    seeds: tuple[int, ...]
-    data_dir: Path
-    results_dir: Path
     jobs: int = 1
     device: str = "auto"
     backend: str = "loky"
@@ -79,8 +73,6 @@ class RunConfig:
     """Seconds that the run may take; None for no limit."""
     batch_seeds: int = 1
     """How many seeds of one method on one data set train side by side, where the method can."""
-    refit: int = 0
-    """0 for the jobs themselves; k runs their k-th refit (see `benchmark.drift.refits`)."""
 
     def __post_init__(self) -> None:
         if self.jobs < 1:
@@ -97,6 +89,33 @@ class RunConfig:
                 f"--backend {self.backend!r} cannot be used{suggestion(self.backend, BACKENDS)} (there are: "
                 f"{', '.join(BACKENDS)}; threads share one process's random state, so `threading` is refused)"
             )
+
+    @classmethod
+    def of(
+        cls,
+        *,
+        jobs: int | None = None,
+        device: str = "auto",
+        backend: str = "loky",
+        retry_failed: bool = False,
+        time_budget: str | None = None,
+        batch_seeds: int = 1,
+    ) -> Running:
+        """Read what the command line says; by default all cores are kept busy.
+
+        Raises
+        ------
+        ConfigError
+            For a value that cannot be used.
+        """
+        return cls(
+            available_cores() if jobs is None else jobs,
+            device,
+            backend.lower(),
+            retry_failed,
+            None if time_budget is None else parse_duration(time_budget),
+            batch_seeds,
+        )
 
     @property
     def cores(self) -> int:
@@ -152,46 +171,6 @@ def _refuse_unknown(table: Mapping[str, Any], known: tuple[str, ...], where: str
             raise ConfigError(
                 f"{where}: unknown key {key!r}{suggestion(key, known)} (known: {', '.join(known)})"
             )
-
-
-def build(
-    registry: Registry,
-    *,
-    profile: str = "paper",
-    methods: str | None = None,
-    datasets: str | None = None,
-    seeds: str | None = None,
-    data_dir: Path,
-    results_dir: Path,
-    jobs: int | None = None,
-    device: str = "auto",
-    backend: str = "loky",
-    retry_failed: bool = False,
-    time_budget: str | None = None,
-    batch_seeds: int = 1,
-) -> RunConfig:
-    """Join a profile with flags; what a flag leaves out comes from the profile, else from the defaults.
-
-    Raises
-    ------
-    ConfigError, SelectionError
-        For a setting or a name that cannot be used; both are `ValueError`.
-    """
-    chosen = load_profile(profile)
-    return RunConfig(
-        profile=chosen,
-        methods=select(methods, tuple(registry.methods), "method"),
-        datasets=select(datasets, tuple(registry.datasets), "data set"),
-        seeds=parse_seeds(seeds if seeds is not None else chosen.seeds),
-        data_dir=data_dir,
-        results_dir=results_dir,
-        jobs=available_cores() if jobs is None else jobs,
-        device=device,
-        backend=backend.lower(),
-        retry_failed=retry_failed,
-        batch_seeds=batch_seeds,
-        time_budget=None if time_budget is None else parse_duration(time_budget),
-    )
 
 
 def parse_duration(text: str) -> float:

@@ -4,42 +4,45 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from typing import TypeVar
 
 from tabulate import tabulate
 
 from benchmark.contracts import Record
-from benchmark.run.config import RunConfig
+from benchmark.run.bench import Inventory, Slot
+from benchmark.run.config import Running
 from benchmark.run.plan import Plan, PlannedJob, expected_total
 from benchmark.run.progress import duration, last_line
 from benchmark.run.worker import JobResult
 
+AnySlot = TypeVar("AnySlot", bound=Slot)
 COMPARED_LIBRARIES = ("torch", "numpy", "scikit-learn")
 """Those that compute the scores; a version of another one changes no digit."""
 
 
-def describe_plan(plan: Plan, config: RunConfig) -> str:
+def describe_plan(plan: Plan, running: Running) -> str:
     """Return the jobs per data set and method, how many are done, and the time that the rest should take."""
     to_run = plan.to_run()
     rows = [
         (
-            cell.facts.spec.id,
-            cell.facts.provenance,
-            cell.method.id,
+            jobs[0].job.dataset,
+            jobs[0].setup.facts.provenance,
+            jobs[0].job.method,
             len(jobs),
             sum(job.state == "done" for job in jobs),
             sum(job.to_run for job in jobs),
-            "?" if cell.expected_seconds is None else duration(cell.expected_seconds),
+            "?" if jobs[0].expected_seconds is None else duration(jobs[0].expected_seconds),
         )
-        for cell, jobs in ((jobs[0].cell, jobs) for jobs in _by_cell(plan.jobs))
+        for jobs in _by_setup(plan.jobs)
     ]
     headers = ("data set", "features", "method", "jobs", "done", "to run", "expected per job")
     lines = [
-        f"profile {config.profile.name}: {config.profile.description}",
+        f"profile {plan.inventory.profile.name}: {plan.inventory.profile.description}",
         _table(rows, headers),
         f"{len(plan.jobs)} jobs, {sum(job.state == 'done' for job in plan.jobs)} done, {len(to_run)} to run "
-        f"on {config.jobs} at a time, {_time(to_run, config)}",
+        f"on {running.jobs} at a time, {_time(to_run, running)}",
         *_left_out(plan),
-        *_warnings(plan),
+        *_warnings(plan.inventory),
     ]
     return "\n".join(lines)
 
@@ -50,28 +53,28 @@ def _left_out(plan: Plan) -> list[str]:
         return []
     lines = [
         f"  {jobs[0].job.dataset} {jobs[0].job.method}, seeds {_seeds([job.job.seed for job in jobs])}"
-        for jobs in _by_cell(plan.left_out)
+        for jobs in _by_setup(plan.left_out)
     ]
     return [f"left out, as the time budget has no room for them: {len(plan.left_out)} jobs", *lines]
 
 
-def describe_status(plan: Plan, config: RunConfig) -> str:
+def describe_status(inventory: Inventory, seeds: Sequence[int]) -> str:
     """Return done, missing, failed and stale jobs per data set and method."""
-    stale = Counter((record.dataset, record.method) for record in plan.stale)
+    stale = Counter((record.dataset, record.method) for record in inventory.stale)
     rows = []
-    for jobs in _by_cell(plan.jobs):
+    for jobs in _by_setup(inventory.slots):
         states = Counter(job.state for job in jobs)
         name = jobs[0].job.dataset, jobs[0].job.method
         rows.append((*name, states["done"], states["missing"], states["failed"], stale[name]))
     table = _table(rows, ("data set", "method", "done", "missing", "failed", "stale"))
     return "\n".join(
-        [f"profile {config.profile.name}, seeds {_seeds(config.seeds)}", table, *_warnings(plan)]
+        [f"profile {inventory.profile.name}, seeds {_seeds(seeds)}", table, *_warnings(inventory)]
     )
 
 
-def describe_failures(plan: Plan, just_now: Sequence[JobResult] = ()) -> str:
-    """Return one line per failed job of a plan, and per job that failed just now without a record."""
-    recorded = {job.job for job in plan.jobs if job.state == "failed"}
+def describe_failures(inventory: Inventory, just_now: Sequence[JobResult] = ()) -> str:
+    """Return one line per failed job, and per job that failed just now without a record."""
+    recorded = {slot.job for slot in inventory.slots if slot.state == "failed"}
     lines = [
         f"{result.job.dataset} {result.job.method} seed {result.job.seed}: {last_line(result.error)}"
         for result in just_now
@@ -80,7 +83,7 @@ def describe_failures(plan: Plan, just_now: Sequence[JobResult] = ()) -> str:
     lines += [
         f"{job.job.dataset} {job.job.method} seed {job.job.seed}: {job.record.status} after "
         f"{job.record.attempts} attempt(s): {last_line(job.record.error)}"
-        for job in plan.jobs
+        for job in inventory.slots
         if job.state == "failed" and job.record is not None
     ]
     if not lines:
@@ -102,15 +105,15 @@ def describe_mixed_versions(records: Iterable[Record]) -> str:
     return f"warning: the records come from {len(sets)} sets of library versions: {kinds}"
 
 
-def _by_cell(jobs: Sequence[PlannedJob]) -> list[list[PlannedJob]]:
-    cells: dict[tuple[str, str], list[PlannedJob]] = {}
-    for job in jobs:
-        cells.setdefault((job.job.dataset, job.job.method), []).append(job)
-    return list(cells.values())
+def _by_setup(slots: Sequence[AnySlot]) -> list[list[AnySlot]]:
+    by_pair: dict[tuple[str, str], list[AnySlot]] = {}
+    for slot in slots:
+        by_pair.setdefault((slot.job.dataset, slot.job.method), []).append(slot)
+    return list(by_pair.values())
 
 
-def _time(to_run: Sequence[PlannedJob], config: RunConfig) -> str:
-    seconds, unknown = expected_total(to_run, config.cores, config.batch_seeds)
+def _time(to_run: Sequence[PlannedJob], running: Running) -> str:
+    seconds, unknown = expected_total(to_run, running.cores, running.batch_seeds)
     if not to_run:
         return "nothing to wait for"
     if unknown == len(to_run):
@@ -119,10 +122,12 @@ def _time(to_run: Sequence[PlannedJob], config: RunConfig) -> str:
     return f"about {duration(seconds)}{more}"
 
 
-def _warnings(plan: Plan) -> list[str]:
-    lines = [f"unreadable: {message}" for message in plan.broken]
-    if plan.stale:
-        lines.append(f"{len(plan.stale)} stale records (made with other code, settings or data) are left out")
+def _warnings(inventory: Inventory) -> list[str]:
+    lines = [f"unreadable: {message}" for message in inventory.broken]
+    if inventory.stale:
+        lines.append(
+            f"{len(inventory.stale)} stale records (made with other code, settings or data) are left out"
+        )
     return lines
 
 

@@ -6,21 +6,16 @@ import dataclasses
 import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from benchmark.contracts import DatasetSpec, Job, MethodSpec, Provenance, Record, Shape
-from benchmark.registry import Registry
-from benchmark.run.config import Limits, Profile, RunConfig
+from benchmark.contracts import Record, Shape
+from benchmark.run.bench import Bench, Inventory, Pair, Setup, Slot, State
 from benchmark.run.environment import processor
-from benchmark.run.fingerprint import canonical, code_digest, code_root, config_hash
 from benchmark.run.pace import Pace, pace_key
-from benchmark.run.split import SPLIT_VERSION, sizes
-from benchmark.run.store import SCHEMA_VERSION, RecordStore
-from benchmark.run.trial import PASSED_BY_HARNESS
+from benchmark.run.split import sizes
+from benchmark.run.store import SCHEMA_VERSION
 from benchmark.run.worker import JobRequest, Ticket, ticket_for
 
-State = Literal["done", "missing", "failed"]
 AUTOMATIC_ATTEMPTS = 2
 """A failed job is retried once by itself; after that only when asked for."""
 NOT_TIMED = ("code", "data_hash")
@@ -28,53 +23,28 @@ NOT_TIMED = ("code", "data_hash")
 
 
 @dataclass(frozen=True)
-class DatasetFacts:
-    """What planning needs to know of a data set; found by loading it once."""
+class PlannedJob(Slot):
+    """A job, whether this run is to run it, and how long that should take."""
 
-    spec: DatasetSpec
-    shape: Shape
-    provenance: Provenance
-    data_hash: str
-    note: str
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One method on one data set under one profile: all that its seeds have in common."""
-
-    method: MethodSpec
-    facts: DatasetFacts
-    limits: Limits
-    options: Mapping[str, Any]
-    """For the constructor, after the profile's caps."""
-    settings: Mapping[str, Any]
-    config_hash: str
+    to_run: bool
     expected_seconds: float | None
     measured: bool
     """Whether that rests on finished records of the method on the data set."""
+    elsewhere: bool = False
+    """Whether its metrics are known from another machine, so that it counts as done without a record."""
 
-
-@dataclass(frozen=True)
-class PlannedJob:
-    """One job, its state in the store, and whether this run is to run it."""
-
-    job: Job
-    cell: Cell
-    state: State
-    record: Record | None
-    to_run: bool
+    @property
+    def state(self) -> State:
+        """Return whether it is done, here or elsewhere."""
+        return "done" if self.elsewhere else super().state
 
 
 @dataclass(frozen=True)
 class Plan:
     """All jobs of a run in the order in which they start, and what the store holds beside them."""
 
-    profile: Profile
+    inventory: Inventory
     jobs: tuple[PlannedJob, ...]
-    stale: tuple[Record, ...]
-    """Records of this profile whose hash is no longer current."""
-    broken: tuple[str, ...]
-    """A message for each record folder that cannot be read."""
     left_out: tuple[PlannedJob, ...] = ()
     """Jobs that are missing and that a time budget has no room for; they are among `jobs` too."""
 
@@ -82,36 +52,24 @@ class Plan:
         """Return the jobs that this run has to run."""
         return tuple(planned for planned in self.jobs if planned.to_run)
 
-    def records(self) -> tuple[Record, ...]:
-        """Return the current records of all jobs of the plan, done or failed."""
-        return tuple(planned.record for planned in self.jobs if planned.record is not None)
-
-
-Pairs = Sequence[tuple[str, str]]
-"""Data set and method, by id."""
-
 
 def make_plan(
-    config: RunConfig,
-    registry: Registry,
-    store: RecordStore,
-    catalogue: Catalogue,
-    pairs: Pairs | None = None,
+    bench: Bench,
+    pairs: Sequence[Pair] | None = None,
+    *,
+    retry_failed: bool = False,
     pace: Pace | None = None,
 ) -> Plan:
-    """Compare what `config` asks for with what `store` holds.
-
-    Jobs are ordered real data first, then by seed, so that a whole table of the real data exists after
-    the first seed.
+    """Decide which jobs of a bench are to run.
 
     Parameters
     ----------
-    config, registry, store
-        What is wanted, what there is, and what was done.
-    catalogue
-        Loads each data set once.
+    bench
+        What is wanted, and what was done.
     pairs
-        Data sets and methods to plan for instead of those that `config` chooses.
+        Data sets and methods to plan for instead of those that the bench chooses.
+    retry_failed
+        Whether jobs that failed more than once run again.
     pace
         Of this machine; see `benchmark.run.pace`. Without it hints are taken as they are.
 
@@ -120,141 +78,30 @@ def make_plan(
     DataError
         If a data set cannot be used.
     """
-    scan = store.scan()
-    by_key = {_key(record): record for record in scan.records}
-    by_pair: dict[tuple[str, str], list[Record]] = {}
-    for record in scan.records:
+    inventory = bench.inventory(pairs)
+    by_pair: dict[Pair, list[Record]] = {}
+    for record in bench.store.scan().records:
         by_pair.setdefault((record.dataset, record.method), []).append(record)
-    chosen = chosen_pairs(config, registry) if pairs is None else pairs
-    codes = {method: code_digest(code_root(registry.methods[method].estimator)) for _, method in chosen}
-    cells = [
-        make_cell(
-            registry.methods[method],
-            catalogue.facts(registry.datasets[dataset]),
-            config,
-            codes[method],
-            by_pair.get((dataset, method), ()),
-            pace or {},
-        )
-        for dataset, method in chosen
-    ]
-    real = [cell for cell in cells if cell.facts.provenance is not Provenance.LOOK_ALIKE]
-    synthetic = [cell for cell in cells if cell.facts.provenance is Provenance.LOOK_ALIKE]
-    planned = [
-        _plan_job(cell, seed, by_key, config.retry_failed)
-        for group in (real, synthetic)
-        for seed in config.seeds
-        for cell in group
-    ]
-    current = {(cell.facts.spec.id, cell.method.id): cell.config_hash for cell in cells}
-    stale = tuple(
-        record
-        for record in scan.records
-        if record.profile == config.profile.name
-        and current.get((record.dataset, record.method), record.config_hash) != record.config_hash
-    )
-    return Plan(config.profile, tuple(planned), stale, scan.broken)
+    expected: dict[Pair, tuple[float | None, bool]] = {}
+    jobs = []
+    for slot in inventory.slots:
+        pair = slot.job.dataset, slot.job.method
+        if pair not in expected:
+            expected[pair] = _expected_seconds(slot.setup, by_pair.get(pair, ()), pace or {})
+        failed = slot.state == "failed" and slot.record is not None
+        again = failed and (retry_failed or slot.record.attempts < AUTOMATIC_ATTEMPTS)  # type: ignore[union-attr]
+        to_run = slot.state == "missing" or again
+        jobs.append(PlannedJob(slot.job, slot.setup, slot.record, to_run, *expected[pair]))
+    return Plan(inventory, tuple(jobs))
 
 
-def _key(record: Record) -> tuple[str, str, int, str]:
-    return record.dataset, record.method, record.seed, record.config_hash
-
-
-class Catalogue:
-    """What planning knows of data sets; each is loaded once, and its arrays are not kept."""
-
-    def __init__(self, data_dir: Path) -> None:
-        self.data_dir = data_dir
-        self._known: dict[str, DatasetFacts] = {}
-
-    def facts(self, spec: DatasetSpec) -> DatasetFacts:
-        """Return shape, provenance and hash of a data set."""
-        if spec.id not in self._known:
-            dataset = spec.load(self.data_dir)
-            self._known[spec.id] = DatasetFacts(
-                spec, dataset.shape, dataset.provenance, dataset.data_hash, dataset.note
-            )
-        return self._known[spec.id]
-
-
-def chosen_pairs(config: RunConfig, registry: Registry) -> Pairs:
-    """Return what to run: methods on the data sets meant for them, and methods named outright on all."""
-    return [
-        (dataset, name)
-        for dataset in config.datasets.ids
-        for name in config.methods.ids
-        if (limited_to := registry.methods[name].datasets) is None
-        or dataset in limited_to
-        or name in config.methods.named
-    ]
-
-
-def recorded_pairs(registry: Registry, store: RecordStore) -> Pairs:
-    """Return the pairs of which the store holds any record, in the registry's order."""
-    recorded = {(record.dataset, record.method) for record in store.scan().records}
-    return [
-        (dataset, method)
-        for dataset in registry.datasets
-        for method in registry.methods
-        if (dataset, method) in recorded
-    ]
-
-
-def make_cell(
-    method: MethodSpec,
-    facts: DatasetFacts,
-    config: RunConfig,
-    code: str,
-    records: Sequence[Record] = (),
-    pace: Pace | None = None,
-) -> Cell:
-    """Apply the profile to one method on one data set, and hash the outcome.
-
-    `code` is the digest of the method's code, and `records` are those of the method on the data set.
-    """
-    limits = config.profile.limits_for(facts.spec.id)
-    n_train, n_test = sizes(facts.shape.n)
-    options = dict(method.options)
-    params = method.estimator(**options).get_params(deep=False)
-    if (
-        limits.epochs is not None
-        and isinstance(params.get("epochs"), int)
-        and params["epochs"] > limits.epochs
-    ):
-        params["epochs"] = options["epochs"] = limits.epochs
-    settings = {
-        "dataset": facts.spec.id,
-        "estimator": canonical(method.estimator),
-        "options": canonical({key: params[key] for key in sorted(params) if key not in PASSED_BY_HARNESS}),
-        "max_train_rows": _biting(limits.max_train_rows, n_train),
-        "max_test_rows": _biting(limits.max_test_rows, n_test),
-        "split_version": SPLIT_VERSION,
-        "data_hash": facts.data_hash,
-        "provenance": str(facts.provenance),
-        "code": code,
-    }
-    expected, measured = _expected_seconds(method, facts.shape, options, settings, records, pace or {})
-    return Cell(method, facts, limits, options, settings, config_hash(settings), expected, measured)
-
-
-def _biting(cap: int | None, rows: int) -> int | None:
-    """Return a cap on rows only if it takes any away; otherwise it must not enter the hash."""
-    return cap if cap is not None and cap < rows else None
-
-
-def _expected_seconds(
-    method: MethodSpec,
-    shape: Shape,
-    options: Mapping[str, Any],
-    settings: Mapping[str, Any],
-    records: Iterable[Record],
-    pace: Pace,
-) -> tuple[float | None, bool]:
+def _expected_seconds(setup: Setup, records: Iterable[Record], pace: Pace) -> tuple[float | None, bool]:
     """Return how long a job should take, and whether records of the method on the data set say so.
 
     The median of earlier records with the same settings; else the method's hint, scaled by what records of
     other settings took over what it says of them; else the hint scaled by this machine's pace.
     """
+    method, shape, options, settings = setup.method, setup.facts.shape, setup.options, setup.settings
     here = processor()
     own = [
         record
@@ -295,51 +142,39 @@ def _hint(
     return float(seconds(dataclasses.replace(shape, n=rows), options))
 
 
-def _plan_job(
-    cell: Cell, seed: int, records: Mapping[tuple[str, str, int, str], Record], retry_failed: bool
-) -> PlannedJob:
-    job = Job(cell.facts.spec.id, cell.method.id, seed)
-    record = records.get((job.dataset, job.method, seed, cell.config_hash))
-    if record is None:
-        return PlannedJob(job, cell, "missing", None, to_run=True)
-    if record.status == "done":
-        return PlannedJob(job, cell, "done", record, to_run=False)
-    return PlannedJob(job, cell, "failed", record, retry_failed or record.attempts < AUTOMATIC_ATTEMPTS)
-
-
-def make_ticket(planned: PlannedJob, config: RunConfig, store: RecordStore) -> Ticket:
+def make_ticket(planned: PlannedJob, bench: Bench) -> Ticket:
     """Pack one planned job for a worker."""
-    cell, spec = planned.cell, planned.cell.method
+    setup, spec = planned.setup, planned.setup.method
     blank = Record(
         schema_version=SCHEMA_VERSION,
         dataset=planned.job.dataset,
         method=planned.job.method,
         seed=planned.job.seed,
-        config_hash=cell.config_hash,
-        settings=cell.settings,
+        config_hash=setup.config_hash,
+        settings=setup.settings,
         status="failed",
-        profile=config.profile.name,
+        profile=bench.profile.name,
         preset=spec.preset,
         scoring=spec.scoring,
         threshold=spec.threshold,
         transductive=False,
-        provenance=cell.facts.provenance,
-        data_hash=cell.facts.data_hash,
-        data_note=cell.facts.note,
+        provenance=setup.facts.provenance,
+        data_hash=setup.facts.data_hash,
+        data_note=setup.facts.note,
         attempts=planned.record.attempts + 1 if planned.record else 1,
     )
     request = JobRequest(
         blank=blank,
-        method=dataclasses.replace(spec, options=dict(cell.options), seconds_hint=None, probe=None),
-        dataset=cell.facts.spec,
-        data_dir=config.data_dir,
-        max_train_rows=cell.limits.max_train_rows,
-        max_test_rows=cell.limits.max_test_rows,
-        store_root=store.root,
-        refit=config.refit,
+        method=dataclasses.replace(spec, options=dict(setup.options), seconds_hint=None, probe=None),
+        dataset=setup.facts.spec,
+        data_dir=bench.data_dir,
+        max_train_rows=setup.limits.max_train_rows,
+        max_test_rows=setup.limits.max_test_rows,
+        store_root=bench.store.root,
+        refit=bench.refit,
     )
-    uses_device = "device" in spec.estimator(**cell.options).get_params(deep=False)
-    return ticket_for(request, cell.limits.time_limit_seconds, uses_device)
+    uses_device = "device" in spec.estimator(**setup.options).get_params(deep=False)
+    return ticket_for(request, setup.limits.time_limit_seconds, uses_device)
 
 
 def side_by_side(planned: Sequence[PlannedJob], most: int) -> list[tuple[PlannedJob, ...]]:
@@ -352,7 +187,7 @@ def side_by_side(planned: Sequence[PlannedJob], most: int) -> list[tuple[Planned
     for job in planned:
         key = (job.job.dataset, job.job.method)
         batch = open_batch.get(key)
-        if batch is not None and len(batch) < most and job.cell.method.fit_together is not None:
+        if batch is not None and len(batch) < most and job.setup.method.fit_together is not None:
             batch.append(job)
             continue
         open_batch[key] = [job]
@@ -366,7 +201,7 @@ def expected_total(planned: Sequence[PlannedJob], workers: int, batch_seeds: int
     Seeds that train side by side keep one core busy as long as one after the other would.
     """
     batches = [
-        [job.cell.expected_seconds for job in batch if job.cell.expected_seconds is not None]
+        [job.expected_seconds for job in batch if job.expected_seconds is not None]
         for batch in side_by_side(planned, batch_seeds)
     ]
     each = [sum(batch) for batch in batches]

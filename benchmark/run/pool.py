@@ -11,12 +11,12 @@ from typing import Any
 import joblib
 
 from benchmark.run.backends import parallel
-from benchmark.run.config import RunConfig
+from benchmark.run.bench import Bench
+from benchmark.run.config import Running
 from benchmark.run.devices import DevicePool
 from benchmark.run.plan import Plan, make_ticket, side_by_side
 from benchmark.run.progress import Progress
 from benchmark.run.seeding import limit_threads_of_new_processes
-from benchmark.run.store import RecordStore
 from benchmark.run.worker import JobResult, supervise
 
 
@@ -29,9 +29,7 @@ class Summary:
     interrupted: bool = False
 
 
-def run_plan(
-    plan: Plan, config: RunConfig, store: RecordStore, pool: DevicePool, progress: Progress
-) -> Summary:
+def run_plan(plan: Plan, bench: Bench, running: Running, devices: DevicePool, progress: Progress) -> Summary:
     """Run what is to be run; every job leaves a record, and Ctrl-C leaves finished records in place.
 
     Returns
@@ -46,20 +44,20 @@ def run_plan(
         return Summary()
     limit_threads_of_new_processes()
     batches = [
-        tuple(make_ticket(job, config, store) for job in batch)
-        for batch in side_by_side(planned, config.batch_seeds)
+        tuple(make_ticket(job, bench) for job in batch)
+        for batch in side_by_side(planned, running.batch_seeds)
     ]
-    workers = min(config.jobs, len(batches))
+    workers = min(running.jobs, len(batches))
     try:
-        with parallel(config.backend, workers) as run, progress:
-            calls = (joblib.delayed(supervise)(tickets, pool) for tickets in batches)
+        with parallel(running.backend, workers) as run, progress:
+            calls = (joblib.delayed(supervise)(tickets, devices) for tickets in batches)
             for result in (result for results in _closing(run(calls)) for result in results):
                 counts[result.status] += 1
                 if result.status in ("failed", "timeout"):
                     failures.append(result)
                 progress.finished(result)
     except KeyboardInterrupt:
-        if config.backend == "loky" and workers > 1:
+        if running.backend == "loky" and workers > 1:
             _stop_workers()
         return Summary(dict(counts), tuple(failures), interrupted=True)
     return Summary(dict(counts), tuple(failures))

@@ -33,7 +33,7 @@ class Progress:
     def __init__(self, planned: Sequence[PlannedJob], workers: int, console: Console) -> None:
         self.console = console
         self.workers = max(workers, 1)
-        self.remaining = {job.job: job.cell.expected_seconds for job in planned}
+        self.remaining = {job.job: job.expected_seconds for job in planned}
         self.total = len(planned)
         self.measured: dict[tuple[str, str], list[float]] = defaultdict(list)
         self.bar: Bar | None = None

@@ -21,7 +21,7 @@ from scipy.stats import binomtest
 
 from baselines.binary_relevance import METHODS as BINARY_RELEVANCE
 from baselines.classifier_chain import ClassifierChain
-from benchmark.contracts import Array, Dataset, MethodSpec, Streams
+from benchmark.contracts import Array, Dataset, MethodSpec, Streams, data_directory
 from benchmark.drift.band import ALPHA, paired_bands, refits_needed, unpaired_band
 from benchmark.drift.judge import EQUAL, TOLERANCE
 from benchmark.run.fingerprint import code_digest, code_root
@@ -31,7 +31,6 @@ from benchmark.run.worker import method_seed
 from benchmark.score.metrics import METRICS
 from benchmark.score.reading import read_scores
 from benchmark.tables.results import EQUAL_RULE
-from datasets._base import data_directory
 from datasets.ml2000 import DATASET
 from m3la.rows import METHODS as M3LA_METHODS
 

@@ -16,13 +16,12 @@ from typing import Any
 
 import pandas as pd
 
-from benchmark.contracts import Dataset, Holdout, MethodSpec, Streams
+from benchmark.contracts import Dataset, Holdout, MethodSpec, Streams, data_directory
 from benchmark.registry import discover
 from benchmark.run.memory import keep_freed_memory
 from benchmark.run.seeding import make_deterministic
 from benchmark.run.split import carve_holdout, split
 from benchmark.run.trial import build_estimator
-from datasets._base import data_directory
 
 HERE = Path(__file__).parents[2] / "results" / "epoch_seconds"
 EPOCHS = (1, 3)

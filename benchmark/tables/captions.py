@@ -16,13 +16,13 @@ from benchmark.tables.names import (
     method_title,
     rule_title,
 )
-from benchmark.tables.results import ResultBundle
+from benchmark.tables.results import Results
 
 
-def profile_sentence(bundle: ResultBundle) -> str:
+def profile_sentence(results: Results) -> str:
     """Name the profile and what it leaves out."""
-    note = f": {bundle.profile_note}" if bundle.profile_note else ""
-    return f"Profile {bundle.profile}{note}."
+    note = f": {results.profile_note}" if results.profile_note else ""
+    return f"Profile {results.profile}{note}."
 
 
 def seeds_sentence(scores: Scores, datasets: Sequence[str]) -> str:
@@ -60,9 +60,9 @@ def scoring_sentence(shown: pd.DataFrame) -> str:
     return f"{' and '.join(hard)} {verb} scored from 0/1 predictions."
 
 
-def hardening_sentence(bundle: ResultBundle, shown: pd.DataFrame) -> str:
+def hardening_sentence(results: Results, shown: pd.DataFrame) -> str:
     """Name the methods whose scores are predictions at other thresholds than their own rule's."""
-    own = {spec.id: spec.threshold for spec in bundle.methods}
+    own = {spec.id: spec.threshold for spec in results.methods}
     rows = shown[(shown["scoring"] == "hard") & (shown["threshold"] != shown["method"].map(own))]
     hard = _methods_by(rows[rows["method"].isin(list(own))], "scoring").get("hard", [])
     if not hard:
@@ -76,28 +76,28 @@ def hardening_sentence(bundle: ResultBundle, shown: pd.DataFrame) -> str:
 BOLD_SENTENCE = "Bold: best of the paper's methods that finished every seed."
 
 
-def provenance_sentences(bundle: ResultBundle, shown: pd.DataFrame) -> tuple[str, ...]:
+def provenance_sentences(results: Results, shown: pd.DataFrame) -> tuple[str, ...]:
     """Explain the marks on data sets, and repeat what the data sets say of themselves."""
     sentences = []
     for provenance, titles in _datasets_by_provenance(shown).items():
         if mark := PROVENANCE_MARKS[provenance]:
             sentences.append(f"{mark} {', '.join(titles)}: {PROVENANCE_TEXTS[provenance]}.")
     present = set(shown["dataset"])
-    for row in bundle.datasets:
+    for row in results.datasets:
         if row.note and row.id in present:
             sentences.append(f"{row.title}: {row.note.rstrip('. ')}.")
     return tuple(sentences)
 
 
-def method_notes(bundle: ResultBundle, methods: Sequence[str]) -> tuple[str, ...]:
+def method_notes(results: Results, methods: Sequence[str]) -> tuple[str, ...]:
     """Repeat what the methods say of themselves."""
-    notes = {spec.id: spec.note for spec in bundle.methods}
+    notes = {spec.id: spec.note for spec in results.methods}
     return tuple(f"{method_title(m)}: {notes[m].rstrip('. ')}." for m in methods if notes.get(m))
 
 
-def reconstructed_notes(bundle: ResultBundle, methods: Sequence[str]) -> tuple[str, ...]:
+def reconstructed_notes(results: Results, methods: Sequence[str]) -> tuple[str, ...]:
     """Say of each reconstructed row that it is one, and why it takes no bold, whether or not it was run."""
-    reconstructed = {spec.id for spec in bundle.methods if spec.reconstructed}
+    reconstructed = {spec.id for spec in results.methods if spec.reconstructed}
     return tuple(
         f"{method_title(m)}{RECONSTRUCTED_MARK}: a reconstruction. Nothing of its paper could be found but "
         "title, authors and one-line descriptions by others, so these are not the authors' own numbers, "

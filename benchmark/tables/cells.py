@@ -12,7 +12,7 @@ import pandas as pd
 from benchmark.contracts import Provenance
 from benchmark.score.metrics import METRICS
 from benchmark.tables.layout import Cell
-from benchmark.tables.results import ResultBundle
+from benchmark.tables.results import Results
 
 DIRECTIONS = {metric.id: metric.direction for metric in METRICS}
 
@@ -74,14 +74,14 @@ class Score:
 class Scores:
     """All cells of one reading, and why the others are missing."""
 
-    def __init__(self, bundle: ResultBundle, summary: pd.DataFrame) -> None:
-        self._bundle = bundle
-        self._specs = {spec.id: spec for spec in bundle.methods}
-        self.reconstructed = frozenset(spec.id for spec in bundle.methods if spec.reconstructed)
+    def __init__(self, results: Results, summary: pd.DataFrame) -> None:
+        self._bundle = results
+        self._specs = {spec.id: spec for spec in results.methods}
+        self.reconstructed = frozenset(spec.id for spec in results.methods if spec.reconstructed)
         """Methods that must take no bold, which readers would credit to the authors of another one."""
         # Seeds, not their count: of two methods with one seed each, neither may have run the other's.
-        found = bundle.as_printed.groupby("dataset")["seed"].nunique()
-        self.n_expected = {str(k): max(int(n), len(bundle.seeds)) for k, n in found.items()}
+        found = results.as_printed.groupby("dataset")["seed"].nunique()
+        self.n_expected = {str(k): max(int(n), len(results.seeds)) for k, n in found.items()}
         self._scores = {
             (row["dataset"], row["method"], row["metric"]): Score.of(row, self.n_expected[row["dataset"]])
             for row in summary.to_dict("records")

@@ -12,7 +12,7 @@ from benchmark.tables import captions, names
 from benchmark.tables.aggregate import aggregate
 from benchmark.tables.cells import Score, Scores
 from benchmark.tables.layout import Block, Cell, Group, Row, Table
-from benchmark.tables.results import ResultBundle
+from benchmark.tables.results import Results
 
 PER_READING = {"modalities_per_reading": "modalities", "cost_per_reading": "cost"}
 PER_INSTANCE = {
@@ -36,13 +36,13 @@ NOTES = (
 )
 
 
-def cost_table(bundle: ResultBundle) -> Table:
+def cost_table(results: Results) -> Table:
     """Lay out one row per data set and method that reads modalities one by one."""
-    per_seed = bundle.extraction
+    per_seed = results.extraction
     if per_seed.empty:
         return Table("C", "Cost: no finished record of a method that reads modalities one by one.", ())
     summary = aggregate(per_seed)
-    expected = Scores(bundle, aggregate(bundle.as_printed))
+    expected = Scores(results, aggregate(results.as_printed))
     datasets = names.in_paper_order(
         (d for d in names.TABLE2_DATASETS if d in set(per_seed["dataset"])), per_seed["dataset"].unique()
     )
@@ -57,8 +57,8 @@ def cost_table(bundle: ResultBundle) -> Table:
     caption = captions.join(
         "Table C: Modalities read and their cost, for methods that read modalities one by one and may stop.",
         captions.seeds_sentence(expected, datasets),
-        captions.profile_sentence(bundle),
-        *captions.provenance_sentences(bundle, per_seed),
+        captions.profile_sentence(results),
+        *captions.provenance_sentences(results, per_seed),
     )
     return Table("C", caption, (Block("data set, method", groups, columns, tuple(rows)),), NOTES)
 

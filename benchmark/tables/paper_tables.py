@@ -1,4 +1,4 @@
-"""Tables I, II and III in the paper's layout, from a bundle; it knows neither Markdown nor LaTeX."""
+"""Tables I, II and III in the paper's layout, from a results; it knows neither Markdown nor LaTeX."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from benchmark.tables import captions, names
 from benchmark.tables.aggregate import aggregate
 from benchmark.tables.cells import DIRECTIONS, Footnotes, Scores
 from benchmark.tables.layout import Block, Cell, Group, Row, Table
-from benchmark.tables.results import ResultBundle
+from benchmark.tables.results import Results
 
 
-def table1(bundle: ResultBundle) -> Table:
+def table1(results: Results) -> Table:
     """Table I: shapes of the data sets, and where their numbers come from."""
-    titles = {row.id: row for row in bundle.datasets}
+    titles = {row.id: row for row in results.datasets}
     order = names.in_paper_order((d for d in names.TABLE2_DATASETS if d in titles), titles)
     rows = []
     for row in (titles[dataset] for dataset in order):
@@ -28,33 +28,33 @@ def table1(bundle: ResultBundle) -> Table:
         cells = (*(Cell(text) for text in texts), Cell(str(row.provenance), grey=grey))
         rows.append(Row(row.title + names.PROVENANCE_MARKS[row.provenance], cells))
     shown = pd.DataFrame(
-        [(row.id, str(row.provenance)) for row in bundle.datasets], columns=["dataset", "provenance"]
+        [(row.id, str(row.provenance)) for row in results.datasets], columns=["dataset", "provenance"]
     )
     caption = captions.join(
         "Table I: Details of datasets. N, L, M represent the number of instances, labels and modalities, "
         "D the dimension of each modality. 'features' says where the numbers come from.",
-        *captions.provenance_sentences(bundle, shown),
+        *captions.provenance_sentences(results, shown),
     )
     block = Block("DataSets Name", (), ("N", "L", "M", "D", "features"), tuple(rows))
     return Table("I", caption, (block,))
 
 
-def table2(bundle: ResultBundle, per_seed: pd.DataFrame, reading: str) -> Table:
+def table2(results: Results, per_seed: pd.DataFrame, reading: str) -> Table:
     """Table II: blocks of two metrics by all data sets.
 
     Parameters
     ----------
-    bundle : ResultBundle
+    results : Results
     per_seed : DataFrame
-        One of the bundle's readings.
+        One of the results's readings.
     reading : str
         What the caption calls it, such as `as printed`.
     """
-    registered = (row.id for row in bundle.datasets)
+    registered = (row.id for row in results.datasets)
     datasets = names.in_paper_order(names.TABLE2_DATASETS, (*registered, *per_seed["dataset"].unique()))
-    paper, ours = _methods(bundle, per_seed, names.TABLE2_METHODS)
+    paper, ours = _methods(results, per_seed, names.TABLE2_METHODS)
     shown = per_seed[per_seed["method"].isin([*paper, *ours])]
-    scores = Scores(bundle, aggregate(per_seed))
+    scores = Scores(results, aggregate(per_seed))
     notes = Footnotes()
     blocks = tuple(
         _block(
@@ -71,21 +71,21 @@ def table2(bundle: ResultBundle, per_seed: pd.DataFrame, reading: str) -> Table:
     on = f"{count or 'no'} data set{'s' if count > 1 else ''}"
     caption = captions.join(
         f"Table II, {reading}: Results of M3LA and the compared approaches on {on}.",
-        *_protocol(bundle, shown, scores, datasets),
+        *_protocol(results, shown, scores, datasets),
     )
-    return Table("II", caption, blocks, _notes(bundle, shown, (*paper, *ours), notes))
+    return Table("II", caption, blocks, _notes(results, shown, (*paper, *ours), notes))
 
 
-def table3(bundle: ResultBundle, per_seed: pd.DataFrame, reading: str) -> Table:
+def table3(results: Results, per_seed: pd.DataFrame, reading: str) -> Table:
     """Table III: all metrics of M3LA, its ablations and the compared approaches on ML2000.
 
     Parameters are those of `table2`.
     """
     dataset = names.TABLE3_DATASET
     per_seed = per_seed[per_seed["dataset"] == dataset]
-    paper, ours = _methods(bundle, per_seed, names.TABLE3_METHODS)
+    paper, ours = _methods(results, per_seed, names.TABLE3_METHODS)
     shown = per_seed[per_seed["method"].isin([*paper, *ours])]
-    scores = Scores(bundle, aggregate(per_seed))
+    scores = Scores(results, aggregate(per_seed))
     notes = Footnotes()
     block = _block(
         [(dataset, metric.id) for metric in METRICS],
@@ -99,17 +99,17 @@ def table3(bundle: ResultBundle, per_seed: pd.DataFrame, reading: str) -> Table:
         f"Table III, {reading}: Results of M3LA, M3LA-order (no modality prediction layer), "
         f"M3LA-{names.WCO} (no correlation matrix) and the compared approaches on "
         f"{captions.marked_title(dataset, shown)}.",
-        *_protocol(bundle, shown, scores, (dataset,)),
+        *_protocol(results, shown, scores, (dataset,)),
     )
-    return Table("III", caption, (block,), _notes(bundle, shown, (*paper, *ours), notes))
+    return Table("III", caption, (block,), _notes(results, shown, (*paper, *ours), notes))
 
 
 def _methods(
-    bundle: ResultBundle, per_seed: pd.DataFrame, paper: Sequence[str]
+    results: Results, per_seed: pd.DataFrame, paper: Sequence[str]
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Rows above and below the rule: the table's own, then what neither of the paper's tables has."""
-    others = [spec for spec in bundle.methods if spec.id not in names.PAPER_METHODS]
-    registered = {spec.id for spec in bundle.methods}
+    others = [spec for spec in results.methods if spec.id not in names.PAPER_METHODS]
+    registered = {spec.id for spec in results.methods}
     unregistered = [m for m in per_seed["method"].unique() if m not in registered | names.PAPER_METHODS]
     above = names.in_paper_order(paper, (spec.id for spec in others if spec.in_paper))
     below = names.in_paper_order((spec.id for spec in others if not spec.in_paper), unregistered)
@@ -144,25 +144,25 @@ def _metric_title(metric: str) -> str:
 
 
 def _protocol(
-    bundle: ResultBundle, shown: pd.DataFrame, scores: Scores, datasets: Sequence[str]
+    results: Results, shown: pd.DataFrame, scores: Scores, datasets: Sequence[str]
 ) -> tuple[str, ...]:
     return (
         captions.seeds_sentence(scores, datasets),
-        captions.profile_sentence(bundle),
+        captions.profile_sentence(results),
         captions.threshold_sentence(shown),
         captions.scoring_sentence(shown),
-        captions.hardening_sentence(bundle, shown),
+        captions.hardening_sentence(results, shown),
         captions.BOLD_SENTENCE,
-        *captions.provenance_sentences(bundle, shown),
+        *captions.provenance_sentences(results, shown),
     )
 
 
 def _notes(
-    bundle: ResultBundle, shown: pd.DataFrame, methods: Sequence[str], missing: Footnotes
+    results: Results, shown: pd.DataFrame, methods: Sequence[str], missing: Footnotes
 ) -> tuple[str, ...]:
     with_rows = set(shown["method"])
     return (
         *missing.lines(),
-        *captions.reconstructed_notes(bundle, methods),
-        *captions.method_notes(bundle, [method for method in methods if method in with_rows]),
+        *captions.reconstructed_notes(results, methods),
+        *captions.method_notes(results, [method for method in methods if method in with_rows]),
     )

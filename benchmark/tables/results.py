@@ -1,14 +1,16 @@
-"""From records to the frames behind all tables: re-read from stored scores; it touches no file."""
+"""From records to the frames behind all tables, re-read from stored scores; it knows no layout."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pandas as pd
 
 from benchmark.contracts import Array, DatasetSpec, MethodSpec, Provenance, Record, Scoring, Shape
+from benchmark.run.bench import Bench, Inventory
+from benchmark.run.store import RecordError, RecordStore
 from benchmark.score.acquisition import read_extraction
 from benchmark.score.metrics import METRICS
 from benchmark.score.reading import read_scores, read_steps
@@ -19,6 +21,9 @@ EQUAL_RULE = "eq13"
 """The rule of the second Table II, where every method gets the same calibration."""
 DECODING = ("n_orders", "order_entropy_bits", "w_co_phi_spearman")
 """Quantities of a whole decoding, in the steps frame with step 0."""
+
+NEEDED_ARRAYS = ("scores", "labels", "train_label_frequencies")
+"""Without these a finished record cannot be read again; the others are a method's own."""
 
 Entry = tuple[Record, Mapping[str, Array]]
 
@@ -40,7 +45,7 @@ class DatasetRow:
 
 
 @dataclass(frozen=True)
-class ResultBundle:
+class Results:
     """All that tables are made of. Frames are long, in the order of `datasets`, `methods`, seed, metric."""
 
     as_printed: pd.DataFrame
@@ -68,7 +73,63 @@ class ResultBundle:
         return pd.concat([self.as_printed, self.equal], ignore_index=True).drop_duplicates(keys)
 
 
-def build_bundle(
+@dataclass
+class Entries:
+    """Current records with their arrays, read one at a time; what cannot be read is told apart."""
+
+    inventory: Inventory
+    store: RecordStore
+    unreadable: list[str] = field(default_factory=list)
+
+    def __iter__(self) -> Iterator[Entry]:
+        for record in self.inventory.records():
+            try:
+                arrays = self.store.arrays(record) if record.status == "done" else {}
+                _check_whole(record, arrays)
+            except RecordError as error:
+                self.unreadable.append(str(error))
+                continue
+            # Profiles that limit nothing for a cell share its record; it then counts for each of them.
+            yield replace(record, profile=self.inventory.profile.name), arrays
+
+
+def _check_whole(record: Record, arrays: Mapping[str, Array]) -> None:
+    """Raise `RecordError` if a finished record lacks what every reading needs."""
+    missing = [name for name in NEEDED_ARRAYS if name not in arrays]
+    if record.status == "done" and missing:
+        where = f"{record.dataset}/{record.method}/{record.seed}-{record.config_hash}"
+        raise RecordError(f"{where} lacks {', '.join(missing)}; delete its folder and run again")
+
+
+def results_of(
+    bench: Bench, inventory: Inventory, missing_reason: str = "not run"
+) -> tuple[Results, tuple[str, ...]]:
+    """Read every current record again under both threshold rules.
+
+    Returns
+    -------
+    results, unreadable
+        What tables are made of, and a message for each record whose scores could not be read.
+    """
+    entries = Entries(inventory, bench.store)
+    # Today's wording, not that of the day the record was made: a note changes no number.
+    notes = {slot.job.dataset: slot.setup.facts.note for slot in inventory.slots}
+    results = build_results(
+        entries,
+        methods=tuple(bench.registry.methods.values()),
+        datasets=[
+            DatasetRow.of(spec, spec.provenance(bench.data_dir), notes.get(spec.id, ""))
+            for spec in bench.registry.datasets.values()
+        ],
+        profile=inventory.profile.name,
+        profile_note=inventory.profile.description,
+        seeds=sorted({slot.job.seed for slot in inventory.slots}),
+        missing_reason=missing_reason,
+    )
+    return results, tuple(entries.unreadable)
+
+
+def build_results(
     entries: Iterable[Entry],
     *,
     methods: Sequence[MethodSpec],
@@ -77,7 +138,7 @@ def build_bundle(
     profile_note: str = "",
     seeds: Sequence[int] = (),
     missing_reason: str = "not run",
-) -> ResultBundle:
+) -> Results:
     """Read every record under both threshold rules.
 
     Parameters
@@ -114,7 +175,7 @@ def build_bundle(
         frames["extraction"] += _extraction_rows(record, arrays, scoring, rule)
         notes.setdefault(record.dataset, record.data_note)
     order = _Order([row.id for row in datasets], list(specs))
-    return ResultBundle(
+    return Results(
         as_printed=order.frame(frames["as_printed"], PER_SEED_COLUMNS),
         equal=order.frame(frames["equal"], PER_SEED_COLUMNS),
         steps=order.frame(frames["steps"], (*PER_SEED_COLUMNS, "step")),

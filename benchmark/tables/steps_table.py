@@ -13,19 +13,19 @@ from benchmark.tables import captions, names
 from benchmark.tables.aggregate import aggregate
 from benchmark.tables.cells import DIRECTIONS, Score, Scores
 from benchmark.tables.layout import Block, Cell, Group, Row, Table
-from benchmark.tables.results import DECODING, ResultBundle
+from benchmark.tables.results import DECODING, Results
 
 MISSING = "–"
 METRIC_IDS = tuple(metric.id for metric in METRICS)
 
 
-def steps_table(bundle: ResultBundle) -> Table:
+def steps_table(results: Results) -> Table:
     """Lay out one block of steps per data set, and one block of orders and correlations."""
-    per_seed = bundle.steps
+    per_seed = results.steps
     if per_seed.empty:
         return Table("S", "Decoding steps: no finished record of a method that decodes step by step.", ())
     summary = aggregate(per_seed, extra=["step"])
-    expected = Scores(bundle, aggregate(bundle.as_printed))
+    expected = Scores(results, aggregate(results.as_printed))
     datasets = names.in_paper_order(
         (d for d in names.TABLE2_DATASETS if d in set(per_seed["dataset"])), per_seed["dataset"].unique()
     )
@@ -38,9 +38,9 @@ def steps_table(bundle: ResultBundle) -> Table:
         f"rows, their entropy (at most log2 of m!), Spearman's rank correlation of {names.WCO} off its "
         "diagonal with the phi coefficients of the training labels.",
         captions.seeds_sentence(expected, datasets),
-        captions.profile_sentence(bundle),
+        captions.profile_sentence(results),
         captions.threshold_sentence(per_seed),
-        *captions.provenance_sentences(bundle, per_seed),
+        *captions.provenance_sentences(results, per_seed),
     )
     notes = (f"{MISSING}: the method has no such quantity, or it is undefined (all values equal).",)
     return Table("S", caption, (*blocks, _decoding(summary, titles, counts)), notes)

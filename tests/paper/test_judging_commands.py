@@ -350,7 +350,7 @@ def test_explain_traces_a_number_back(run):
         (("br", "ml200", "coverage"), "did you mean 'ml2000'?"),
         (("br", "ml2000", "coverag"), "did you mean 'coverage'?"),
         (("cs3g", "fcvid", "coverage"), "holds no reference of fcvid"),
-        (("br", "ml2000"), "the following arguments are required: METRIC"),
+        (("br", "ml2000"), "missing, and needed: METRIC"),
     ],
 )
 def test_explain_needs_one_cell_that_exists(run, cell, message):

@@ -8,11 +8,11 @@ import pytest
 from tiny_benchmark import method, registry
 
 from benchmark.cli import main
+from benchmark.run.bench import Bench
 from benchmark.run.budget import within_budget
-from benchmark.run.config import ConfigError, build, parse_duration
+from benchmark.run.config import ConfigError, Running, parse_duration
 from benchmark.run.describe import describe_plan
-from benchmark.run.plan import Catalogue, Plan, make_plan
-from benchmark.run.store import RecordStore
+from benchmark.run.plan import Plan, make_plan
 
 
 def timed(name: str, seconds: float | None):
@@ -22,14 +22,14 @@ def timed(name: str, seconds: float | None):
 
 def plan_of(tmp_path, *methods, seeds="3"):
     found = registry(*methods)
-    config = build(found, seeds=seeds, data_dir=tmp_path, results_dir=tmp_path, jobs=2)
-    return make_plan(config, found, RecordStore(tmp_path / "runs"), Catalogue(tmp_path)), config
+    return make_plan(Bench.of(found, seeds=seeds, data_dir=tmp_path, results_dir=tmp_path))
 
 
 def jobs(plan: Plan) -> list[tuple[str, int]]:
     return [(planned.job.method, planned.job.seed) for planned in plan.to_run()]
 
 
+TWO_JOBS = Running(jobs=2)
 A, B = timed("A", 10.0), timed("B", 30.0)
 
 
@@ -45,7 +45,7 @@ A, B = timed("A", 10.0), timed("B", 30.0)
     ],
 )
 def test_seeds_are_taken_one_after_the_other_while_they_fit(tmp_path, budget, kept, left_out):
-    plan, _ = plan_of(tmp_path, A, B)
+    plan = plan_of(tmp_path, A, B)
     cut = within_budget(plan, 2, budget)
     assert jobs(cut) == kept
     assert [(planned.job.method, planned.job.seed) for planned in cut.left_out] == left_out
@@ -54,13 +54,13 @@ def test_seeds_are_taken_one_after_the_other_while_they_fit(tmp_path, budget, ke
 
 
 def test_a_job_of_unknown_length_counts_like_the_longest(tmp_path):
-    plan, _ = plan_of(tmp_path, A, timed("C", None), B, seeds="0-0")
+    plan = plan_of(tmp_path, A, timed("C", None), B, seeds="0-0")
     assert jobs(within_budget(plan, 1, 45)) == [("A", 0), ("C", 0)]
 
 
 def test_the_plan_names_what_is_left_out(tmp_path):
-    plan, config = plan_of(tmp_path, A, B)
-    text = describe_plan(within_budget(plan, 2, 45), config)
+    plan = plan_of(tmp_path, A, B)
+    text = describe_plan(within_budget(plan, 2, 45), TWO_JOBS)
     assert "6 jobs, 0 done, 3 to run on 2 at a time" in text
     assert "left out, as the time budget has no room for them: 3 jobs" in text
     assert "  toy B, seeds 1 to 2" in text
@@ -69,17 +69,17 @@ def test_the_plan_names_what_is_left_out(tmp_path):
 
 def test_more_jobs_than_cores_are_expected_to_take_no_less_time(tmp_path, monkeypatch):
     monkeypatch.setattr("benchmark.run.config.available_cores", lambda: 1)
-    plan, config = plan_of(tmp_path, A, B)
-    assert "on 2 at a time, about 2 min 00 s" in describe_plan(plan, config)
+    plan = plan_of(tmp_path, A, B)
+    assert "on 2 at a time, about 2 min 00 s" in describe_plan(plan, TWO_JOBS)
 
 
 def test_too_little_time_for_anything_is_refused_with_the_shortest_job(tmp_path):
-    plan, _ = plan_of(tmp_path, A, B)
+    plan = plan_of(tmp_path, A, B)
     with pytest.raises(
         ConfigError, match=r"too short for any job: the shortest, toy A seed 0, takes about 10 s"
     ):
         within_budget(plan, 2, 9)
-    unknown, _ = plan_of(tmp_path, timed("C", None))
+    unknown = plan_of(tmp_path, timed("C", None))
     with pytest.raises(ConfigError, match="nobody knows"):
         within_budget(unknown, 2, 9)
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from tiny_benchmark import registry
 
-from benchmark.run.config import PROFILES_DIR, ConfigError, Limits, build, load_profile, profile_names
+from benchmark.run.bench import Bench
+from benchmark.run.config import PROFILES_DIR, ConfigError, Limits, Running, load_profile, profile_names
 
 
 def write(tmp_path, text):
@@ -13,16 +14,16 @@ def write(tmp_path, text):
     return load_profile("mine", tmp_path)
 
 
-def config(tmp_path, **flags):
-    return build(registry(), data_dir=tmp_path, results_dir=tmp_path, **flags)
+def bench(tmp_path, **flags):
+    return Bench.of(registry(), data_dir=tmp_path, results_dir=tmp_path, **flags)
 
 
 def test_the_paper_profile_takes_nothing_away_and_is_the_default(tmp_path):
     paper = load_profile("paper")
     assert paper.limits == Limits()
     assert paper.dataset_limits == {}
-    assert config(tmp_path).profile == paper
-    assert config(tmp_path).seeds == tuple(range(10))
+    assert bench(tmp_path).profile == paper
+    assert bench(tmp_path).seeds == tuple(range(10))
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in PROFILES_DIR.glob("*.toml")))
@@ -77,25 +78,35 @@ def test_an_unknown_profile_is_refused_with_the_closest_one():
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        ({"jobs": 0}, "--jobs 0"),
-        ({"backend": "threading"}, "`threading` is refused"),
-        ({"backend": "lokky"}, "did you mean 'loky'"),
         ({"methods": "Pryor"}, "did you mean 'Prior'"),
         ({"seeds": "many"}, "'many' not understood"),
     ],
 )
-def test_a_wrong_flag_is_refused(tmp_path, flags, message):
+def test_a_wrong_choice_is_refused(tmp_path, flags, message):
     with pytest.raises(ValueError, match=message):
-        config(tmp_path, **flags)
+        bench(tmp_path, **flags)
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ({"jobs": 0}, "--jobs 0"),
+        ({"backend": "threading"}, "`threading` is refused"),
+        ({"backend": "lokky"}, "did you mean 'loky'"),
+    ],
+)
+def test_a_wrong_way_of_running_is_refused(flags, message):
+    with pytest.raises(ConfigError, match=message):
+        Running.of(**flags)
 
 
 def test_flags_win_over_the_profile_and_jobs_default_to_all_cores(tmp_path):
-    made = config(tmp_path, profile="tiny", seeds="4,6", datasets="TOY", methods="prior")
+    made = bench(tmp_path, profile="tiny", seeds="4,6", datasets="TOY", methods="prior")
     assert made.seeds == (4, 6)
     assert made.methods.named == {"Prior"}
-    assert made.jobs >= 1
+    assert Running.of().jobs >= 1
 
 
-def test_more_jobs_than_cores_keep_no_more_cores_busy(tmp_path, monkeypatch):
+def test_more_jobs_than_cores_keep_no_more_cores_busy(monkeypatch):
     monkeypatch.setattr("benchmark.run.config.available_cores", lambda: 2)
-    assert [config(tmp_path, jobs=jobs).cores for jobs in (1, 2, 8)] == [1, 2, 2]
+    assert [Running.of(jobs=jobs).cores for jobs in (1, 2, 8)] == [1, 2, 2]

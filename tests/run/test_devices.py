@@ -11,10 +11,10 @@ from joblib import Parallel, delayed
 from tiny_benchmark import OnDevice, ToyData, method, registry
 
 from benchmark.registry import Selection
-from benchmark.run.config import Profile, RunConfig
+from benchmark.run.bench import Bench
+from benchmark.run.config import Profile
 from benchmark.run.devices import DeviceError, DevicePool, parse_devices
-from benchmark.run.plan import Catalogue, make_plan, make_ticket
-from benchmark.run.store import RecordStore
+from benchmark.run.plan import make_plan, make_ticket
 from benchmark.run.worker import supervise
 
 TWO = ("pretended:0", "pretended:1")
@@ -107,12 +107,8 @@ def test_a_method_without_the_parameter_takes_no_lease(tmp_path, pool):
 
 def run_one(tmp_path, pool, toys, time_limit=None):
     names = Selection(tuple(toys.methods))
-    config = RunConfig(
-        Profile("tiny", ""), names, Selection((ToyData().id,)), (0,), data_dir=tmp_path, results_dir=tmp_path
-    )
-    store = RecordStore(tmp_path / "runs")
-    plan = make_plan(config, toys, store, Catalogue(tmp_path))
-    ticket = make_ticket(plan.jobs[0], config, store)
+    bench = Bench(toys, Profile("tiny", ""), names, Selection((ToyData().id,)), (0,), tmp_path, tmp_path)
+    ticket = make_ticket(make_plan(bench).jobs[0], bench)
     given = ticket if time_limit is None else replace_limit(ticket, time_limit)
     (result,) = supervise((given,), pool)
     return result

@@ -21,9 +21,10 @@ from tiny_benchmark import Careful, ToyData, method, registry
 from benchmark.contracts import Job, Provenance, Shape
 from benchmark.registry import Selection
 from benchmark.run.backends import BackendError, parallel, refuse_threads
-from benchmark.run.config import Limits, Profile, RunConfig
+from benchmark.run.bench import Bench
+from benchmark.run.config import Limits, Profile, Running
 from benchmark.run.devices import DevicePool
-from benchmark.run.plan import Catalogue, expected_total, make_plan
+from benchmark.run.plan import expected_total, make_plan
 from benchmark.run.pool import run_plan
 from benchmark.run.progress import Progress
 from benchmark.run.store import RecordStore
@@ -32,7 +33,7 @@ from benchmark.run.worker import JobResult
 pytestmark = pytest.mark.usefixtures("warm_fork_server")
 
 
-class Bench:
+class Toys:
     """A results folder, and runs of toy methods in it."""
 
     def __init__(self, folder):
@@ -40,35 +41,39 @@ class Bench:
         self.store = RecordStore(folder / "runs")
         self.printed = ""
 
-    def config(self, toys, seeds=(0, 1), **changes):
-        settings = {
-            "profile": Profile("tiny", "for tests"),
-            "methods": Selection(tuple(toys.methods)),
-            "datasets": Selection(tuple(toys.datasets)),
-            "seeds": seeds,
-            "data_dir": self.folder,
-            "results_dir": self.folder,
-        }
-        return RunConfig(**{**settings, **changes})
+    def bench(self, toys, seeds=(0, 1), profile=None, methods=None):
+        return Bench(
+            toys,
+            profile or Profile("tiny", "for tests"),
+            methods or Selection(tuple(toys.methods)),
+            Selection(tuple(toys.datasets)),
+            seeds,
+            data_dir=self.folder,
+            results_dir=self.folder,
+        )
 
-    def plan(self, toys, **changes):
-        return make_plan(self.config(toys, **changes), toys, self.store, Catalogue(self.folder))
+    def inventory(self, toys, **choice):
+        return self.bench(toys, **choice).inventory()
 
-    def run(self, toys, **changes):
-        config, plan = self.config(toys, **changes), self.plan(toys, **changes)
+    def plan(self, toys, *, retry_failed=False, **choice):
+        return make_plan(self.bench(toys, **choice), retry_failed=retry_failed)
+
+    def run(self, toys, *, jobs=1, backend="loky", retry_failed=False, **choice):
+        running, plan = Running(jobs, backend=backend), self.plan(toys, retry_failed=retry_failed, **choice)
         output = io.StringIO()
-        progress = Progress(plan.to_run(), config.jobs, Console(file=output))
-        summary = run_plan(plan, config, self.store, DevicePool(("cpu",), self.folder), progress)
+        progress = Progress(plan.to_run(), jobs, Console(file=output))
+        devices = DevicePool(("cpu",), self.folder)
+        summary = run_plan(plan, self.bench(toys, **choice), running, devices, progress)
         self.printed = output.getvalue()
         return summary
 
-    def states(self, toys, **changes):
-        return [planned.state for planned in self.plan(toys, **changes).jobs]
+    def states(self, toys, **choice):
+        return [slot.state for slot in self.inventory(toys, **choice).slots]
 
 
 @pytest.fixture
 def bench(tmp_path):
-    return Bench(tmp_path)
+    return Toys(tmp_path)
 
 
 def test_a_run_leaves_a_whole_record_of_each_job(bench):
@@ -148,12 +153,11 @@ def test_a_failed_job_is_retried_once_and_later_only_when_asked(bench):
 def test_other_data_make_records_stale_and_jobs_run_again(bench):
     bench.run(registry())
     features = registry(datasets=(ToyData(version=1, kind=Provenance.REAL),))
-    plan = bench.plan(features)
-    assert [planned.state for planned in plan.jobs] == ["missing", "missing"]
-    assert len(plan.stale) == 2
+    assert bench.states(features) == ["missing", "missing"]
+    assert len(bench.inventory(features).stale) == 2
     bench.run(features)
     assert bench.states(features) == ["done", "done"]
-    assert all(record.provenance is Provenance.REAL for record in bench.plan(features).records())
+    assert all(record.provenance is Provenance.REAL for record in bench.inventory(features).records())
 
 
 def test_other_options_and_biting_caps_rerun_and_caps_that_bite_nothing_do_not(bench):
@@ -184,9 +188,9 @@ def test_caps_take_the_first_rows_of_the_split(bench):
 def test_one_and_two_workers_give_the_same_scores(tmp_path):
     digests = []
     for jobs in (1, 2):
-        bench = Bench(tmp_path / str(jobs))
+        bench = Toys(tmp_path / str(jobs))
         assert bench.run(registry(), jobs=jobs).counts == {"done": 2}
-        digests.append([record.score_digest for record in bench.plan(registry()).records()])
+        digests.append([record.score_digest for record in bench.inventory(registry()).records()])
     assert digests[0] == digests[1]
     assert len(set(digests[0])) == 2
 
@@ -194,7 +198,7 @@ def test_one_and_two_workers_give_the_same_scores(tmp_path):
 def test_two_runs_at_once_share_the_jobs_and_spoil_nothing(bench):
     toys = registry(method("Slow", seconds=0.3))
     seeds = (0, 1, 2, 3)
-    other = Bench(bench.folder)
+    other = Toys(bench.folder)
     summaries = []
     threads = [
         threading.Thread(target=lambda b=b: summaries.append(b.run(toys, seeds=seeds)))
@@ -269,7 +273,7 @@ def test_code_edited_during_a_run_is_noticed(bench, monkeypatch):
     monkeypatch.setattr("benchmark.run.worker.code_digest", lambda _: "another")
     progress = Progress(plan.to_run(), 1, Console(file=io.StringIO()))
     pool = DevicePool(("cpu",), bench.folder)
-    summary = run_plan(plan, bench.config(toys, seeds=(0,)), bench.store, pool, progress)
+    summary = run_plan(plan, bench.bench(toys, seeds=(0,)), Running(), pool, progress)
     assert "edited after this run was planned" in summary.failures[0].error
     assert bench.states(toys, seeds=(0,)) == ["missing"]
 
@@ -360,5 +364,5 @@ def test_time_left_follows_what_jobs_took():
 
 
 def make_jobs(toys, seeds):
-    bench = Bench(Path("/nonexistent"))
+    bench = Toys(Path("/nonexistent"))
     return bench.plan(toys, seeds=tuple(range(seeds))).to_run()

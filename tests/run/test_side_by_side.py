@@ -10,10 +10,10 @@ import pytest
 from tiny_benchmark import Careful, Prior, ToyData, fit_each, fit_nothing, method, registry
 
 from benchmark.cli import main
-from benchmark.run.config import ConfigError, build
-from benchmark.run.plan import Catalogue, expected_total, make_plan, side_by_side
+from benchmark.run.bench import Bench
+from benchmark.run.config import ConfigError, Running
+from benchmark.run.plan import expected_total, make_plan, side_by_side
 from benchmark.run.side_by_side import run_trials_together
-from benchmark.run.store import RecordStore
 from benchmark.run.trial import run_trial
 
 pytestmark = pytest.mark.usefixtures("warm_fork_server")
@@ -94,10 +94,9 @@ def test_a_batch_that_dies_leaves_a_record_of_each_job(tmp_path):
     assert all("SIGKILL" in record["error"] for record in records(tmp_path).values())
 
 
-def test_only_seeds_of_one_cell_whose_method_can_are_joined(tmp_path):
+def test_only_seeds_of_one_setup_whose_method_can_are_joined(tmp_path):
     toys = registry(together("A"), method("B"), together("C"))
-    config = build(toys, seeds="5", data_dir=tmp_path, results_dir=tmp_path)
-    planned = make_plan(config, toys, RecordStore(tmp_path / "runs"), Catalogue(tmp_path)).to_run()
+    planned = make_plan(Bench.of(toys, seeds="5", data_dir=tmp_path, results_dir=tmp_path)).to_run()
     batches = side_by_side(planned, 2)
     sizes = {name: [len(b) for b in batches if b[0].job.method == name] for name in "ABC"}
     assert sizes == {"A": [2, 2, 1], "B": [1] * 5, "C": [2, 2, 1]}
@@ -107,8 +106,7 @@ def test_only_seeds_of_one_cell_whose_method_can_are_joined(tmp_path):
 
 def test_a_batch_is_expected_to_keep_one_worker_busy_for_all_its_seeds(tmp_path):
     toys = registry(dataclasses.replace(together("A"), seconds_hint=lambda *_: 100.0))
-    config = build(toys, seeds="4", data_dir=tmp_path, results_dir=tmp_path)
-    planned = make_plan(config, toys, RecordStore(tmp_path / "runs"), Catalogue(tmp_path)).to_run()
+    planned = make_plan(Bench.of(toys, seeds="4", data_dir=tmp_path, results_dir=tmp_path)).to_run()
     assert expected_total(planned, 2) == (200.0, 0)
     assert expected_total(planned, 2, batch_seeds=3) == (300.0, 0)
     assert expected_total(planned, 2, batch_seeds=4) == (400.0, 0)
@@ -121,6 +119,6 @@ def test_a_time_budget_and_batches_of_seeds_exclude_each_other(tmp_path, capsys)
 
 def test_no_seed_at_a_time_is_refused(tmp_path, capsys):
     with pytest.raises(ConfigError, match="--batch-seeds 0"):
-        build(registry(), data_dir=tmp_path, results_dir=tmp_path, batch_seeds=0)
+        Running.of(batch_seeds=0)
     assert run(tmp_path, registry(), "--batch-seeds", "x") == 2
     assert "--batch-seeds" in capsys.readouterr().err

@@ -1,9 +1,9 @@
-"""A small bundle with everything a table can meet: failures, look-alikes, gaps, steps, costs, odd names."""
+"""A small results with everything a table can meet: failures, look-alikes, gaps, steps, costs, odd names."""
 
 import numpy as np
 
 from benchmark.contracts import MethodSpec, Provenance, Record, Shape
-from benchmark.tables.results import DatasetRow, build_bundle
+from benchmark.tables.results import DatasetRow, build_results
 
 METHODS = (
     MethodSpec("BR", object, preset="paper-like", scoring="hard", note="scored from its 0/1 predictions"),
@@ -89,7 +89,7 @@ def record_of(dataset: str, method: str, seed: int) -> Record:
 
 
 def example_bundle(jobs=JOBS):
-    return build_bundle(
+    return build_results(
         ((record_of(*job), arrays_of(*job)) for job in jobs),
         methods=METHODS,
         datasets=DATASETS,

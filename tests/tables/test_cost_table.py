@@ -1,4 +1,4 @@
-"""From hand-made traces to the text of the cost table, through records and bundle."""
+"""From hand-made traces to the text of the cost table, through records and results."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from example_results import DATASETS, METHODS, arrays_of, example_bundle, record
 
 from benchmark.contracts import Array
 from benchmark.tables.cost_table import cost_table
-from benchmark.tables.results import ResultBundle, build_bundle
+from benchmark.tables.results import Results, build_results
 
 TITLES = ("modalities", "cost", "modalities", "cost", "share with unread", "modalities", "cost")
 
@@ -31,12 +31,12 @@ def entry(dataset: str, seed: int, n_extra: int, status: str = "done") -> tuple:
     return record, arrays if status == "done" else {}
 
 
-def bundle_of(*entries: tuple, seeds: tuple[int, ...] = ()) -> ResultBundle:
-    return build_bundle(entries, methods=METHODS, datasets=DATASETS, profile="quick", seeds=seeds)
+def bundle_of(*entries: tuple, seeds: tuple[int, ...] = ()) -> Results:
+    return build_results(entries, methods=METHODS, datasets=DATASETS, profile="quick", seeds=seeds)
 
 
-def texts(bundle: ResultBundle) -> dict[str, list[str]]:
-    (block,) = cost_table(bundle).blocks
+def texts(results: Results) -> dict[str, list[str]]:
+    (block,) = cost_table(results).blocks
     assert block.columns == TITLES
     assert sum(group.span for group in block.groups) == len(TITLES)
     return {row.title: [cell.text for cell in row.cells] for row in block.rows}
@@ -66,8 +66,8 @@ def test_one_seed_has_no_deviation() -> None:
 
 @pytest.mark.parametrize("status", ["failed", "timeout"])
 def test_unfinished_seeds_are_counted(status: str) -> None:
-    bundle = bundle_of(entry("ml2000", 0, 10), entry("ml2000", 1, 10, status))
-    assert texts(bundle)["ML2000†, M3LA"][0] == "1.125 (1/2)"
+    results = bundle_of(entry("ml2000", 0, 10), entry("ml2000", 1, 10, status))
+    assert texts(results)["ML2000†, M3LA"][0] == "1.125 (1/2)"
     asked_for = bundle_of(entry("ml2000", 0, 10), seeds=(0, 1, 2))
     assert texts(asked_for)["ML2000†, M3LA"][0] == "1.125 (1/3)"
 
@@ -94,12 +94,12 @@ def test_methods_that_read_everything_at_once_have_no_row() -> None:
 
 def test_without_such_a_record_the_table_says_so() -> None:
     nothing = "Cost: no finished record of a method that reads modalities one by one."
-    for bundle in (
+    for results in (
         example_bundle([]),
         example_bundle([("ml2000", "BR", 0)]),
         bundle_of(entry("ml2000", 0, 10, "failed")),
     ):
-        table = cost_table(bundle)
+        table = cost_table(results)
         assert (table.caption, table.blocks, table.notes) == (nothing, (), ())
 
 

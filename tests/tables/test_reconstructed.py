@@ -10,7 +10,7 @@ from benchmark.contracts import MethodSpec
 from benchmark.registry import discover
 from benchmark.tables import latex, markdown
 from benchmark.tables.paper_tables import table2, table3
-from benchmark.tables.results import build_bundle
+from benchmark.tables.results import build_results
 
 NOTE = "CS3G†: a reconstruction. Nothing of its paper could be found but title, authors"
 
@@ -27,7 +27,7 @@ def bundle_with_cs3g(reconstructed: bool, run: bool = True):
                 arrays | {"scores": arrays["labels"].astype(np.float32)},
             )
         )
-    return build_bundle(entries, methods=methods, datasets=DATASETS, profile="quick")
+    return build_results(entries, methods=methods, datasets=DATASETS, profile="quick")
 
 
 def rows_of(table):
@@ -36,8 +36,8 @@ def rows_of(table):
 
 @pytest.mark.parametrize("make", [table2, table3])
 def test_the_row_has_a_dagger_and_a_footnote_in_both_formats(make):
-    bundle = bundle_with_cs3g(reconstructed=True)
-    table = make(bundle, bundle.as_printed, "as printed")
+    results = bundle_with_cs3g(reconstructed=True)
+    table = make(results, results.as_printed, "as printed")
     assert "CS3G†" in rows_of(table)
     assert "CS3G" not in rows_of(table)
     assert "| CS3G† " in markdown.render(table)
@@ -48,8 +48,8 @@ def test_the_row_has_a_dagger_and_a_footnote_in_both_formats(make):
 
 @pytest.mark.parametrize("make", [table2, table3])
 def test_a_method_that_is_not_reconstructed_has_neither(make):
-    bundle = bundle_with_cs3g(reconstructed=False)
-    table = make(bundle, bundle.as_printed, "as printed")
+    results = bundle_with_cs3g(reconstructed=False)
+    table = make(results, results.as_printed, "as printed")
     assert "CS3G" in rows_of(table)
     assert not any("reconstruction" in note for note in table.notes)
 
@@ -67,8 +67,8 @@ def test_the_best_row_is_bold_only_if_it_is_not_reconstructed():
 
 
 def test_the_footnote_stands_where_the_dagger_stands_though_nothing_was_run():
-    bundle = bundle_with_cs3g(reconstructed=True, run=False)
-    table = table2(bundle, bundle.as_printed, "as printed")
+    results = bundle_with_cs3g(reconstructed=True, run=False)
+    table = table2(results, results.as_printed, "as printed")
     assert "CS3G†" in rows_of(table)
     assert any(note.startswith(NOTE) for note in table.notes)
 

@@ -11,7 +11,7 @@ from benchmark.score.acquisition import EXTRACTION, read_extraction
 from benchmark.score.reading import read_scores, read_steps
 from benchmark.tables.aggregate import PER_SEED_COLUMNS, aggregate
 from benchmark.tables.cells import Footnotes, Scores
-from benchmark.tables.results import DatasetRow, build_bundle
+from benchmark.tables.results import DatasetRow, build_results
 
 METHODS = (MethodSpec("B", object, scoring="hard"), MethodSpec("A", object, threshold="eq16a"))
 DATASETS = (
@@ -60,7 +60,7 @@ def entry(dataset, method, seed, **changed):
 
 
 def bundle_of(entries):
-    return build_bundle(
+    return build_results(
         iter(entries), methods=METHODS, datasets=DATASETS, profile="tiny", profile_note="small"
     )
 
@@ -75,11 +75,11 @@ def value(frame, **where):
 
 def test_each_method_is_read_with_its_registered_rule_and_scoring():
     entries = [entry("zoo", "A", 0), entry("zoo", "B", 0)]
-    bundle = bundle_of(entries)
-    assert tuple(bundle.as_printed.columns) == PER_SEED_COLUMNS
+    results = bundle_of(entries)
+    assert tuple(results.as_printed.columns) == PER_SEED_COLUMNS
     for method, scoring, rule in (("A", "soft", "eq16a"), ("B", "hard", "fixed")):
         arrays = entry("zoo", method, 0)[1]
-        for frame, used in ((bundle.as_printed, rule), (bundle.equal, "eq13")):
+        for frame, used in ((results.as_printed, rule), (results.equal, "eq13")):
             expected = read_scores(arrays, scoring, used).metrics
             for metric, number in expected.items():
                 assert value(frame, method=method, metric=metric) == number
@@ -96,22 +96,22 @@ def test_rows_follow_the_registry_and_not_the_order_of_jobs():
 
 def test_failed_jobs_leave_ten_empty_values_and_their_arrays_unread():
     record, _ = entry("zoo", "A", 0, status="timeout")
-    bundle = bundle_of([(record, {})])
-    assert bundle.as_printed["value"].isna().sum() == 10
-    assert set(bundle.as_printed["status"]) == {"timeout"}
-    assert bundle.steps.empty
+    results = bundle_of([(record, {})])
+    assert results.as_printed["value"].isna().sum() == 10
+    assert set(results.as_printed["status"]) == {"timeout"}
+    assert results.steps.empty
 
 
 def test_a_method_that_is_no_longer_registered_keeps_its_records_reading():
-    bundle = bundle_of([entry("zoo", "C", 0, threshold="eq13", scoring="hard")])
-    assert set(bundle.as_printed["threshold"]) == {"eq13"}
-    assert set(bundle.as_printed["scoring"]) == {"hard"}
+    results = bundle_of([entry("zoo", "C", 0, threshold="eq13", scoring="hard")])
+    assert set(results.as_printed["threshold"]) == {"eq13"}
+    assert set(results.as_printed["scoring"]) == {"hard"}
 
 
 def test_a_renamed_preset_renames_all_seeds():
-    bundle = bundle_of([entry("zoo", "A", 0, preset="old name"), entry("zoo", "A", 1)])
-    assert set(bundle.as_printed["preset"]) == {"default"}
-    assert len(aggregate(bundle.as_printed)) == 10
+    results = bundle_of([entry("zoo", "A", 0, preset="old name"), entry("zoo", "A", 1)])
+    assert set(results.as_printed["preset"]) == {"default"}
+    assert len(aggregate(results.as_printed)) == 10
     kept = bundle_of([entry("zoo", "C", 0, preset="old name")])
     assert set(kept.as_printed["preset"]) == {"old name"}
 
@@ -120,37 +120,37 @@ def test_a_cell_that_lacks_a_seed_asked_for_says_so_and_takes_no_bold():
     """A has seed 0 and B seed 1: equal counts, other splits."""
     entries = [entry("zoo", "A", 0), entry("zoo", "B", 1)]
     for seeds, marked in (((), "(1/2)"), ((0, 1, 2), "(1/3)")):
-        bundle = build_bundle(entries, methods=METHODS, datasets=DATASETS, profile="tiny", seeds=seeds)
-        scores = Scores(bundle, aggregate(bundle.as_printed))
+        results = build_results(entries, methods=METHODS, datasets=DATASETS, profile="tiny", seeds=seeds)
+        scores = Scores(results, aggregate(results.as_printed))
         column = scores.column("zoo", "macro_auc", ["A", "B"], ["A", "B"], Footnotes())
         assert all(cell.text.endswith(marked) and not cell.bold for cell in column.values())
 
 
 def test_steps_hold_metrics_of_each_step_and_the_decoding_as_step_zero():
-    bundle = bundle_of([entry("zoo", "A", 0), entry("zoo", "B", 0)])
+    results = bundle_of([entry("zoo", "A", 0), entry("zoo", "B", 0)])
     steps = read_steps(entry("zoo", "A", 0)[1], "soft", "eq16a")
-    assert set(bundle.steps["method"]) == {"A"}
+    assert set(results.steps["method"]) == {"A"}
     for step, metrics in enumerate(steps, start=1):
-        assert value(bundle.steps, step=step, metric="coverage") == metrics["coverage"]
-    assert value(bundle.steps, step=0, metric="n_orders") == 4
-    assert abs(value(bundle.steps, step=0, metric="w_co_phi_spearman")) <= 1
+        assert value(results.steps, step=step, metric="coverage") == metrics["coverage"]
+    assert value(results.steps, step=0, metric="n_orders") == 4
+    assert abs(value(results.steps, step=0, metric="w_co_phi_spearman")) <= 1
 
 
 def test_extraction_holds_what_the_arrays_say_and_not_what_the_record_says():
     entries = [entry("zoo", "A", 0, extraction={"cost_per_instance": 99.0}), entry("zoo", "B", 0)]
-    bundle = bundle_of([*entries, (entry("zoo", "A", 1, status="failed")[0], {})])
-    assert tuple(bundle.extraction.columns) == PER_SEED_COLUMNS
-    assert list(bundle.extraction["metric"]) == list(EXTRACTION)
+    results = bundle_of([*entries, (entry("zoo", "A", 1, status="failed")[0], {})])
+    assert tuple(results.extraction.columns) == PER_SEED_COLUMNS
+    assert list(results.extraction["metric"]) == list(EXTRACTION)
     expected = read_extraction(entries[0][1])
     for metric, number in expected.items():
-        assert value(bundle.extraction, method="A", seed=0, metric=metric) == number
-    assert value(bundle.extraction, metric="cost_per_instance") < 4
+        assert value(results.extraction, method="A", seed=0, metric=metric) == number
+    assert value(results.extraction, metric="cost_per_instance") < 4
 
 
 def test_without_such_a_method_extraction_is_an_empty_frame():
-    bundle = bundle_of([entry("zoo", "B", 0)])
-    assert bundle.extraction.empty
-    assert tuple(bundle.extraction.columns) == PER_SEED_COLUMNS
+    results = bundle_of([entry("zoo", "B", 0)])
+    assert results.extraction.empty
+    assert tuple(results.extraction.columns) == PER_SEED_COLUMNS
 
 
 def test_the_joint_frame_keeps_rows_once_that_are_the_same_in_both_readings():
@@ -159,9 +159,9 @@ def test_the_joint_frame_keeps_rows_once_that_are_the_same_in_both_readings():
 
 
 def test_rows_carry_the_profile_asked_for_and_notes_come_from_data_set_or_records():
-    bundle = bundle_of([entry("zoo", "A", 0, profile="paper"), entry("ant", "A", 0)])
-    assert set(bundle.as_printed["profile"]) == {"tiny"}
-    assert [row.note for row in bundle.datasets] == ["said by the data", "own words"]
+    results = bundle_of([entry("zoo", "A", 0, profile="paper"), entry("ant", "A", 0)])
+    assert set(results.as_printed["profile"]) == {"tiny"}
+    assert [row.note for row in results.datasets] == ["said by the data", "own words"]
 
 
 def test_scores_that_are_not_finite_are_refused():

@@ -11,13 +11,13 @@ from benchmark.contracts import MethodSpec, Provenance, Shape
 from benchmark.tables.names import TABLE2_METHODS, TABLE3_METHODS
 from benchmark.tables.paper_tables import table1, table2, table3
 from benchmark.tables.printed import read_printed
-from benchmark.tables.results import DatasetRow, ResultBundle
+from benchmark.tables.results import DatasetRow, Results
 from benchmark.tables.steps_table import steps_table
 
 PAPER = Path(__file__).resolve().parents[2] / "results" / "paper"
 
 
-def bundle_of_printed(printed: pd.DataFrame, provenance=Provenance.REAL, ours=()) -> ResultBundle:
+def bundle_of_printed(printed: pd.DataFrame, provenance=Provenance.REAL, ours=()) -> Results:
     """Two seeds per cell, placed so that their mean and sample deviation are the given ones."""
     seeds = [
         printed.assign(seed=seed, value=printed["mean"] + sign * printed["std"] / np.sqrt(2))
@@ -30,7 +30,7 @@ def bundle_of_printed(printed: pd.DataFrame, provenance=Provenance.REAL, ours=()
     datasets = tuple(
         DatasetRow(d, d.upper(), Shape(1, 1, (1,)), provenance) for d in printed["dataset"].unique()
     )
-    return ResultBundle(frame, frame, frame.iloc[:0].assign(step=0), datasets, methods, "paper")
+    return Results(frame, frame, frame.iloc[:0].assign(step=0), datasets, methods, "paper")
 
 
 def cells_of(table):
@@ -50,8 +50,8 @@ def cells_of(table):
 def test_the_papers_numbers_give_the_papers_table(number):
     path = PAPER / f"table{number}.csv"
     printed = read_printed(path, dataset=None if number == 2 else "ml2000")
-    bundle = bundle_of_printed(printed)
-    table = (table2 if number == 2 else table3)(bundle, bundle.as_printed, "as printed")
+    results = bundle_of_printed(printed)
+    table = (table2 if number == 2 else table3)(results, results.as_printed, "as printed")
     for block in table.blocks:
         methods = TABLE2_METHODS if number == 2 else TABLE3_METHODS
         assert [row.title.replace("$W_{co}$", "Wco") for row in block.rows] == list(methods)
@@ -64,8 +64,8 @@ def test_the_papers_numbers_give_the_papers_table(number):
 
 
 def test_table_2_has_the_papers_blocks_and_order():
-    bundle = bundle_of_printed(read_printed(PAPER / "table2.csv"))
-    table = table2(bundle, bundle.as_printed, "as printed")
+    results = bundle_of_printed(read_printed(PAPER / "table2.csv"))
+    table = table2(results, results.as_printed, "as printed")
     groups = [tuple(group.title for group in block.groups) for block in table.blocks]
     assert groups == [
         ("macro AUC ↑", "macro F1 ↑"),
@@ -82,8 +82,8 @@ def test_table_2_has_the_papers_blocks_and_order():
 
 def test_look_alikes_are_grey_and_never_bold():
     printed = read_printed(PAPER / "table2.csv")
-    bundle = bundle_of_printed(printed, Provenance.LOOK_ALIKE)
-    table = table2(bundle, bundle.as_printed, "as printed")
+    results = bundle_of_printed(printed, Provenance.LOOK_ALIKE)
+    table = table2(results, results.as_printed, "as printed")
     assert all(cell.grey and not cell.bold for cell in cells_of(table).values())
     assert table.blocks[0].columns[0] == "FCVID‡"
     assert "‡ FCVID, MSRA, ML2000, TAOBAO: look-alike, not the real data" in table.caption
@@ -93,16 +93,16 @@ def test_rows_of_ours_stand_below_the_rule_and_leave_the_bold_to_the_paper():
     printed = read_printed(PAPER / "table2.csv")
     better = printed[printed["method"] == "M3LA"].assign(method="BR-fair")
     better["mean"] = np.where(better["direction"] == "up", 0.999, 0.001)
-    bundle = bundle_of_printed(pd.concat([printed, better]), ours=("BR-fair",))
-    table = table2(bundle, bundle.as_printed, "as printed")
+    results = bundle_of_printed(pd.concat([printed, better]), ours=("BR-fair",))
+    table = table2(results, results.as_printed, "as printed")
     assert [row.title for row in table.blocks[0].below_rule] == ["BR-fair"]
     assert not any(cell.bold for key, cell in cells_of(table).items() if key[0] == "BR-fair")
     assert sum(cell.bold for cell in cells_of(table).values()) == printed["bold"].sum()
 
 
 def test_cells_with_failed_seeds_print_the_finished_ones_and_leave_the_bold():
-    bundle = example_bundle()
-    cells = cells_of(table3(bundle, bundle.as_printed, "as printed"))
+    results = example_bundle()
+    cells = cells_of(table3(results, results.as_printed, "as printed"))
     assert cells["M3LA-order", "", "macro AUC ↑"].text.endswith(" (2/3)")
     assert not cells["M3LA-order", "", "macro AUC ↑"].bold
     assert cells["M3LA", "", "macro AUC ↑"].bold
@@ -111,10 +111,10 @@ def test_cells_with_failed_seeds_print_the_finished_ones_and_leave_the_bold():
 def test_an_unfinished_method_is_incomplete_too():
     """Its mean is over other splits than its neighbours' means."""
     printed = read_printed(PAPER / "table3.csv", dataset="ml2000")
-    bundle = bundle_of_printed(printed)
-    frame = bundle.as_printed
+    results = bundle_of_printed(printed)
+    frame = results.as_printed
     one_seed_less = frame[(frame["method"] != "M3LA") | (frame["seed"] == 0)]
-    cell = cells_of(table3(bundle, one_seed_less, "as printed"))["M3LA", "", "macro F1 ↑"]
+    cell = cells_of(table3(results, one_seed_less, "as printed"))["M3LA", "", "macro F1 ↑"]
     assert cell.text == "0.798 (1/2)"
     assert not cell.bold
 
@@ -123,16 +123,16 @@ def test_equal_printed_values_share_the_bold_and_a_lone_one_takes_none():
     printed = read_printed(PAPER / "table3.csv", dataset="ml2000")
     column = printed[printed["metric"] == "macro_auc"].copy()
     column.loc[column["method"].isin(["DMP", "M3LA"]), "mean"] = [0.94421, 0.94419]
-    bundle = bundle_of_printed(column)
-    cells = cells_of(table3(bundle, bundle.as_printed, "as printed"))
+    results = bundle_of_printed(column)
+    cells = cells_of(table3(results, results.as_printed, "as printed"))
     assert {key[0] for key, cell in cells.items() if cell.bold} == {"DMP", "M3LA"}
     alone = bundle_of_printed(column[column["method"] == "M3LA"])
     assert not any(cell.bold for cell in cells_of(table3(alone, alone.as_printed, "as printed")).values())
 
 
 def test_missing_cells_say_why():
-    bundle = example_bundle([job for job in JOBS if job[:2] != ("ml2000", "BR")])
-    table = table2(bundle, bundle.as_printed, "as printed")
+    results = example_bundle([job for job in JOBS if job[:2] != ("ml2000", "BR")])
+    table = table2(results, results.as_printed, "as printed")
     notes = dict(note.split(" ", 1) for note in table.notes if note.startswith("("))
     cells = cells_of(table)
 
@@ -147,25 +147,25 @@ def test_missing_cells_say_why():
 def test_methods_for_other_data_sets_and_failures_say_so():
     others = (spec for spec in METHODS if spec.id != "BR")
     methods = (*others, MethodSpec("BR", object, datasets=("msra",)))
-    bundle = example_bundle([job for job in JOBS if job[:2] != ("ml2000", "BR")])
-    frame = bundle.as_printed.copy()
+    results = example_bundle([job for job in JOBS if job[:2] != ("ml2000", "BR")])
+    frame = results.as_printed.copy()
     frame.loc[frame["method"] == "M3LA", ["value", "status"]] = [np.nan, "failed"]
-    bundle = ResultBundle(frame, frame, bundle.steps, DATASETS, methods, "quick")
-    notes = " ".join(table2(bundle, frame, "as printed").notes)
+    results = Results(frame, frame, results.steps, DATASETS, methods, "quick")
+    notes = " ".join(table2(results, frame, "as printed").notes)
     assert "runs on this data set only when named" in notes
     assert "all seeds failed" in notes
 
 
 def test_captions_state_seeds_profile_thresholds_and_provenance():
-    bundle = example_bundle()
-    printed = table2(bundle, bundle.as_printed, "as printed").caption
+    results = example_bundle()
+    printed = table2(results, results.as_printed, "as printed").caption
     assert "over 3 seeds (FCVID, ML2000) and 1 seed (my_data)" in printed
     assert "Profile quick: at most 15 epochs, 1200 training and 400 test rows." in printed
     assert "M3LA: eq. (16), reading A, on test scores (transductive)" in printed
     assert "M3LA-repaired: eq. (13) on held-out training rows" in printed
     assert "BR is scored from 0/1 predictions." in printed
     assert "ML2000: PCA saw all images." in printed
-    equal = table2(bundle, bundle.equal, "equal thresholds").caption
+    equal = table2(results, results.equal, "equal thresholds").caption
     assert "Thresholds of all methods: eq. (13) on test scores (transductive)." in equal
 
 
@@ -175,30 +175,30 @@ def test_the_caption_counts_the_data_sets_that_have_records():
         ([job for job in JOBS if job[0] == "ml2000"], "on 1 data set."),
         ([], "on no data set."),
     ):
-        bundle = example_bundle(jobs)
-        table = table2(bundle, bundle.as_printed, "as printed")
+        results = example_bundle(jobs)
+        table = table2(results, results.as_printed, "as printed")
         assert f"the compared approaches {expected}" in table.caption
         assert len(table.blocks[0].columns) == 2 * 5
 
 
 def test_hard_scores_are_said_to_follow_the_thresholds_only_where_those_are_not_the_methods_own():
     clause = "These thresholds make the 0/1 predictions of BR, so that their AUC, ranking loss and coverage"
-    bundle = example_bundle()
-    assert clause in table2(bundle, bundle.equal, "equal thresholds").caption
-    assert clause not in table2(bundle, bundle.as_printed, "as printed").caption
+    results = example_bundle()
+    assert clause in table2(results, results.equal, "equal thresholds").caption
+    assert clause not in table2(results, results.as_printed, "as printed").caption
 
 
 def test_nothing_finished_still_gives_every_table():
-    bundle = example_bundle([])
-    assert "No finished job yet." in table2(bundle, bundle.as_printed, "as printed").caption
-    assert steps_table(bundle).blocks == ()
-    assert len(table1(bundle).blocks[0].rows) == 3
-    assert len(table3(bundle, bundle.equal, "equal").blocks[0].rows) == 7
+    results = example_bundle([])
+    assert "No finished job yet." in table2(results, results.as_printed, "as printed").caption
+    assert steps_table(results).blocks == ()
+    assert len(table1(results).blocks[0].rows) == 3
+    assert len(table3(results, results.equal, "equal").blocks[0].rows) == 7
 
 
 def test_undefined_metrics_say_so():
-    bundle = example_bundle()
-    frame = bundle.as_printed.copy()
+    results = example_bundle()
+    frame = results.as_printed.copy()
     frame.loc[(frame["metric"] == "macro_auc") & (frame["seed"] == 0), "value"] = np.nan
-    table = table3(bundle, frame, "as printed")
+    table = table3(results, frame, "as printed")
     assert any("undefined on the test rows of a seed" in note for note in table.notes)

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
 from benchmark.contracts import DatasetSpec, Factor, MethodSpec
 from benchmark.registry import Registry, RegistryError
-from benchmark.run.config import ConfigError, RunConfig, Selection
-from benchmark.run.plan import Catalogue, Plan, make_plan
-from benchmark.run.store import RecordStore
+from benchmark.run.bench import Bench
+from benchmark.run.config import ConfigError, Running
+from benchmark.run.plan import Plan, make_plan
 from benchmark.studies.ablate.effects import BASELINE, COMBINATION, JOINT, TRAINING
 from benchmark.studies.ablate.measured import Kept, with_kept
 
@@ -51,36 +51,30 @@ class Stage:
     """Configurations with the seeds, limits and folders that they share."""
 
     configurations: tuple[Configuration, ...]
-    dataset: DatasetSpec
-    config: RunConfig
-    store: RecordStore
-    catalogue: Catalogue
+    bench: Bench
+    """Of a registry with the configurations as methods, beside the one data set."""
+    running: Running
     kept: Kept = field(default_factory=dict)
     """Jobs measured elsewhere, which need not run; the baseline's do, since its scores are read again."""
 
-    @property
-    def registry(self) -> Registry:
-        """Return the configurations as methods, beside the one data set.
-
-        Raises
-        ------
-        RegistryError
-            If two configurations would share a folder, also where file names ignore case.
-        """
-        specs = [configuration.spec for configuration in self.configurations]
-        if len({spec.id.lower() for spec in specs}) < len(specs):
-            raise RegistryError(f"two configurations share an id: {', '.join(spec.id for spec in specs)}")
-        return Registry({spec.id: spec for spec in specs}, {self.dataset.id: self.dataset})
-
     def plan(self) -> Plan:
         """Compare the jobs of the stage with its store."""
-        registry = self.registry
-        pairs = [(self.dataset.id, name) for name in registry.methods]
-        config = dataclasses.replace(
-            self.config, methods=Selection(tuple(registry.methods)), datasets=Selection((self.dataset.id,))
-        )
-        plan = make_plan(config, registry, self.store, self.catalogue, pairs)
+        plan = make_plan(self.bench, retry_failed=self.running.retry_failed)
         return with_kept(plan, self.kept, self.configurations[0].spec.id)
+
+
+def registry_of(configurations: Sequence[Configuration], dataset: DatasetSpec) -> Registry:
+    """Return configurations as methods, beside the one data set.
+
+    Raises
+    ------
+    RegistryError
+        If two configurations would share a folder, also where file names ignore case.
+    """
+    specs = [configuration.spec for configuration in configurations]
+    if len({spec.id.lower() for spec in specs}) < len(specs):
+        raise RegistryError(f"two configurations share an id: {', '.join(spec.id for spec in specs)}")
+    return Registry({spec.id: spec for spec in specs}, {dataset.id: dataset})
 
 
 def one_at_a_time(base: MethodSpec, epochs: int, factors: Collection[str]) -> tuple[Configuration, ...]:

@@ -69,10 +69,10 @@ def of_stage(frame: pd.DataFrame, stage: str) -> Kept:
 def with_kept(plan: Plan, kept: Kept, trained_anew: str) -> Plan:
     """Return the plan in which kept jobs need not run; `trained_anew` is a method whose scores are needed."""
     jobs = tuple(
-        dataclasses.replace(planned, state="done", to_run=False)
+        dataclasses.replace(planned, elsewhere=True, to_run=False)
         if planned.record is None
         and planned.job.method != trained_anew
-        and (planned.job.method, planned.job.seed, planned.cell.config_hash) in kept
+        and (planned.job.method, planned.job.seed, planned.setup.config_hash) in kept
         else planned
         for planned in plan.jobs
     )
@@ -90,7 +90,7 @@ def updated(frame: pd.DataFrame, stage: str, plan: Plan) -> pd.DataFrame:
     stage : whose plan it is.
     plan : compared with the store.
     """
-    finished = [record for record in plan.records() if record.status == "done"]
+    finished = [record for record in plan.inventory.records() if record.status == "done"]
     rows: dict[JobKey, dict[str, Any]] = {
         (record.method, record.seed, record.config_hash): {
             "stage": stage,

@@ -14,35 +14,35 @@ from typing import Any, TextIO
 import pandas as pd
 from rich.console import Console
 
-from benchmark.contracts import DatasetSpec, MethodSpec, Provenance
+from benchmark.contracts import DatasetSpec, MethodSpec, Provenance, data_directory
 from benchmark.exit_codes import CANNOT, FINDING, INTERRUPTED, OK
 from benchmark.paper.compare import PAPER
 from benchmark.paper.printed import read_cells
 from benchmark.registry import Registry, select
-from benchmark.run import config as configuration_of_runs
+from benchmark.run.bench import Bench
 from benchmark.run.config import ConfigError
 from benchmark.run.describe import describe_failures, describe_mixed_versions, describe_plan
 from benchmark.run.devices import available_pool
-from benchmark.run.plan import Catalogue, Plan, expected_total
+from benchmark.run.flags import running_of
+from benchmark.run.plan import Plan, expected_total
 from benchmark.run.pool import run_plan
 from benchmark.run.progress import Progress, duration
 from benchmark.run.split import sizes
-from benchmark.run.store import RecordStore
 from benchmark.studies.ablate.configurations import (
     Configuration,
     Stage,
     declared_factors,
     factorial,
     one_at_a_time,
+    registry_of,
 )
 from benchmark.studies.ablate.effects import Findings, examine, largest
 from benchmark.studies.ablate.measured import of_stage, read_kept, updated
 from benchmark.studies.ablate.report import KEPT_FILE, Outcome, print_outcome, write_kept, write_outcome
 from benchmark.studies.ablate.text import Setting
 from benchmark.studies.ablate.values import READINGS, Key, collect_values, fill_kept
-from benchmark.tables.collect import Entries
 from benchmark.tables.names import PROVENANCE_TEXTS
-from datasets._base import data_directory
+from benchmark.tables.results import Entries
 
 METHOD, DATASET = "M3LA", "ml2000"
 DDOF = "ddof"
@@ -62,7 +62,7 @@ class Study:
     dataset: DatasetSpec
     factors: tuple[str, ...]
     printed: pd.DataFrame
-    catalogue: Catalogue
+    data_dir: Path
     kept: pd.DataFrame
     """Of jobs measured earlier, maybe elsewhere; see `benchmark.studies.ablate.measured`."""
 
@@ -74,27 +74,23 @@ class Study:
     def stage(self, name: str, configurations: tuple[Configuration, ...]) -> Stage:
         """Join configurations with the flags of a stage."""
         seeds = self.args.final_seeds if name == FINAL else self.args.seeds
-        config = configuration_of_runs.build(
-            self.registry,
+        bench = Bench.of(
+            registry_of(configurations, self.dataset),
             profile=self.args.profile,
             seeds=seeds,
-            data_dir=self.catalogue.data_dir,
+            data_dir=self.data_dir,
             results_dir=folder_of(self.args),
-            jobs=self.args.jobs,
-            device=self.args.device,
-            backend=self.args.backend,
-            retry_failed=self.args.retry_failed,
         )
-        if len(config.seeds) < 2:
+        if len(bench.seeds) < 2:
             raise ConfigError(f"{seeds!r} is one seed; an effect's interval needs two at least")
         epochs = configurations[0].spec.options["epochs"]
-        described = f"{config.profile.description}; here {epochs} epochs at most ({name} of ablate)"
-        config = dataclasses.replace(
-            config, profile=dataclasses.replace(config.profile, description=described)
+        described = f"{bench.profile.description}; here {epochs} epochs at most ({name} of ablate)"
+        bench = dataclasses.replace(
+            bench,
+            profile=dataclasses.replace(bench.profile, description=described),
+            runs_dir=bench.store.root / name,
         )
-        store = RecordStore(config.results_dir / "runs" / name)
-        kept = of_stage(self.kept, name)
-        return Stage(configurations, self.dataset, config, store, self.catalogue, kept)
+        return Stage(configurations, bench, running_of(self.args), of_stage(self.kept, name))
 
 
 def folder_of(args: argparse.Namespace) -> Path:
@@ -166,7 +162,7 @@ def make_study(args: argparse.Namespace, registry: Registry) -> Study:
         dataset=registry.datasets[DATASET],
         factors=select(args.factors, names, "factor").ids,
         printed=printed,
-        catalogue=Catalogue(data_directory(args.data)),
+        data_dir=data_directory(args.data),
         kept=read_kept(folder_of(args) / KEPT_FILE),
     )
 
@@ -174,11 +170,11 @@ def make_study(args: argparse.Namespace, registry: Registry) -> Study:
 def train(study: Study, stage: Stage) -> bool:
     """Run what a stage's store lacks; False after Ctrl-C."""
     plan = stage.plan()
-    stage.store.require_writable()
-    print(describe_plan(plan, stage.config), file=study.out, flush=True)
-    pool = available_pool(stage.config.device)
-    progress = Progress(plan.to_run(), stage.config.jobs, Console(file=study.out))
-    if run_plan(plan, stage.config, stage.store, pool, progress).interrupted:
+    stage.bench.store.require_writable()
+    print(describe_plan(plan, stage.running), file=study.out, flush=True)
+    devices = available_pool(stage.running.device)
+    progress = Progress(plan.to_run(), stage.running.jobs, Console(file=study.out))
+    if run_plan(plan, stage.bench, stage.running, devices, progress).interrupted:
         print("interrupted; finished jobs are kept, and the same command goes on from there", file=sys.stderr)
         return False
     return True
@@ -187,16 +183,20 @@ def train(study: Study, stage: Stage) -> bool:
 def judge(study: Study, stage: Stage, name: str, chosen: Sequence[tuple[str, str]] = ()) -> Outcome:
     """Read a stage's records and measure every configuration against the baseline."""
     plan = stage.plan()
-    entries = Entries(plan, stage.store)
+    entries = Entries(plan.inventory, stage.bench.store)
     keys = {c.spec.id: (c.kind, c.factor, c.level) for c in stage.configurations}
     readings = [factor for factor in study.factors if factor in READINGS]
-    values = collect_values(entries, keys, stage.config.seeds, stage.configurations[0].spec, readings)
+    values = collect_values(entries, keys, stage.bench.seeds, stage.configurations[0].spec, readings)
     values = fill_kept(values, kept_values(plan, stage, keys))
     setting = _setting(study, stage, plan)
     ratio = setting.n_test / setting.n_train
     findings = examine(values, study.printed, chosen, DDOF in study.factors, ratio)
-    problems = [*(f"left out: {message}" for message in (*plan.broken, *entries.unreadable))]
-    problems += [text for text in (describe_failures(plan), describe_mixed_versions(plan.records())) if text]
+    problems = [*(f"left out: {message}" for message in (*plan.inventory.broken, *entries.unreadable))]
+    problems += [
+        text
+        for text in (describe_failures(plan.inventory), describe_mixed_versions(plan.inventory.records()))
+        if text
+    ]
     if lacking := sum(planned.state == "missing" for planned in plan.jobs):
         problems.append(f"{name}: {lacking} of {len(plan.jobs)} jobs were not run, or left to another run")
     kept = updated(study.kept, name, plan)
@@ -208,23 +208,23 @@ def kept_values(
 ) -> dict[tuple[Key, int], Mapping[str, float]]:
     """Return the metrics of the plan's jobs that were measured elsewhere, by configuration and seed."""
     return {
-        (keys[p.job.method], p.job.seed): stage.kept[p.job.method, p.job.seed, p.cell.config_hash]
+        (keys[p.job.method], p.job.seed): stage.kept[p.job.method, p.job.seed, p.setup.config_hash]
         for p in plan.jobs
         if p.state == "done" and p.record is None
     }
 
 
 def _setting(study: Study, stage: Stage, plan: Plan) -> Setting:
-    facts, settings = plan.jobs[0].cell.facts, plan.jobs[0].cell.settings
+    facts, settings = plan.jobs[0].setup.facts, plan.jobs[0].setup.settings
     n_train, n_test = sizes(facts.shape.n, settings["max_train_rows"], settings["max_test_rows"])
     return Setting(
         method=study.base.id,
         preset=study.base.preset,
         dataset=facts.spec.id,
         features="; ".join(filter(None, (PROVENANCE_TEXTS[facts.provenance], facts.note.rstrip(". ")))),
-        protocol=f"profile {stage.config.profile.name}",
+        protocol=f"profile {stage.bench.profile.name}",
         epochs=settings["options"]["epochs"],
-        n_seeds=len(stage.config.seeds),
+        n_seeds=len(stage.bench.seeds),
         threshold=study.base.threshold,
         n_train=n_train,
         n_test=n_test,
@@ -261,10 +261,11 @@ def _why_no_final(screening: Stage) -> str:
 
 
 def _refuse_look_alike(stage: Stage) -> None:
-    facts = stage.catalogue.facts(stage.dataset)
+    (dataset,) = stage.bench.registry.datasets
+    facts = stage.bench.facts(dataset)
     if facts.provenance is Provenance.LOOK_ALIKE:
         raise ConfigError(
-            f"cannot judge: only the look-alike of {stage.dataset.id} is here, and it says nothing about the "
+            f"cannot judge: only the look-alike of {dataset} is here, and it says nothing about the "
             "paper; put features below --data DIR (see the README), or see the jobs with --dry-run"
         )
 
@@ -295,7 +296,9 @@ def _announce(study: Study, screening: Stage) -> int:
         print(json.dumps([_job(planned) for _, one in plans for planned in one.jobs], indent=1))
     else:
         print(
-            "\n\n".join([*(describe_plan(one, stage.config) for stage, one in plans), *filter(None, [later])])
+            "\n\n".join(
+                [*(describe_plan(one, stage.running) for stage, one in plans), *filter(None, [later])]
+            )
         )
     return OK
 
@@ -304,7 +307,7 @@ def _later(study: Study) -> str:
     """Estimate the final stage before its factors are known: every job like the baseline's."""
     stage = study.stage(FINAL, factorial(study.base, study.args.final_epochs, {}))
     jobs = stage.plan().jobs * 2**3
-    seconds, unknown = expected_total(jobs, stage.config.cores)
+    seconds, unknown = expected_total(jobs, stage.running.cores)
     time = "unknown time" if unknown else f"about {duration(seconds)} if each takes as long as the baseline"
     return (
         "then the combinations of the three largest factors, chosen when the jobs above are done: "
@@ -313,13 +316,12 @@ def _later(study: Study) -> str:
 
 
 def _job(planned: Any) -> dict[str, Any]:
-    cell = planned.cell
     return {
         "dataset": planned.job.dataset,
         "method": planned.job.method,
         "seed": planned.job.seed,
-        "options": dict(cell.settings["options"]),
+        "options": dict(planned.setup.settings["options"]),
         "state": planned.state,
         "to_run": planned.to_run,
-        "expected_seconds": cell.expected_seconds,
+        "expected_seconds": planned.expected_seconds,
     }

@@ -17,7 +17,7 @@ import torch
 from tabulate import tabulate
 from torch import nn
 
-from benchmark.contracts import Array, Dataset, Streams
+from benchmark.contracts import Array, Dataset, Streams, data_directory
 from benchmark.learning.scaling import fit_scalers, scale
 from benchmark.learning.training import batches
 from benchmark.run.memory import keep_freed_memory
@@ -26,7 +26,6 @@ from benchmark.run.split import split
 from benchmark.score.metrics import METRICS
 from benchmark.score.reading import read_scores
 from benchmark.studies.plain.m3la import PlainM3LA, rivals
-from datasets._base import data_directory
 from datasets.ml2000 import DATASET
 from m3la.estimator import M3LA
 

@@ -6,6 +6,9 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from benchmark.run import flags
+from benchmark.run.flags import Command
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -22,9 +25,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--datasets", metavar="NAMES", help="whose shapes: names and globs; default: the paper's four"
     )
     parser.add_argument(
-        "--steps", type=int, default=30, metavar="N", help="timed steps of each form; default: 30"
+        "--steps",
+        type=flags.whole_number,
+        default=30,
+        metavar="N",
+        help="timed steps of each form; default: 30",
     )
-    parser.add_argument("--json", action="store_true", help="print for programs")
+    flags.add_json(parser)
     parser.add_argument(
         "--out", metavar="DIR", type=Path, help="also write speed.json and speed.md to this folder"
     )
@@ -94,3 +101,10 @@ def _explain(timings: Sequence[Timing]) -> None:
     for timing in timings:
         for why in timing.objections:
             print(f"{timing.method} on {timing.dataset} does not count: {why}", file=sys.stderr)
+
+
+COMMANDS = {
+    "speed": Command(
+        "time training steps against plain PyTorch programs and this machine's own rate", add_arguments, run
+    )
+}

@@ -9,16 +9,16 @@ from sklearn.base import BaseEstimator
 from tiny_benchmark import ToyData, method
 
 from benchmark.learning.checks import check_options
-from benchmark.registry import Registry, RegistryError
-from benchmark.run.config import ConfigError, build
-from benchmark.run.plan import Catalogue
-from benchmark.run.store import RecordStore
+from benchmark.registry import RegistryError
+from benchmark.run.bench import Bench
+from benchmark.run.config import ConfigError, Running
 from benchmark.studies.ablate.configurations import (
     Stage,
     configuration_id,
     declared_factors,
     factorial,
     one_at_a_time,
+    registry_of,
 )
 from m3la.estimator import M3LA
 from m3la.rows import METHODS
@@ -35,9 +35,10 @@ class NoEpochs(BaseEstimator):
 
 def stage_of(configurations, tmp_path):
     data = ToyData()
-    registry = Registry({"Prior": method()}, {data.id: data})
-    config = build(registry, profile="tiny", seeds="2", data_dir=tmp_path, results_dir=tmp_path)
-    return Stage(configurations, data, config, RecordStore(tmp_path / "runs"), Catalogue(tmp_path))
+    bench = Bench.of(
+        registry_of(configurations, data), profile="tiny", seeds="2", data_dir=tmp_path, results_dir=tmp_path
+    )
+    return Stage(configurations, bench, Running())
 
 
 def test_every_level_is_tried_once_and_is_one_that_the_method_offers():
@@ -106,8 +107,8 @@ def test_jobs_are_planned_for_each_configuration_under_the_profile_s_caps(tmp_pa
         ("Prior", 1),
         ("Prior[blur=0.2]", 1),
     ]
-    assert {job.cell.settings["options"]["epochs"] for job in plan.jobs} == {2}  # tiny's cap
-    assert len({job.cell.config_hash for job in plan.jobs}) == 2
+    assert {job.setup.settings["options"]["epochs"] for job in plan.jobs} == {2}  # tiny's cap
+    assert len({job.setup.config_hash for job in plan.jobs}) == 2
 
 
 def test_what_cannot_be_configured_is_refused(tmp_path):

@@ -1,24 +1,21 @@
-"""Hands current records to `analyse` as one bundle, and writes them out as a reference; it judges nothing."""
+"""Writes and reads the accepted numbers of a data set, a reference; it judges nothing."""
 
 from __future__ import annotations
 
-import dataclasses
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from benchmark.contracts import Array, Record
-from benchmark.registry import Registry
-from benchmark.run.plan import Plan
-from benchmark.run.store import RecordError, RecordStore
-from benchmark.tables.results import DatasetRow, Entry, ResultBundle, build_bundle
+from benchmark.contracts import Record
+from benchmark.run.config import ConfigError
+from benchmark.tables.results import Results
 from benchmark.tables.wide import METRIC_COLUMNS, widen
 from benchmark.tables.write import write_all
 
+PROVENANCE_FILE, PER_SEED_FILE, STEPS_FILE = "metrics.csv", "per_seed.csv", "steps.csv"
 REFERENCE_COLUMNS = (
     "dataset",
     "method",
@@ -38,76 +35,13 @@ STEP_KEYS = (*REFERENCE_KEYS[:3], "step", *REFERENCE_KEYS[3:])
 STEP_COLUMNS = (*STEP_KEYS, *METRIC_COLUMNS)
 """Of `steps.csv`: one row per seed and decoding step (1, 2, ...), a column per metric."""
 
-NEEDED_ARRAYS = ("scores", "labels", "train_label_frequencies")
-"""Without these a finished record cannot be read again; the others are a method's own."""
 
-
-@dataclass
-class Entries:
-    """Current records of a plan with their arrays, read one at a time; what cannot be read is told apart."""
-
-    plan: Plan
-    store: RecordStore
-    unreadable: list[str] = field(default_factory=list)
-
-    def __iter__(self) -> Iterator[Entry]:
-        for record in self.plan.records():
-            try:
-                arrays = self.store.arrays(record) if record.status == "done" else {}
-                _check_whole(record, arrays)
-            except RecordError as error:
-                self.unreadable.append(str(error))
-                continue
-            # Profiles that limit nothing for a cell share its record; it then counts for each of them.
-            yield dataclasses.replace(record, profile=self.plan.profile.name), arrays
-
-
-def _check_whole(record: Record, arrays: Mapping[str, Array]) -> None:
-    """Raise `RecordError` if a finished record lacks what every reading needs."""
-    missing = [name for name in NEEDED_ARRAYS if name not in arrays]
-    if record.status == "done" and missing:
-        where = f"{record.dataset}/{record.method}/{record.seed}-{record.config_hash}"
-        raise RecordError(f"{where} lacks {', '.join(missing)}; delete its folder and run again")
-
-
-def bundle_of(
-    plan: Plan,
-    store: RecordStore,
-    registry: Registry,
-    data_dir: Path,
-    missing_reason: str = "not run",
-) -> tuple[ResultBundle, tuple[str, ...]]:
-    """Read every current record of a plan again under both threshold rules.
-
-    Returns
-    -------
-    bundle, unreadable
-        What tables are made of, and a message for each record whose scores could not be read.
-    """
-    entries = Entries(plan, store)
-    # Today's wording, not that of the day the record was made: a note changes no number.
-    notes = {planned.job.dataset: planned.cell.facts.note for planned in plan.jobs}
-    bundle = build_bundle(
-        entries,
-        methods=tuple(registry.methods.values()),
-        datasets=[
-            DatasetRow.of(spec, spec.provenance(data_dir), notes.get(spec.id, ""))
-            for spec in registry.datasets.values()
-        ],
-        profile=plan.profile.name,
-        profile_note=plan.profile.description,
-        seeds=sorted({planned.job.seed for planned in plan.jobs}),
-        missing_reason=missing_reason,
-    )
-    return bundle, tuple(entries.unreadable)
-
-
-def write_reference(bundle: ResultBundle, records: Sequence[Record], folder: Path) -> list[Path]:
+def write_reference(results: Results, records: Sequence[Record], folder: Path) -> list[Path]:
     """Write the accepted numbers of one data set: per seed, aggregated, as tables, and where they were made.
 
     Parameters
     ----------
-    bundle
+    results
         Of records of one data set.
     records
         The same records.
@@ -121,10 +55,10 @@ def write_reference(bundle: ResultBundle, records: Sequence[Record], folder: Pat
         `environment.json`, `settings.json` (by method and hash, what the hash was made of) and what
         `write_all` writes.
     """
-    written = write_all(bundle, folder)
-    per_seed = bundle.per_seed[list(REFERENCE_COLUMNS)]
+    written = write_all(results, folder)
+    per_seed = results.per_seed[list(REFERENCE_COLUMNS)]
     per_seed.to_csv(folder / "per_seed.csv", index=False, lineterminator="\n")
-    steps = widen(bundle.steps[bundle.steps["step"] > 0], STEP_KEYS)
+    steps = widen(results.steps[results.steps["step"] > 0], STEP_KEYS)
     steps.to_csv(folder / "steps.csv", index=False, lineterminator="\n")
     resources_frame(records).to_csv(folder / "resources.csv", index=False, lineterminator="\n")
     environments = json.dumps(distinct_environments(records), indent=1, sort_keys=True) + "\n"
@@ -167,3 +101,27 @@ def distinct_environments(records: Iterable[Record]) -> list[dict[str, Any]]:
             key = json.dumps(dict(record.environment), sort_keys=True)
             counts[key] = counts.get(key, 0) + 1
     return [{**json.loads(key), "jobs": count} for key, count in counts.items()]
+
+
+def read_csv(path: Path, columns: Sequence[str], numbers: Sequence[str] = ("seed", "value")) -> pd.DataFrame:
+    """Read a reference's table; all columns but `numbers` are text.
+
+    Raises
+    ------
+    ConfigError
+        If it is missing, unreadable, lacks a column, or holds something else where a number belongs.
+    """
+    if not path.is_file():
+        raise ConfigError(f"cannot judge: {path} is missing; write the reference again")
+    try:
+        frame = pd.read_csv(path, dtype=dict.fromkeys(set(columns) - set(numbers), str))
+    except ValueError as error:
+        raise ConfigError(
+            f"cannot judge: {path} cannot be read ({error}); write the reference again"
+        ) from error
+    if missing := set(columns) - set(frame.columns):
+        raise ConfigError(f"cannot judge: {path} lacks the columns {', '.join(sorted(missing))}")
+    for column in sorted(set(numbers) & set(columns)):
+        if not pd.api.types.is_numeric_dtype(frame[column]):
+            raise ConfigError(f"cannot judge: {path} holds a {column} that is not a number")
+    return frame
