@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from benchmark.contracts import DataError
-from benchmark.evaluate.split import split
+from benchmark.run.split import split
 from datasets.recipes import ml2000, probe
 
 ROOT = Path(__file__).resolve().parents[2]

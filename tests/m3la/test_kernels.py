@@ -13,8 +13,8 @@ from numba import njit
 from torch import Tensor
 
 from benchmark.contracts import Array
-from benchmark.execute.fingerprint import reachable_definitions
 from benchmark.learning.training import TrainingSettings
+from benchmark.run.fingerprint import reachable_definitions
 from m3la.fast import make_factored_optimiser
 from m3la.fast.row_kernels import _sigmoid, _tanh
 from m3la.loss import m3la_loss
