@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from benchmark.evaluate.metrics import METRICS
 from benchmark.registry import discover
+from benchmark.score.metrics import METRICS
 
 NAMES = ("table1", "table2_as-printed", "table2_equal", "table3_as-printed", "table3_equal", "steps", "cost")
 MISSING = "–"

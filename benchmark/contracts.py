@@ -6,6 +6,7 @@ Methods (`m3la/`, `baselines/`) and data sets (`datasets/`) import this module a
 
 from __future__ import annotations
 
+import os
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
 import numpy as np
+import platformdirs
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
@@ -112,7 +114,7 @@ class MultiModalClassifier(Protocol):
     - property `needs_holdout` (bool): the harness then passes `holdout` to `fit`, and
       the fitted `holdout_scores_` (n_holdout, q) holds scores of its rows by a model not fitted on them;
     - method `trace(modalities) -> dict[str, array]`: what the record keeps beside the scores; from a method
-      that reads modalities one by one the arrays that `benchmark.evaluate.extraction` describes.
+      that reads modalities one by one the arrays that `benchmark.score.acquisition` describes.
     """
 
     FACTORS: ClassVar[tuple[Factor, ...]]
@@ -175,7 +177,7 @@ class MethodSpec:
     scoring: Scoring = "soft"
     """`hard`: scores are replaced by 0/1 predictions before any metric sees them."""
     threshold: str = "fixed"
-    """The method's own rule, one of `benchmark.evaluate.thresholds.RULES`."""
+    """The method's own rule, one of `benchmark.score.thresholds.RULES`."""
     in_paper: bool = True
     """False: a row of ours, printed below a rule and never bold."""
     reconstructed: bool = False
@@ -210,6 +212,37 @@ class Dataset:
     @property
     def shape(self) -> Shape:
         return Shape(len(self.labels), self.labels.shape[1], tuple(x.shape[1] for x in self.modalities))
+
+
+def cache_directory() -> Path:
+    """Return the folder for what the project makes itself: $M3LA_CACHE, else the user's cache folder."""
+    override = os.environ.get("M3LA_CACHE")
+    return Path(override).expanduser() if override else platformdirs.user_cache_path("m3la-reproducibility")
+
+
+def data_directory(flag: str | Path | None = None) -> Path:
+    """Return the folder that holds `<data set>/<modality>.npy`.
+
+    Parameters
+    ----------
+    flag : str or Path, optional
+        The value of `--data`. Without it $M3LA_DATA is taken, else `data/` in `cache_directory()`.
+
+    Raises
+    ------
+    DataError
+        If `flag` or $M3LA_DATA names a folder that is not there: going on would quietly give
+        look-alikes to somebody who has the real features.
+    """
+    for given, name in ((flag, "--data"), (os.environ.get("M3LA_DATA"), "$M3LA_DATA")):
+        if given:
+            folder = Path(given).expanduser()
+            if not folder.is_dir():
+                raise DataError(
+                    f"{folder}: expected the folder that {name} names, found no such folder; correct {name}"
+                )
+            return folder
+    return cache_directory() / "data"
 
 
 @runtime_checkable
@@ -252,7 +285,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Record:
-    """What one job left behind: `record.json`, and `scores.npz` beside it (see `benchmark.execute.store`)."""
+    """What one job left behind: `record.json`, and `scores.npz` beside it (see `benchmark.run.store`)."""
 
     schema_version: int
     dataset: str
@@ -279,7 +312,7 @@ class Record:
     """The ten metrics after each decoding step, for methods whose trace has `step_scores`."""
     extraction: Mapping[str, float] = field(default_factory=dict)
     """What reading the modalities cost, for methods that read them one by one; see
-    `benchmark.evaluate.extraction`. Empty for others, and absent from records of before it was measured."""
+    `benchmark.score.acquisition`. Empty for others, and absent from records of before it was measured."""
     score_digest: str = ""
     """SHA-256 of the scores as little-endian float32 in C order."""
     seconds: Mapping[str, float] = field(default_factory=dict)

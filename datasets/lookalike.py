@@ -29,9 +29,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from benchmark.contracts import Array, Dataset, Provenance, Shape, Streams
+from benchmark.contracts import Array, Dataset, Provenance, Shape, Streams, cache_directory
 from datasets.cache import cached_arrays
-from datasets.folders import cache_directory
 from datasets.user_first import UserFirst
 
 ZIPF = 0.8

@@ -1,4 +1,4 @@
-"""M3LA's rows of the tables: the estimator with its presets, and how long its fits take."""
+"""M3LA's rows of the tables: the estimator with its presets and ablations."""
 
 from __future__ import annotations
 
@@ -6,29 +6,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from benchmark.contracts import MethodSpec, Probe, Shape
+from benchmark.contracts import MethodSpec
 from m3la.estimator import M3LA
 from m3la.together import fit_together
-
-
-def _seconds(shape: Shape, options: Mapping[str, Any]) -> float:
-    """Rough seconds of a fit, from steps on the paper's four shapes, two jobs at a time."""
-    epochs = options.get("epochs", 300)
-    if options.get("selection") == "holdout":
-        epochs = min(epochs, 25)  # early stopping ends most fits by then
-    steps = epochs * -(-int(0.9 * shape.n) // 64)
-    D = sum(shape.dims)
-    dense = 0.0 if options.get("optimiser", "sgd") == "sgd" else 5e-6 * D  # gradients are formed
-    return steps * max(0.001, 6.4e-3 * shape.m + 5.9e-6 * D + dense - 0.0025)
-
-
-PROBE = Probe(
-    Shape(n=712, q=20, dims=(400, 200, 100, 50)),
-    seconds=0.62,
-    options={"epochs": 3, "selection": "last"},
-    shorter={"epochs": 1, "selection": "last"},
-)
-
 
 REPAIRED: Mapping[str, Any] = {
     "label_activation": "sigmoid",
@@ -50,8 +30,6 @@ LITERAL = MethodSpec(
     {},
     preset="literal",
     threshold="eq16a",
-    seconds_hint=_seconds,
-    probe=PROBE,
     fit_together=fit_together,
 )
 
@@ -78,7 +56,6 @@ METHODS: tuple[MethodSpec, ...] = (
         preset="repaired",
         threshold="eq13@holdout",
         in_paper=False,
-        probe=replace(PROBE, seconds=0.685),
         note="options chosen once on Emotions, Scene and Yeast; K = Hamming, normalised: all weights are one",
     ),
 )

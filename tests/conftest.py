@@ -8,9 +8,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 
-from benchmark.execute.isolation import run_isolated
-from benchmark.execute.jobs import PRELOAD
-from benchmark.execute.seeding import limit_threads_of_new_processes
+from benchmark.run.isolation import run_isolated
+from benchmark.run.seeding import limit_threads_of_new_processes
+from benchmark.run.worker import PRELOAD
 
 
 @pytest.fixture(scope="session")

@@ -9,8 +9,8 @@ from types import ModuleType
 import pandas as pd
 import pytest
 
-from benchmark.evaluate.metrics import METRICS
 from benchmark.registry import discover
+from benchmark.score.metrics import METRICS
 
 SCRIPT = Path(__file__).resolve().parents[1] / ".ci" / "check_tables.py"
 

@@ -61,7 +61,7 @@ def test_the_entry_point_stays_short():
         (["--profile", "papr"], "no profile 'papr'; did you mean 'paper'?"),
         (["--seeds", "few"], "seeds 'few' not understood"),
         (["--jobs", "0"], "--jobs 0"),
-        (["--jobs", "two"], "invalid int value: 'two'"),
+        (["--jobs", "two"], "--jobs: 'two' is no whole number; write one like 4"),
         (["--device", "tpu"], "--device 'tpu' not understood"),
         (["--backend", "threading"], "`threading` is refused"),
         (["--data", "/there/is/none"], "/there/is/none"),

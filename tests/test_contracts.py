@@ -9,12 +9,12 @@ import pytest
 from sklearn.base import clone
 
 from benchmark.contracts import DatasetSpec, Holdout, MultiModalClassifier, Provenance, Shape, Streams
-from benchmark.evaluate.metrics import METRICS
-from benchmark.evaluate.reading import read_scores
-from benchmark.evaluate.thresholds import RULES
-from benchmark.execute.fingerprint import canonical
-from benchmark.execute.trial import build_estimator
 from benchmark.registry import discover
+from benchmark.run.fingerprint import canonical
+from benchmark.run.trial import build_estimator
+from benchmark.score.metrics import METRICS
+from benchmark.score.reading import read_scores
+from benchmark.score.thresholds import RULES
 
 REGISTRY = discover()
 METHODS = list(REGISTRY.methods.values())

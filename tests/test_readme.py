@@ -13,10 +13,10 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.version import Version
 
-from benchmark import config
 from benchmark.cli import build_parser
-from benchmark.config import load_profile
 from benchmark.registry import discover, parse_seeds
+from benchmark.run.bench import Bench
+from benchmark.run.config import load_profile, profile_names
 from datasets.recipes.ml2000 import _parser as recipe_parser
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -60,7 +60,7 @@ class TestCommands:
         # `run` is the default command.
         given = arguments if arguments and not arguments[0].startswith("-") else ["run", *arguments]
         parsed = build_parser().parse_args(given)
-        chosen = config.build(
+        chosen = Bench.of(
             discover(),
             profile=getattr(parsed, "profile", "paper"),
             methods=getattr(parsed, "methods", None),
@@ -125,7 +125,7 @@ class TestStatements:
 
     def test_the_profiles_are_described_as_they_are(self) -> None:
         described = {ids(row[0])[0]: row[1] for row in table_rows("profile | what it is")}
-        assert sorted(described) == sorted(config.profile_names())
+        assert sorted(described) == sorted(profile_names())
         for name in ("tiny", "quick"):
             limits = load_profile(name).limits
             assert f"{limits.epochs} epochs, {limits.max_train_rows} training rows" in described[name]

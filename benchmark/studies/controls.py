@@ -17,9 +17,9 @@ import pandas as pd
 
 from baselines.problem_transform.binary_relevance import METHODS as BINARY_RELEVANCE
 from benchmark.contracts import Dataset, MethodSpec, Provenance, Streams
-from benchmark.evaluate.reading import read_scores
-from benchmark.execute.seeding import make_deterministic
-from benchmark.execute.trial import build_estimator, run_trial
+from benchmark.run.seeding import make_deterministic
+from benchmark.run.trial import build_estimator, run_trial
+from benchmark.score.reading import read_scores
 from datasets.controls import Control, label_signal, order_indifferent, order_matters
 from datasets.formats.arrays import data_hash
 from m3la.estimator import M3LA

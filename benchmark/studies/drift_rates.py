@@ -21,17 +21,16 @@ from scipy.stats import binomtest
 
 from baselines.problem_transform.binary_relevance import METHODS as BINARY_RELEVANCE
 from baselines.problem_transform.classifier_chain import ClassifierChain
-from benchmark.analyse.band import ALPHA, paired_bands, refits_needed, unpaired_band
-from benchmark.analyse.bundle import EQUAL_RULE
-from benchmark.analyse.drift import EQUAL, TOLERANCE
-from benchmark.contracts import Array, Dataset, MethodSpec, Streams
-from benchmark.evaluate.metrics import METRICS
-from benchmark.evaluate.reading import read_scores
-from benchmark.execute.fingerprint import code_digest, code_root
-from benchmark.execute.jobs import method_seed
-from benchmark.execute.seeding import make_deterministic
-from benchmark.execute.trial import build_estimator, run_trial
-from datasets.folders import data_directory
+from benchmark.contracts import Array, Dataset, MethodSpec, Streams, data_directory
+from benchmark.drift.band import ALPHA, paired_bands, refits_needed, unpaired_band
+from benchmark.drift.judge import EQUAL, TOLERANCE
+from benchmark.run.fingerprint import code_digest, code_root
+from benchmark.run.seeding import make_deterministic
+from benchmark.run.trial import build_estimator, run_trial
+from benchmark.run.worker import method_seed
+from benchmark.score.metrics import METRICS
+from benchmark.score.reading import read_scores
+from benchmark.tables.results import EQUAL_RULE
 from datasets.ml2000 import DATASET
 from m3la.rows import METHODS as M3LA_METHODS
 

@@ -16,13 +16,12 @@ from typing import Any
 
 import pandas as pd
 
-from benchmark.contracts import Dataset, Holdout, MethodSpec, Streams
-from benchmark.evaluate.split import carve_holdout, split
-from benchmark.execute.memory import keep_freed_memory
-from benchmark.execute.seeding import make_deterministic
-from benchmark.execute.trial import build_estimator
+from benchmark.contracts import Dataset, Holdout, MethodSpec, Streams, data_directory
 from benchmark.registry import discover
-from datasets.folders import data_directory
+from benchmark.run.memory import keep_freed_memory
+from benchmark.run.seeding import make_deterministic
+from benchmark.run.split import carve_holdout, split
+from benchmark.run.trial import build_estimator
 
 HERE = Path(__file__).parents[2] / "results" / "epoch_seconds"
 EPOCHS = (1, 3)

@@ -22,11 +22,11 @@ import joblib
 import pandas as pd
 
 from benchmark.contracts import Dataset, Streams
-from benchmark.evaluate.metrics import METRICS
-from benchmark.evaluate.reading import read_scores
-from benchmark.evaluate.split import split
-from benchmark.execute.seeding import make_deterministic
-from benchmark.execute.trial import build_estimator, run_trial
+from benchmark.run.seeding import make_deterministic
+from benchmark.run.split import split
+from benchmark.run.trial import build_estimator, run_trial
+from benchmark.score.metrics import METRICS
+from benchmark.score.reading import read_scores
 from datasets.formats.mulan import LAYOUTS, load_mulan
 from m3la.estimator import M3LA
 

@@ -72,7 +72,7 @@ def fit_rows(choice: str, n: int) -> Array | None:
     kind, _, seed = choice.partition(":")
     if kind != "train" or not seed.isdecimal():
         raise ValueError(f"--fit-on {choice!r}: expected all, or train:SEED such as train:0")
-    # The project's split (`benchmark.evaluate.split`), restated because data sets import contracts alone;
+    # The project's split (`benchmark.run.split`), restated because data sets import contracts alone;
     # a test compares the two.
     order = Streams("ml2000", int(seed)).generator("split").permutation(n)
     return order[math.ceil(n / 10) :]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from benchmark.analyse.band import ALPHA, smallest_p
+from benchmark.drift.band import ALPHA, smallest_p
 from benchmark.studies import drift_rates
 from benchmark.studies.drift_rates import DESIGNS, HERE, bounded, fill_pool, refits_needed
 

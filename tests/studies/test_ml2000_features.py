@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from benchmark.contracts import DataError
-from benchmark.evaluate.split import split
+from benchmark.run.split import split
 from benchmark.studies import ml2000_features as study
 from datasets.recipes import ml2000
 

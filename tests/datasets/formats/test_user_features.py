@@ -11,9 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from benchmark.contracts import DataError, DatasetSpec, Provenance, Shape
+from benchmark.contracts import DataError, DatasetSpec, Provenance, Shape, data_directory
 from datasets import fcvid, ml2000, msra, taobao
-from datasets.folders import data_directory
 from datasets.formats.arrays import as_labels, data_hash, refusal
 from datasets.formats.folder import CHECKSUMS, PROVENANCE_FILE
 from datasets.lookalike import LookAlikeBacked

@@ -15,7 +15,7 @@ from PIL import Image
 from sklearn.mixture import GaussianMixture
 
 from benchmark.contracts import DataError, Dataset, Provenance
-from benchmark.evaluate.split import split
+from benchmark.run.split import split
 from datasets.ml2000 import DATASET
 from datasets.recipes import descriptors, hog, ml2000, parts, pipeline, store
 from datasets.recipes.encode import bag_of_words, fisher

@@ -1,1 +1,0 @@
-"""Records to judgements: pure functions of frames."""

@@ -1,0 +1,98 @@
+"""`run_all.py audit`: reads tables, has them audited, prints the report; heavy imports wait for the call."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmark.run import flags
+from benchmark.run.flags import Command
+
+if TYPE_CHECKING:
+    from benchmark.registry import Registry
+
+ROOT = Path(__file__).resolve().parents[2]
+PAPER_RUNS = 10
+"""Section IV: "we repeat experiment ten times"."""
+PAPER_TABLES = (("table2.csv", None), ("table3.csv", "ml2000"))
+"""Files of `results/paper`, and the data set of the one that does not name it."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's flags."""
+    parser.add_argument(
+        "--table",
+        metavar="CSV",
+        type=Path,
+        action="append",
+        help="a published table, or metrics.csv or per_seed.csv of ours; may be repeated; default: Tables II "
+        "and III of the paper",
+    )
+    parser.add_argument("--dataset", metavar="NAME", help="data set of a --table without such a column")
+    parser.add_argument(
+        "--hard",
+        metavar="NAMES",
+        help="methods of a published table that were scored by their 0/1 predictions, comma-separated; "
+        "default: those of the registry",
+    )
+    parser.add_argument(
+        "--runs",
+        metavar="N",
+        type=flags.whole_number,
+        help="how many runs a published --table is of; default: not known",
+    )
+    flags.add_data(parser)
+    parser.add_argument("--json", action="store_true", help="print JSON instead of Markdown")
+
+
+def run(args: argparse.Namespace, registry: Registry) -> int:
+    """Print the audit of the tables; 0 without a finding, 1 with one."""
+    import json
+
+    from benchmark.audit.gather import facts_of, joined, read_audit_table
+    from benchmark.audit.run import audit
+    from benchmark.audit.text import render_audit
+    from benchmark.contracts import data_directory
+
+    hard = (
+        [name.strip() for name in args.hard.split(",")]
+        if args.hard is not None
+        else [spec.id for spec in registry.methods.values() if spec.scoring == "hard"]
+    )
+    paper = ROOT / "results" / "paper"
+    chosen = (
+        [(path, args.dataset) for path in args.table]
+        if args.table
+        else [(paper / name, dataset) for name, dataset in PAPER_TABLES]
+    )
+    if args.runs is not None and args.runs < 1:
+        raise ValueError(f"--runs {args.runs}: a table is of one run at least")
+    tables = [
+        read_audit_table(path, _name(path), hard, dataset, args.runs or _paper_runs(path))
+        for path, dataset in chosen
+    ]
+    report = audit(joined(tables), facts_of(tables, registry, data_directory(args.data)))
+    names = [_name(path) for path, _ in chosen]
+    print(json.dumps(report.to_json(), indent=1) if args.json else render_audit(report, names).rstrip("\n"))
+    return 1 if report.findings else 0
+
+
+def _paper_runs(path: Path) -> int | None:
+    """Return the number of runs of the paper's own tables; of others only their reader can know it."""
+    return PAPER_RUNS if path.resolve().parent == ROOT / "results" / "paper" else None
+
+
+def _name(path: Path) -> str:
+    """Call a table of this repository by its path in it, so that a report reads the same everywhere."""
+    resolved = path.resolve()
+    return resolved.relative_to(ROOT).as_posix() if resolved.is_relative_to(ROOT) else str(path)
+
+
+COMMANDS = {
+    "audit": Command(
+        "check a results table, by default the paper's, for numbers that cannot be true together",
+        add_arguments,
+        run,
+    )
+}

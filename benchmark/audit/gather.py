@@ -1,0 +1,204 @@
+"""Reads tables to audit, the paper's or ours, and what is known of their data sets; it judges nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from math import sqrt
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from benchmark.audit.model import COLUMNS, Facts, Interval
+from benchmark.contracts import Array, Dataset, DatasetSpec, Provenance
+from benchmark.registry import Registry, suggestion
+from benchmark.run.split import sizes
+from benchmark.tables.printed import read_printed
+
+STANDARD_ERRORS = 5
+"""How far the label cardinality of random test rows may lie from that of all rows."""
+
+
+@dataclass(frozen=True)
+class AuditTable:
+    """One table as it is audited."""
+
+    frame: pd.DataFrame
+    """Columns `audit.model.COLUMNS`."""
+    source: pd.DataFrame
+    """The file's own columns: where ours say which data they are of."""
+    printed: bool
+    """Whether it is a published table, which does not say."""
+
+
+def read_audit_table(
+    path: Path,
+    name: str,
+    hard_methods: Collection[str] = (),
+    dataset: str | None = None,
+    n_runs: int | None = None,
+) -> AuditTable:
+    """Read a published table, or `metrics.csv` or `per_seed.csv` of a folder of tables.
+
+    Parameters
+    ----------
+    path : Path
+    name : str
+        How findings call the table.
+    hard_methods : collection of str
+        Methods of a published table whose scores are 0/1 predictions; our own tables say it themselves.
+    dataset : str, optional
+        Data set of a published table without such a column.
+    n_runs : int, optional
+        How many runs a published table is of; None where that is not known. Our own tables say it themselves.
+
+    Raises
+    ------
+    ValueError
+        If the file is no CSV, its columns are of no known kind, or the table contradicts itself.
+    """
+    source = _read_text(path)
+    if {"mean", "std", "direction"} <= set(source.columns):
+        checked = read_printed(path, None if "dataset" in source else dataset)
+        frame = _published(source, checked, hard_methods, n_runs)
+    elif {"mean", "std", "n_seeds", "threshold", "scoring"} <= set(source.columns):
+        frame = _aggregated(source)
+    elif {"value", "seed", "status", "threshold", "scoring"} <= set(source.columns):
+        frame = _per_seed(source)
+    else:
+        raise ValueError(
+            f"{path}: columns {', '.join(source.columns)} are neither of a published table (metric, "
+            "direction, dataset, method, mean, std, bold) nor of our metrics.csv or per_seed.csv"
+        )
+    frame["table"] = [name + suffix for suffix in frame["table"]]
+    return AuditTable(frame[list(COLUMNS)], source, "direction" in source)
+
+
+def _read_text(path: Path) -> pd.DataFrame:
+    try:
+        return pd.read_csv(path, dtype=str, keep_default_na=False)
+    except ValueError as error:  # ParserError, EmptyDataError, UnicodeDecodeError
+        raise ValueError(f"{path} cannot be read as CSV ({str(error).strip()})") from error
+
+
+def _published(
+    source: pd.DataFrame, checked: pd.DataFrame, hard: Collection[str], n_runs: int | None
+) -> pd.DataFrame:
+    return checked.assign(
+        mean=source["mean"],  # as printed: the number of digits counts
+        std=source["std"],
+        table="",
+        variant="",
+        n_runs=n_runs,
+        hard=checked["method"].isin(list(hard)),
+    )
+
+
+def _aggregated(source: pd.DataFrame) -> pd.DataFrame:
+    several = source["n_seeds"].astype(int)
+    variant = [", ".join(parts) for parts in zip(source["profile"], *_read_as(source), strict=True)]
+    hard = source["scoring"] == "hard"
+    frame = source.assign(table="", variant=variant, n_runs=several, hard=hard, bold=None)
+    return frame[several > 0].reset_index(drop=True)
+
+
+def _per_seed(source: pd.DataFrame) -> pd.DataFrame:
+    """Each seed is a table of its own, of one run: seeds have different test rows."""
+    done = source[source["status"] == "done"].reset_index(drop=True)
+    seed = "seed " + done["seed"]
+    variant = [
+        ", ".join(parts) for parts in zip(seed, *_read_as(done), done["config_hash"], strict=True)
+    ]  # the hash keeps apart the seeds of two profiles
+    hard = done["scoring"] == "hard"
+    return done.rename(columns={"value": "mean"}).assign(
+        std="", table=", " + seed, variant=variant, n_runs=1, hard=hard, bold=None
+    )
+
+
+def _read_as(source: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
+    return source["threshold"], source["scoring"]
+
+
+def joined(tables: Sequence[AuditTable]) -> pd.DataFrame:
+    """Put tables into one frame for `audit`.
+
+    Raises
+    ------
+    ValueError
+        If a table is given twice.
+    """
+    frame = pd.concat([table.frame for table in tables], ignore_index=True)
+    names = [name for table in tables for name in dict.fromkeys(table.frame["table"])]
+    if len(set(names)) < len(names):
+        raise ValueError("a table is given twice; name each --table once")
+    return frame
+
+
+def facts_of(tables: Sequence[AuditTable], registry: Registry, data_dir: Path) -> dict[str, Facts]:
+    """Say what is known of every data set of the tables.
+
+    The number of labels is Table I's. Labels are looked at only if they are those that every table's numbers
+    are of: real ones for a published table, the same provenance or hash for ours.
+
+    Raises
+    ------
+    ValueError
+        If a table names a data set that is not registered.
+    """
+    facts = {}
+    for dataset in dict.fromkeys(name for table in tables for name in table.frame["dataset"]):
+        if dataset not in registry.datasets:
+            known = tuple(registry.datasets)
+            raise ValueError(
+                f"data set {dataset!r} is not registered{suggestion(dataset, known)} "
+                f"(there are: {', '.join(known)})"
+            )
+        facts[dataset] = _facts(registry.datasets[dataset], tables, data_dir)
+    return facts
+
+
+def _facts(spec: DatasetSpec, tables: Sequence[AuditTable], data_dir: Path) -> Facts:
+    its_own = [table for table in tables if spec.id in set(table.frame["dataset"])]
+    synthetic = spec.provenance(data_dir) is Provenance.LOOK_ALIKE
+    if synthetic and any(table.printed for table in its_own):
+        return Facts(spec.expected.q)  # without loading it
+    data = spec.load(data_dir)
+    if not all(table.printed or _same_data(table.source, data) for table in its_own):
+        return Facts(data.shape.q)
+    # Our tables may come from a profile that caps the test rows: then any row may be all there is.
+    n_test = sizes(len(data.labels))[1] if all(table.printed for table in its_own) else 1
+    return label_facts(data.labels, n_test)
+
+
+def _same_data(source: pd.DataFrame, data: Dataset) -> bool:
+    own = source[source["dataset"] == data.id]
+    if "data_hash" in own:
+        return bool((own["data_hash"] == data.data_hash).all())
+    return "provenance" in own and bool((own["provenance"] == str(data.provenance)).all())
+
+
+def label_facts(labels: Array, n_test: int) -> Facts:
+    """Bound what random test rows can look like.
+
+    Parameters
+    ----------
+    labels : (N, q) array in {0, 1}
+        All rows.
+    n_test : int
+        Test rows per run.
+    """
+    n, q = labels.shape
+    counts = labels.sum(axis=1)
+    margin = STANDARD_ERRORS * float(counts.std()) / sqrt(n_test)
+    cardinality = Interval(
+        max(float(counts.min()), float(counts.mean()) - margin),
+        min(float(counts.max()), float(counts.mean()) + margin),
+    )
+    empty, full = int(np.sum(counts == 0)), int(np.sum(counts == q))
+    return Facts(q, cardinality, float(counts.mean()), _share(empty, n, n_test), _share(full, n, n_test))
+
+
+def _share(special: int, n: int, n_test: int) -> Interval:
+    """Bound the share of special rows among any `n_test` of n rows."""
+    return Interval(max(0, n_test - (n - special)) / n_test, min(special, n_test) / n_test)

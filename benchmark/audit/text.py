@@ -1,0 +1,77 @@
+"""What an audit found, as Markdown; it decides nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import isnan
+
+import pandas as pd
+from tabulate import tabulate
+
+from benchmark.audit.model import Finding
+from benchmark.audit.run import Report
+
+
+def render_audit(report: Report, tables: Sequence[str]) -> str:
+    """Return findings, what the numbers imply, and what could not be judged."""
+    n_impossible = sum(finding.level == "impossible" for finding in report.findings)
+    n_suspicious = len(report.findings) - n_impossible
+    parts = [
+        "# Audit",
+        f"Tables: {', '.join(tables)}. Every number stands for all values that print like it, rounded or "
+        "truncated; a finding breaks a rule under both. Metrics follow scikit-learn's conventions (coverage "
+        "counts from 1, tied pairs are full errors in ranking loss and half in AUC, rows without labels "
+        "count 0 in ranking loss and coverage and are skipped in example-AUC).",
+        f"## Findings: {n_impossible} impossible, {n_suspicious} suspicious",
+        "\n".join(_finding(finding) for finding in report.findings) or "None.",
+    ]
+    if len(report.implied):
+        parts += ["## What the numbers imply", IMPLIED, *_implied(report.implied)]
+    if report.notes:
+        parts += ["## How digits look cut, what was known, and what cannot be judged"]
+        parts += ["\n".join(f"- {note}" for note in report.notes)]
+    return "\n\n".join(parts) + "\n"
+
+
+IMPLIED = (
+    "Averages over runs, inverted; intervals cover the digits that are not printed, not the deviations over "
+    "runs. `cardinality`: labels per test row, from Hamming loss, micro-F1 and micro-AUC of rows with hard "
+    "scores. `predicted labels`: per test row, from Hamming loss, micro-F1 and the cardinality (known, or "
+    "else the mean of those implied). `ranking loss + example-AUC`: 1 without ties, larger with ties."
+)
+
+
+def _finding(finding: Finding) -> str:
+    where = "/".join(part for part in (finding.dataset, finding.method, finding.variant) if part)
+    numbers = "; ".join(
+        f"{found:.4g} against {limit:.4g} if {reading}" for reading, (found, limit) in finding.numbers.items()
+    )
+    detail = f" ({numbers})" if numbers else ""
+    assumes = "" if finding.assumption == "none" else f" Assumes: {finding.assumption}."
+    head = f"- **{finding.level}**, {finding.rule}, {finding.table}, {where}"
+    return f"{head}: {finding.statement}{detail}.{assumes}"
+
+
+def _implied(implied: pd.DataFrame) -> list[str]:
+    columns = [*dict.fromkeys(implied["quantity"])]
+    rows = []
+    for key, part in implied.groupby(["table", "dataset", "method", "variant"], sort=False):
+        cells = {
+            line["quantity"]: _estimate(line["value"], line["low"], line["high"])
+            for line in part.to_dict("records")
+        }
+        rows.append([*map(str, key), *(cells.get(column, "") for column in columns)])
+    headers = ["table", "data set", "method", "variant", *columns]
+    if all(not row[3] for row in rows):
+        headers.pop(3)
+        for row in rows:
+            row.pop(3)
+    return [tabulate(rows, headers=headers, tablefmt="pipe", disable_numparse=True)]
+
+
+def _estimate(value: float, low: float, high: float) -> str:
+    if isnan(value):  # several values fit
+        return f"{low:.2f} to {high:.2f}"
+    if f"{low:.2f}" == f"{high:.2f}":
+        return f"{value:.3f}"
+    return f"{value:.2f} ({low:.2f} to {high:.2f})"

@@ -1,0 +1,1 @@
+"""Current records against a committed reference."""

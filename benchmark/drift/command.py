@@ -1,0 +1,137 @@
+"""The commands drift and reference; heavy imports wait for the call."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmark.exit_codes import FINDING, OK
+from benchmark.run import flags
+from benchmark.run.flags import Command
+
+if TYPE_CHECKING:
+    from benchmark.registry import Registry
+    from benchmark.run.bench import Bench
+
+
+def _drift_flags(parser: argparse.ArgumentParser) -> None:
+    flags.add_choice(parser)
+    flags.add_places(parser)
+    parser.add_argument("--no-exact", action="store_true", help="do not compare scores bit by bit")
+    parser.add_argument(
+        "--allow-other-seeds",
+        action="store_true",
+        help="compare sides with different seeds too, which finds large shifts only",
+    )
+    flags.add_json(parser)
+    parser.add_argument("--junit", metavar="FILE", type=Path, help="write the outcome as JUnit XML")
+    parser.add_argument("--summary", metavar="FILE", type=Path, help="write the outcome as Markdown")
+    accept = parser.add_argument_group("accepting")
+    accept.add_argument("--accept", action="store_true", help="make the current records the reference")
+    accept.add_argument("--reason", metavar="TEXT", help="why; kept in accepted.md beside the reference")
+    _refit_flags(parser)
+
+
+def _refit_flags(parser: argparse.ArgumentParser) -> None:
+    """Declare the flags that measure refit noise, for a reference that is being written."""
+    refits = parser.add_argument_group("refit noise, stored with a reference")
+    refits.add_argument(
+        "--refit-noise",
+        type=flags.whole_number,
+        metavar="N",
+        help="fit every method N times more per split, with other seeds of its own; resumable",
+    )
+    refits.add_argument("--refit-seeds", metavar="SEEDS", help="splits to refit on; default: all")
+    flags.add_running(parser, "refits")
+
+
+def drift(args: argparse.Namespace, registry: Registry) -> int:
+    """Judge the current records, or accept them."""
+    import json
+
+    from benchmark.drift.accept import accept
+    from benchmark.drift.gather import read_sides
+    from benchmark.drift.judge import judge
+    from benchmark.drift.text import as_json, drift_text, junit
+    from benchmark.run.config import ConfigError
+
+    bench = flags.bench_of(args, registry)
+    if args.accept:
+        return accept(args, bench)
+    unused = [flag for flag in ("reason", "refit_noise", "refit_seeds") if getattr(args, flag) is not None]
+    if unused:
+        raise ConfigError(f"--{unused[0].replace('_', '-')} goes with --accept")
+    sides, messages = read_sides(bench)
+    outcome = judge(sides, exact=not args.no_exact, other_seeds=args.allow_other_seeds)
+    name = f"profile {bench.profile.name}"
+    print(json.dumps(as_json(outcome), indent=1) if args.json else drift_text(outcome, name))
+    for path, text in ((args.junit, junit(outcome, name)), (args.summary, drift_text(outcome, name))):
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8", newline="\n")
+    for message in messages:
+        print(message, file=sys.stderr)
+    return outcome.exit_code
+
+
+def _reference_flags(parser: argparse.ArgumentParser) -> None:
+    flags.add_choice(parser)
+    flags.add_places(parser)
+    _refit_flags(parser)
+
+
+def reference(args: argparse.Namespace, registry: Registry) -> int:
+    """Write the numbers of current records to the references of their data sets."""
+    from benchmark.run.describe import describe_mixed_versions
+    from benchmark.tables.reference import write_reference
+    from benchmark.tables.results import results_of
+
+    bench = flags.bench_of(args, registry)
+    code = OK
+    for dataset in bench.datasets.ids:
+        inventory = bench.inventory([pair for pair in bench.chosen_pairs() if pair[0] == dataset])
+        results, unreadable = results_of(bench, inventory)
+        n_jobs = len(inventory.slots)
+        not_done = sum(slot.state != "done" for slot in inventory.slots) + len(unreadable)
+        if not_done == n_jobs:
+            print(
+                f"{dataset}: no finished job at profile {bench.profile.name}; nothing written",
+                file=sys.stderr,
+            )
+            code = FINDING
+            continue
+        folder = bench.references_dir / dataset
+        write_reference(results, inventory.records(), folder)
+        if args.refit_noise is not None:
+            _measure_noise(args, bench, dataset)
+        print(f"{dataset}: {n_jobs - not_done} of {n_jobs} jobs written to {folder}")
+        if text := describe_mixed_versions(inventory.records()):
+            print(f"{dataset}: {text}", file=sys.stderr)
+        code = FINDING if not_done else code
+    return code
+
+
+def _measure_noise(args: argparse.Namespace, bench: Bench, dataset: str) -> None:
+    """Measure and store the refit noise of a data set's reference, for the chosen methods that it has."""
+    from benchmark.drift.accept import refits
+    from benchmark.drift.reference import read_reference_folder, write_noise
+
+    folder = bench.references_dir / dataset
+    methods = [name for name in read_reference_folder(folder, dataset).methods if name in bench.methods.ids]
+    write_noise(folder, refits(args, bench, [(dataset, name) for name in methods], args.refit_noise))
+
+
+COMMANDS = {
+    "reference": Command(
+        "write the current records' numbers to results/reference/<profile>/<data set>/",
+        _reference_flags,
+        reference,
+    ),
+    "drift": Command(
+        "fail where current records moved away from the reference, and say what explains it",
+        _drift_flags,
+        drift,
+    ),
+}

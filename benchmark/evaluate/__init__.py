@@ -1,1 +1,0 @@
-"""Scores to ten numbers: pure functions of arrays."""

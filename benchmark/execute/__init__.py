@@ -1,1 +1,0 @@
-"""Plan to records on disk."""

@@ -1,0 +1,168 @@
+"""What is put before the judge: one frame of numbers per seed and what is known of it; it touches no file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from math import isfinite, nan
+
+import pandas as pd
+
+from benchmark.contracts import MethodSpec, Provenance
+from benchmark.inference import TEST_TO_TRAIN
+
+Reading = Mapping[str, tuple[str, str]]
+"""Threshold rule and scoring by method."""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Numbers of ours, under the as-printed reading, and what decides whether they may be compared."""
+
+    as_printed: pd.DataFrame
+    """`benchmark.tables.aggregate.PER_SEED_COLUMNS`, each method under its own scoring and rule."""
+    equal: pd.DataFrame
+    """The same seeds with equal calibration for every method."""
+    steps: pd.DataFrame | None
+    """Metrics after each decoding step; None where the source keeps none."""
+    methods: tuple[MethodSpec, ...]
+    """All registered methods."""
+    seeds: tuple[int, ...]
+    """Seeds that every cell must have."""
+    source: str
+    """What is judged, in words."""
+    limits: Mapping[str, str] = field(default_factory=dict)
+    """By data set, what the profile takes away from the printed protocol; absent for nothing."""
+    left_out: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    """Why numbers that exist of a data set and method did not enter: another version, or another reading."""
+    messages: tuple[str, ...] = ()
+    """What the source had that could not be used at all, for the person who asked."""
+    missing: str = "not run"
+    """What to say of a method without numbers."""
+    split_sizes: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    """By data set, training and test rows of each split; a data set without has `TEST_TO_TRAIN`."""
+    warnings: tuple[str, ...] = ()
+    """What else that person should know; it keeps nothing from being judged."""
+
+    @cached_property
+    def _cells(self) -> dict[tuple[str, str, str], pd.DataFrame]:
+        keys = ["dataset", "method", "metric"]
+        groups = self.as_printed.groupby(keys, sort=False)
+        return {(str(d), str(name), str(metric)): rows for (d, name, metric), rows in groups}
+
+    @cached_property
+    def _pairs(self) -> frozenset[tuple[str, str]]:
+        return frozenset((dataset, method) for dataset, method, _ in self._cells)
+
+    def has(self, dataset: str, method: str) -> bool:
+        """Say whether there is any number of a method on a data set."""
+        return (dataset, method) in self._pairs
+
+    def test_to_train(self, dataset: str) -> float:
+        """Return n_test / n_train of a data set's splits."""
+        if dataset not in self.split_sizes:
+            return TEST_TO_TRAIN
+        n_train, n_test = self.split_sizes[dataset]
+        return n_test / n_train
+
+    def cell(self, dataset: str, method: str, metric: str) -> pd.DataFrame:
+        """Return the rows of one cell, one per seed; none if there are none."""
+        return self._cells.get((dataset, method, metric), self.as_printed.iloc[:0])
+
+    @cached_property
+    def provenances(self) -> Mapping[str, str]:
+        """Where each data set's numbers come from."""
+        pairs = self.as_printed.drop_duplicates("dataset")
+        return dict(zip(pairs["dataset"], pairs["provenance"], strict=True))
+
+    @property
+    def reconstructed(self) -> frozenset[str]:
+        """Methods whose original could not be found: their numbers say nothing of the paper's row."""
+        return frozenset(spec.id for spec in self.methods if spec.reconstructed)
+
+
+def why_not(rows: pd.DataFrame, seeds: Sequence[int]) -> str:
+    """Say why one cell cannot be judged, or return an empty string.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        One method, data set and metric: `seed`, `value`, `status`, `config_hash`, `data_hash`.
+    seeds : sequence of int
+        Seeds that it must have.
+    """
+    for column, what in (("config_hash", "versions of the method"), ("data_hash", "versions of the data")):
+        if rows[column].nunique() > 1:
+            found = ", ".join(str(value)[:12] for value in rows[column].unique())
+            return f"cannot judge: mixes {what} ({found}); run all seeds again"
+    if rows["seed"].duplicated().any():
+        return f"cannot judge: seed {rows.loc[rows['seed'].duplicated(), 'seed'].iloc[0]} appears twice"
+    failed = rows.loc[rows["status"] != "done", "seed"]
+    if len(failed):
+        return f"cannot judge: {_seeds(failed)} failed"
+    if missing := set(seeds) - set(rows["seed"]):
+        return f"cannot judge: {_seeds(missing)} missing"
+    undefined = rows.loc[~rows["value"].map(isfinite), "seed"]
+    if len(undefined):
+        return f"cannot judge: undefined (nan or infinite) for {_seeds(undefined)}"
+    if len(rows) < 2:
+        return "cannot judge: one seed has no deviation; run at least two"
+    return ""
+
+
+def _seeds(seeds: Iterable[int]) -> str:
+    numbers = sorted(seeds)
+    return f"seed{'s' if len(numbers) > 1 else ''} {', '.join(map(str, numbers))}"
+
+
+def own_reading(methods: Sequence[MethodSpec]) -> Reading:
+    """Return each method's own threshold rule and scoring: the as-printed reading."""
+    return {spec.id: (spec.threshold, spec.scoring) for spec in methods}
+
+
+def comparable(judged: Judged, dataset: str, method: str, metric: str) -> tuple[pd.Series, str]:
+    """Return a cell's values by seed, or an empty series and the reason why it is not comparable.
+
+    The reasons are tried in a fixed order: not run, look-alike data, reconstructed method, a profile that is
+    not the printed protocol, then what `why_not` finds.
+    """
+    rows = judged.cell(dataset, method, metric)
+    nothing = pd.Series(dtype=float)
+    left_out = judged.left_out.get((dataset, method), "")
+    if rows.empty:
+        if not any(spec.id == method for spec in judged.methods):
+            return nothing, left_out or "method not implemented"
+        if judged.has(dataset, method):
+            return nothing, f"cannot judge: no {metric} of it in {judged.source}"
+        return nothing, left_out or judged.missing
+    provenances = set(rows["provenance"])
+    if Provenance.LOOK_ALIKE in provenances:
+        return nothing, "look-alike data"
+    if len(provenances) > 1:
+        return nothing, f"cannot judge: mixes {' and '.join(sorted(provenances))} data"
+    if method in judged.reconstructed:
+        return nothing, "reconstructed method: the original could not be found"
+    if dataset in judged.limits:
+        return nothing, judged.limits[dataset]
+    if reason := why_not(rows, judged.seeds):
+        return nothing, f"{reason}; {left_out}" if left_out else reason
+    return rows.set_index("seed")["value"].sort_index(), ""
+
+
+def shown(judged: Judged, dataset: str, method: str, metric: str) -> tuple[float, float, int]:
+    """Return mean, deviation and number of the finished seeds of a cell that is not comparable.
+
+    They are for display alone; nan where seeds mix versions or data, or the metric is undefined for one.
+    """
+    rows = judged.cell(dataset, method, metric)
+    done = rows[rows["status"] == "done"]
+    mixed = any(done[column].nunique() > 1 for column in ("config_hash", "data_hash", "provenance"))
+    if done.empty or mixed or not done["value"].map(isfinite).all() or done["seed"].duplicated().any():
+        return nan, nan, 0
+    return float(done["value"].mean()), float(done["value"].std(ddof=1)), len(done)
+
+
+def provenance_of(judged: Judged, dataset: str) -> str:
+    """Return where a data set's numbers come from, or an empty string if there are none."""
+    return judged.provenances.get(dataset, "")

@@ -1,0 +1,204 @@
+"""Paper and ours side by side, with a mark for each verdict, and the claims; it decides nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from math import isnan
+from typing import Any
+
+import pandas as pd
+
+from benchmark.contracts import Provenance
+from benchmark.inference import ALPHA
+from benchmark.paper.verdicts import (
+    BETTER,
+    NOT_COMPARABLE,
+    READING,
+    REBUILT,
+    REPRODUCED,
+    UNDECIDED,
+    WORSE,
+    Totals,
+)
+from benchmark.tables import markdown, names
+from benchmark.tables.layout import Block, Cell, Group, Row, Table
+
+MARKS = {REPRODUCED: "=", REBUILT: "=†", BETTER: "+", WORSE: "−", UNDECIDED: "?", NOT_COMPARABLE: "n/c"}
+MARKS_SENTENCE = (
+    "Marks: = reproduced, =† reproduced on rebuilt features, + significantly better than printed, "
+    "− significantly worse, ? undecided, n/c not comparable (reasons below)."
+)
+TEST_COLUMNS = (
+    *("difference", "90 % interval", "margin", "p equivalence", "p difference", "p Holm"),
+    *("power at 0", "seeds", "verdict", "seeds needed"),
+)
+TABLE3_COLUMNS = tuple(metric for block in names.TABLE2_BLOCKS for metric in block)
+
+
+def verdicts_text(verdicts: pd.DataFrame, totals: Totals, source: str) -> str:
+    """Return the Markdown of all verdicts: sums, Tables II and III side by side, and every tested cell."""
+    parts = [f"# Verdicts: the printed cells against {source}", _summary(totals), _counts(totals)]
+    for number, layout in (("II", _table2), ("III", _table3)):
+        cells = verdicts[verdicts["table"] == number]
+        if len(cells):
+            parts.append(markdown.render(layout(cells)).rstrip())
+    tested = verdicts[(verdicts["verdict"] != NOT_COMPARABLE) & ~verdicts["repeats"]]
+    if len(tested):
+        parts.append(markdown.render(_tests(tested)).rstrip())
+    return "\n\n".join(parts) + "\n"
+
+
+def _summary(totals: Totals) -> str:
+    power = (
+        ""
+        if isnan(totals.power_median)
+        else (
+            " If there were no true difference, a cell would be called reproduced with a chance of "
+            f"{totals.power_median:.2f} in the median and {totals.power_least:.2f} in the least powerful "
+            "cell."
+        )
+    )
+    return (
+        f"{totals.printed} printed cells, {totals.distinct} of them distinct (a cell that Table III repeats "
+        f"counts once), {totals.tested} comparable. Every method is read as the paper's row must have been "
+        f"(reading: {READING}). Reproduced: a Welch TOST at {ALPHA} finds the difference inside the margin "
+        "of results/paper/margins.csv, also where it is significant; each cell is its own claim, so there "
+        "is no correction for multiplicity. Better, worse: Welch's test, Holm's correction over the "
+        "comparable cells. Printed means are shifted by half a unit of their last digit, since they look "
+        f"truncated. By chance at most {totals.false_reproduced:.1f} cells are called reproduced although "
+        f"their true difference lies on or beyond the margin.{power} Seeds needed takes the paper's ten "
+        "repetitions as fixed: how many of ours would decide the cell with a chance of 0.8 if means and "
+        "deviations stayed as they are; `none` where no number does."
+    )
+
+
+def _counts(totals: Totals) -> str:
+    lines = [f"- {verdict}: {count}" for verdict, count in totals.counts.items()]
+    lines += [f"    - {reason}: {count}" for reason, count in totals.reasons.items()]
+    return "\n".join(lines)
+
+
+def _table2(cells: pd.DataFrame) -> Table:
+    datasets = [name for name in names.TABLE2_DATASETS if name in set(cells["dataset"])]
+    found = _by_key(cells)
+    blocks = tuple(
+        Block(
+            "methods",
+            tuple(Group(_metric(metric), len(datasets)) for metric in metrics),
+            tuple(_dataset(dataset, cells) for _ in metrics for dataset in datasets),
+            _rows(names.TABLE2_METHODS, [(d, metric) for metric in metrics for d in datasets], found),
+        )
+        for metrics in names.TABLE2_BLOCKS
+    )
+    return Table("II", f"Table II, paper and ours: {MARKS_SENTENCE}", blocks)
+
+
+def _table3(cells: pd.DataFrame) -> Table:
+    keys = [(names.TABLE3_DATASET, metric) for metric in TABLE3_COLUMNS]
+    columns = tuple(_metric(metric) for metric in TABLE3_COLUMNS)
+    block = Block("methods", (), columns, _rows(names.TABLE3_METHODS, keys, _by_key(cells)))
+    title = _dataset(names.TABLE3_DATASET, cells)
+    return Table("III", f"Table III, paper and ours: {title}. {MARKS_SENTENCE}", (block,))
+
+
+Key = tuple[str, str, str]
+
+
+def _by_key(cells: pd.DataFrame) -> dict[Key, Mapping[Any, Any]]:
+    return {(row["dataset"], row["method"], row["metric"]): row for row in cells.to_dict("records")}
+
+
+def _rows(
+    methods: Iterable[str], keys: Sequence[tuple[str, str]], found: Mapping[Key, Mapping[Any, Any]]
+) -> tuple[Row, ...]:
+    rows = []
+    for method in methods:
+        cells = [found[dataset, method, metric] for dataset, metric in keys]
+        title = names.method_title(method)
+        paper = tuple(Cell(f"{_number(c['mean'])}±{_number(c['std'])}", bold=bool(c["bold"])) for c in cells)
+        rows += [Row(f"{title}, paper", paper), Row(f"{title}, ours", tuple(map(_ours, cells)))]
+    return tuple(rows)
+
+
+def _ours(cell: Mapping[Any, Any]) -> Cell:
+    mark = MARKS[cell["verdict"]]
+    if isnan(cell["ours_mean"]):
+        return Cell(mark)
+    deviation = "" if isnan(cell["ours_std"]) else f"±{_number(cell['ours_std'])}"
+    text = f"{_number(cell['ours_mean'])}{deviation} {mark}"
+    return Cell(text, grey=cell["provenance"] == Provenance.LOOK_ALIKE)
+
+
+def _tests(tested: pd.DataFrame) -> Table:
+
+    rows = []
+    for cell in tested.to_dict("records"):
+        title = " ".join(
+            (
+                _dataset(cell["dataset"], tested),
+                names.method_title(cell["method"]),
+                _metric(cell["metric"]),
+            )
+        )
+        texts = (
+            f"{cell['difference']:+.4f}",
+            f"{cell['low']:+.4f} to {cell['high']:+.4f}",
+            f"{cell['margin']:.5f}",
+            p_text(cell["p_equivalence"]),
+            p_text(cell["p_difference"]),
+            p_text(cell["p_holm"]),
+            f"{cell['power_at_zero']:.2f}",
+            str(cell["n_seeds"]),
+            cell["verdict"],
+            cell["seeds_needed"],
+        )
+        rows.append(Row(title, tuple(map(Cell, texts))))
+    caption = (
+        "Table V: The tests behind the verdicts. Differences are ours minus the centre of the printed "
+        "interval."
+    )
+    return Table("V", caption, (Block("cell", (), TEST_COLUMNS, tuple(rows)),))
+
+
+def claims_text(claims: pd.DataFrame, source: str) -> str:
+    """Return the Markdown of all claims: quote, reading, and what each side's numbers say."""
+    parts = [
+        f"# The paper's claims against its own numbers and against {source}",
+        "A claim is supported if its reading holds in the share of the cells that results/paper/claims.toml "
+        "asks for, partly supported if in at least half, contradicted if the opposite is significant in at "
+        "least half, else not supported. On the paper's numbers: Welch's test on the printed means and "
+        "deviations. On ours: paired by split with the Nadeau-Bengio correction (n_test / n_train = 1/9). "
+        f"Significant: at {ALPHA} after Holm's correction over the cells of the claim on that side. "
+        "Look-alike data and reconstructed methods support no claim.",
+    ]
+    for _, group in claims.groupby("id", sort=False):
+        first = group.iloc[0]
+        lines = [f"## {first['id']}", f"> {first['quote']} (section {first['section']})", first["reading"]]
+        parts += [*lines, "\n".join(_finding(row) for row in group.to_dict("records"))]
+    return "\n\n".join(parts) + "\n"
+
+
+def _finding(row: Mapping[Any, Any]) -> str:
+    side = {"paper": "The paper's numbers", "ours": "Ours"}[row["side"]]
+    details = [text for text in (row["scope"], row["numbers"], row["reason"]) if text]
+    return f"- {side}: **{row['verdict']}**. " + ". ".join(details) + "."
+
+
+def _metric(metric: str) -> str:
+    return f"{names.METRIC_TITLES[metric]}"
+
+
+def _dataset(dataset: str, cells: pd.DataFrame) -> str:
+    found = cells.loc[(cells["dataset"] == dataset) & (cells["provenance"] != ""), "provenance"]
+    return names.dataset_title(dataset) + (
+        names.PROVENANCE_MARKS[Provenance(found.iloc[0])] if len(found) else ""
+    )
+
+
+def _number(value: float) -> str:
+    return f"{value:.3f}"
+
+
+def p_text(value: float) -> str:
+    """Print a p-value to four decimals."""
+    return "<0.0001" if value < 1e-4 else f"{value:.4f}"

@@ -1,0 +1,193 @@
+"""A verdict for every printed cell: reproduced, better, worse or undecided; it touches no file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from math import nan
+
+import pandas as pd
+
+from benchmark.contracts import Provenance
+from benchmark.inference import (
+    ALPHA,
+    Comparison,
+    Summary,
+    equivalence,
+    equivalence_power,
+    holm,
+    seeds_to_decide,
+    welch,
+)
+from benchmark.paper.evidence import Judged, comparable, provenance_of, shown
+from benchmark.paper.printed import PAPER_SEEDS
+
+REPRODUCED, REBUILT = "reproduced", "reproduced (rebuilt features)"
+BETTER, WORSE, UNDECIDED, NOT_COMPARABLE = "better", "worse", "undecided", "not comparable"
+VERDICTS = (REPRODUCED, REBUILT, BETTER, WORSE, UNDECIDED, NOT_COMPARABLE)
+READING = "as printed"
+"""Verdicts read each method with its own scoring and threshold rule, as the paper's rows must have been."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One printed cell and what ours says of it."""
+
+    dataset: str
+    method: str
+    metric: str
+    verdict: str = NOT_COMPARABLE
+    reason: str = ""
+    provenance: str = ""
+    ours_mean: float = nan
+    ours_std: float = nan
+    n_seeds: int = 0
+    difference: float = nan
+    """Ours minus the centre of the printed interval."""
+    low: float = nan
+    """90 % confidence interval of the difference: inside the margin if and only if it is equivalent."""
+    high: float = nan
+    margin: float = nan
+    p_equivalence: float = nan
+    p_difference: float = nan
+    p_holm: float = nan
+    power_at_zero: float = nan
+    """Chance of 'reproduced' if there were no true difference."""
+    seeds_needed: str = ""
+    """For an undecided cell: how many of ours would decide it, or `none`."""
+
+
+def judge(printed: pd.DataFrame, margins: pd.DataFrame, judged: Judged) -> pd.DataFrame:
+    """Give every printed cell its verdict, in this order: not comparable, equivalent, different, undecided.
+
+    Equivalence is tested per cell at `ALPHA`, without a correction for multiplicity, since each cell is its
+    own claim; difference with Holm's correction over the distinct comparable cells. A cell that Table III
+    repeats is judged once, on Table II's numbers, and shown twice.
+
+    Parameters
+    ----------
+    printed : DataFrame
+        As `benchmark.paper.printed.read_cells` returns it, or some of its rows.
+    margins : DataFrame
+        As `benchmark.paper.margins.read_margins` returns it.
+    judged : Judged
+
+    Returns
+    -------
+    DataFrame
+        Columns of `printed` and of `Verdict`, one row per printed cell in the order of `printed`.
+
+    Raises
+    ------
+    ValueError
+        If a printed cell has no margin.
+    """
+    keys = ["dataset", "method", "metric"]
+    limit = margins.set_index(["dataset", "metric"])["margin"]
+    distinct = printed.drop_duplicates(keys)
+    found = {}
+    for row in distinct.to_dict("records"):
+        if (row["dataset"], row["metric"]) not in limit.index:
+            raise ValueError(f"no margin for {row['metric']} on {row['dataset']}; write margins.csv again")
+        paper = Summary(row["centre"], row["std"], PAPER_SEEDS)
+        cell = _compare(
+            judged, row["dataset"], row["method"], row["metric"], paper, limit[row["dataset"], row["metric"]]
+        )
+        found[row["dataset"], row["method"], row["metric"]] = (paper, row["direction"], *cell)
+    verdicts = _decide(found)
+    columns = printed.drop(columns=["repeats"]).assign(repeats=printed["repeats"])
+    return columns.merge(pd.DataFrame([asdict(verdict) for verdict in verdicts]), on=keys, how="left")
+
+
+Found = tuple[Summary, str, Verdict, Comparison | None]
+
+
+def _compare(
+    judged: Judged, dataset: str, method: str, metric: str, paper: Summary, margin: float
+) -> tuple[Verdict, Comparison | None]:
+    """Return the numbers of one cell, without the verdict that depends on the other cells."""
+    blank = Verdict(dataset, method, metric, provenance=provenance_of(judged, dataset), margin=margin)
+    values, reason = comparable(judged, dataset, method, metric)
+    if reason:
+        mean, std, n = shown(judged, dataset, method, metric)
+        return replace(blank, reason=reason, ours_mean=mean, ours_std=std, n_seeds=n), None
+    ours = Summary(float(values.mean()), float(values.std(ddof=1)), len(values))
+    comparison = welch(ours, paper)
+    low, high = comparison.interval(1 - 2 * ALPHA)
+    return replace(
+        blank,
+        ours_mean=ours.mean,
+        ours_std=ours.std,
+        n_seeds=ours.n,
+        difference=comparison.difference,
+        low=low,
+        high=high,
+        p_equivalence=equivalence(comparison, margin),
+        p_difference=comparison.p_value,
+        power_at_zero=equivalence_power(paper.std, paper.n, ours.std, ours.n, margin),
+    ), comparison
+
+
+def _decide(found: Mapping[tuple[str, str, str], Found]) -> list[Verdict]:
+    tested = [key for key, (*_, comparison) in found.items() if comparison is not None]
+    adjusted = dict(zip(tested, holm([found[key][2].p_difference for key in tested]), strict=True))
+    levels = _holm_levels({key: found[key][2].p_difference for key in tested})
+    verdicts = []
+    for key, (paper, direction, verdict, comparison) in found.items():
+        if comparison is not None:
+            verdict = replace(verdict, p_holm=float(adjusted[key]))
+            verdict = _verdict(verdict, paper, direction, levels[key])
+        verdicts.append(verdict)
+    return verdicts
+
+
+def _holm_levels(p_values: Mapping[tuple[str, str, str], float]) -> dict[tuple[str, str, str], float]:
+    """Return the level at which Holm tests each cell: alpha over the number of p-values not smaller."""
+    ordered = sorted(p_values, key=lambda key: p_values[key])
+    return {key: ALPHA / (len(ordered) - rank) for rank, key in enumerate(ordered)}
+
+
+def _verdict(verdict: Verdict, paper: Summary, direction: str, level: float) -> Verdict:
+    if verdict.p_equivalence <= ALPHA:
+        return replace(verdict, verdict=REBUILT if verdict.provenance == Provenance.REBUILT else REPRODUCED)
+    if verdict.p_holm <= ALPHA:
+        favourable = (verdict.difference > 0) == (direction == "up")
+        return replace(verdict, verdict=BETTER if favourable else WORSE)
+    ours = Summary(verdict.ours_mean, verdict.ours_std, verdict.n_seeds)
+    needed = seeds_to_decide(paper, ours, verdict.margin, level)
+    return replace(verdict, verdict=UNDECIDED, seeds_needed="none" if needed is None else str(needed))
+
+
+@dataclass(frozen=True)
+class Totals:
+    """What the verdicts of distinct cells add up to."""
+
+    printed: int
+    distinct: int
+    counts: Mapping[str, int]
+    tested: int
+    reasons: Mapping[str, int]
+    """Why cells are not comparable, and how many."""
+    false_reproduced: float
+    """At most so many of the tested cells are called reproduced by chance: alpha each, reached only if every
+    true difference lay exactly on its margin."""
+    power_median: float
+    power_least: float
+
+
+def totals(verdicts: pd.DataFrame) -> Totals:
+    """Count the verdicts, the 40 cells that Table III repeats only once."""
+    distinct = verdicts[~verdicts["repeats"]] if verdicts["repeats"].any() else verdicts
+    tested = distinct[distinct["verdict"] != NOT_COMPARABLE]
+    counts = distinct["verdict"].value_counts()
+    reasons = distinct.loc[distinct["verdict"] == NOT_COMPARABLE, "reason"].value_counts()
+    return Totals(
+        printed=len(verdicts),
+        distinct=len(distinct),
+        counts={name: int(counts.get(name, 0)) for name in VERDICTS},
+        tested=len(tested),
+        reasons={str(k): int(n) for k, n in reasons.items()},
+        false_reproduced=ALPHA * len(tested),
+        power_median=float(tested["power_at_zero"].median()),
+        power_least=float(tested["power_at_zero"].min()),
+    )

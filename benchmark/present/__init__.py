@@ -1,1 +1,0 @@
-"""Judgements to what people read; the only place that knows how a name is printed."""

@@ -1,0 +1,261 @@
+"""A folder of results with what belongs to it, which every command asks; it runs and judges nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+from benchmark.contracts import DatasetSpec, Job, MethodSpec, Provenance, Record, Shape
+from benchmark.registry import Registry, Selection, parse_seeds, select
+from benchmark.run.config import Limits, Profile, load_profile
+from benchmark.run.fingerprint import canonical, code_digest, code_root, config_hash
+from benchmark.run.split import SPLIT_VERSION, sizes
+from benchmark.run.store import RecordStore
+from benchmark.run.trial import PASSED_BY_HARNESS
+
+State = Literal["done", "missing", "failed"]
+Pair = tuple[str, str]
+"""Data set and method, by id."""
+RUNS = "runs"
+"""The folder of records in a folder of results."""
+
+
+@dataclass(frozen=True)
+class DatasetFacts:
+    """What must be known of a data set beside its arrays; found by loading it once."""
+
+    spec: DatasetSpec
+    shape: Shape
+    provenance: Provenance
+    data_hash: str
+    note: str
+
+
+@dataclass(frozen=True)
+class Setup:
+    """One method on one data set under one profile: all that its seeds have in common."""
+
+    method: MethodSpec
+    facts: DatasetFacts
+    limits: Limits
+    options: Mapping[str, Any]
+    """For the constructor, after the profile's caps."""
+    settings: Mapping[str, Any]
+    config_hash: str
+
+
+@dataclass(frozen=True)
+class Slot:
+    """One job that is asked for, and its current record where there is one."""
+
+    job: Job
+    setup: Setup
+    record: Record | None
+
+    @property
+    def state(self) -> State:
+        """Return whether its record is there and whole."""
+        if self.record is None:
+            return "missing"
+        return "done" if self.record.status == "done" else "failed"
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """Which of the jobs asked for have a current record, and what lies beside them."""
+
+    profile: Profile
+    slots: tuple[Slot, ...]
+    """Real data first, then by seed, so that a whole table of the real data exists after the first seed."""
+    stale: tuple[Record, ...]
+    """Records of this profile whose hash is no longer current."""
+    broken: tuple[str, ...]
+    """A message for each record folder that cannot be read."""
+
+    def records(self) -> tuple[Record, ...]:
+        """Return the current records, done or failed."""
+        return tuple(slot.record for slot in self.slots if slot.record is not None)
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A folder of results, looked at through a profile and a choice of methods, data sets and seeds.
+
+    Every command gets one, and asks it which records are current; only `run` and its like go on to plan jobs.
+    """
+
+    registry: Registry
+    profile: Profile
+    methods: Selection
+    datasets: Selection
+    seeds: tuple[int, ...]
+    data_dir: Path
+    results_dir: Path
+    runs_dir: Path | None = None
+    """Of the records, where not `results_dir/RUNS`: a study's own, or those of refits."""
+    refit: int = 0
+    """0 for the jobs themselves; k for their k-th refit: the same rows, other random numbers."""
+    _facts: dict[str, DatasetFacts] = field(default_factory=dict, compare=False, repr=False)
+    _codes: dict[type, str] = field(default_factory=dict, compare=False, repr=False)
+
+    @classmethod
+    def of(
+        cls,
+        registry: Registry,
+        *,
+        profile: str = "paper",
+        methods: str | None = None,
+        datasets: str | None = None,
+        seeds: str | None = None,
+        data_dir: Path,
+        results_dir: Path,
+    ) -> Bench:
+        """Read what the command line chooses; what it leaves out is the profile's, else everything.
+
+        Raises
+        ------
+        ConfigError, SelectionError
+            For a profile or a name that is not there; both are `ValueError`.
+        """
+        chosen = load_profile(profile)
+        return cls(
+            registry,
+            chosen,
+            select(methods, tuple(registry.methods), "method"),
+            select(datasets, tuple(registry.datasets), "data set"),
+            parse_seeds(chosen.seeds if seeds is None else seeds),
+            data_dir,
+            results_dir,
+        )
+
+    @cached_property
+    def store(self) -> RecordStore:
+        """The records."""
+        return RecordStore(self.results_dir / RUNS if self.runs_dir is None else self.runs_dir)
+
+    @property
+    def tables_dir(self) -> Path:
+        """Where tables of current records are written."""
+        return self.results_dir / "tables"
+
+    @property
+    def references_dir(self) -> Path:
+        """Where the references of the profile are, a folder for each data set."""
+        return self.results_dir / "reference" / self.profile.name
+
+    def facts(self, dataset: str) -> DatasetFacts:
+        """Return shape, provenance and hash of a data set, which is loaded once; its arrays are not kept.
+
+        Raises
+        ------
+        DataError
+            If the data set cannot be used.
+        """
+        if dataset not in self._facts:
+            spec = self.registry.datasets[dataset]
+            loaded = spec.load(self.data_dir)
+            self._facts[dataset] = DatasetFacts(
+                spec, loaded.shape, loaded.provenance, loaded.data_hash, loaded.note
+            )
+        return self._facts[dataset]
+
+    def chosen_pairs(self) -> list[Pair]:
+        """Return the methods on the data sets meant for them, and methods named outright on all."""
+        return [
+            (dataset, name)
+            for dataset in self.datasets.ids
+            for name in self.methods.ids
+            if (limited_to := self.registry.methods[name].datasets) is None
+            or dataset in limited_to
+            or name in self.methods.named
+        ]
+
+    def recorded_pairs(self, *, everything: bool = False) -> list[Pair]:
+        """Return the pairs of which there is any record: those that are chosen, or all."""
+        recorded = {(record.dataset, record.method) for record in self.store.scan().records}
+        return [
+            (dataset, method)
+            for dataset in (self.registry.datasets if everything else self.datasets.ids)
+            for method in (self.registry.methods if everything else self.methods.ids)
+            if (dataset, method) in recorded
+        ]
+
+    def setup(self, dataset: str, method: str) -> Setup:
+        """Apply the profile to one method on one data set, and hash the outcome."""
+        spec, facts = self.registry.methods[method], self.facts(dataset)
+        limits = self.profile.limits_for(dataset)
+        n_train, n_test = sizes(facts.shape.n)
+        options = dict(spec.options)
+        params = spec.estimator(**options).get_params(deep=False)
+        if (
+            limits.epochs is not None
+            and isinstance(params.get("epochs"), int)
+            and params["epochs"] > limits.epochs
+        ):
+            params["epochs"] = options["epochs"] = limits.epochs
+        settings = {
+            "dataset": dataset,
+            "estimator": canonical(spec.estimator),
+            "options": canonical(
+                {key: params[key] for key in sorted(params) if key not in PASSED_BY_HARNESS}
+            ),
+            "max_train_rows": _biting(limits.max_train_rows, n_train),
+            "max_test_rows": _biting(limits.max_test_rows, n_test),
+            "split_version": SPLIT_VERSION,
+            "data_hash": facts.data_hash,
+            "provenance": str(facts.provenance),
+            "code": self._code(spec.estimator),
+        }
+        return Setup(spec, facts, limits, options, settings, config_hash(settings))
+
+    def _code(self, estimator: type) -> str:
+        if estimator not in self._codes:
+            self._codes[estimator] = code_digest(code_root(estimator))
+        return self._codes[estimator]
+
+    def inventory(self, pairs: Sequence[Pair] | None = None) -> Inventory:
+        """Compare what is asked for with what the store holds.
+
+        Parameters
+        ----------
+        pairs
+            Data sets and methods to look for instead of `chosen_pairs`.
+
+        Raises
+        ------
+        DataError
+            If a data set cannot be used.
+        """
+        scan = self.store.scan()
+        by_key = {_key(record): record for record in scan.records}
+        setups = [self.setup(*pair) for pair in (self.chosen_pairs() if pairs is None else pairs)]
+        groups = (
+            [s for s in setups if (s.facts.provenance is Provenance.LOOK_ALIKE) is synthetic]
+            for synthetic in (False, True)
+        )
+        slots = [_slot(setup, seed, by_key) for group in groups for seed in self.seeds for setup in group]
+        current = {(setup.facts.spec.id, setup.method.id): setup.config_hash for setup in setups}
+        stale = tuple(
+            record
+            for record in scan.records
+            if record.profile == self.profile.name
+            and current.get((record.dataset, record.method), record.config_hash) != record.config_hash
+        )
+        return Inventory(self.profile, tuple(slots), stale, scan.broken)
+
+
+def _key(record: Record) -> tuple[str, str, int, str]:
+    return record.dataset, record.method, record.seed, record.config_hash
+
+
+def _slot(setup: Setup, seed: int, records: Mapping[tuple[str, str, int, str], Record]) -> Slot:
+    job = Job(setup.facts.spec.id, setup.method.id, seed)
+    return Slot(job, setup, records.get((job.dataset, job.method, seed, setup.config_hash)))
+
+
+def _biting(cap: int | None, rows: int) -> int | None:
+    """Return a cap on rows only if it takes any away; otherwise it must not enter the hash."""
+    return cap if cap is not None and cap < rows else None

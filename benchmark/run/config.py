@@ -1,0 +1,196 @@
+"""Profiles, which say what is taken from the printed protocol, and how jobs are run; it runs none."""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from benchmark.registry import suggestion
+
+PROFILES_DIR = Path(__file__).parent / "profiles"
+BACKENDS = ("loky", "dask")
+_NUMBER = r"(?:([0-9]+(?:\.[0-9]+)?)"
+DURATION = re.compile(rf"{_NUMBER}h)?{_NUMBER}m(?:in)?)?{_NUMBER}s)?")
+
+
+class ConfigError(ValueError):
+    """A setting that cannot be used; the message names it, its value and the remedy."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a profile takes away from the printed protocol; None means no limit."""
+
+    epochs: int | None = None
+    max_train_rows: int | None = None
+    max_test_rows: int | None = None
+    time_limit_seconds: float | None = None
+    """Of one job. It ends a job but changes no number, so it is not part of a record's hash."""
+
+    def __post_init__(self) -> None:
+        for limit in fields(self):
+            value = getattr(self, limit.name)
+            if value is None:
+                continue
+            if isinstance(value, bool) or not isinstance(value, (int, float)) or value <= 0:
+                raise ConfigError(
+                    f"{limit.name} = {value!r}: a limit is a number above 0 (leave it out for none)"
+                )
+            if limit.name != "time_limit_seconds" and not isinstance(value, int):
+                raise ConfigError(f"{limit.name} = {value!r} must be a whole number")
+
+
+@dataclass(frozen=True)
+class Profile:
+    """A named protocol: `paper` as printed, `quick` and `tiny` with caps that every caption states."""
+
+    name: str
+    description: str
+    seeds: str = "10"
+    """Default of `--seeds`."""
+    limits: Limits = field(default_factory=Limits)
+    dataset_limits: Mapping[str, Limits] = field(default_factory=dict)
+
+    def limits_for(self, dataset: str) -> Limits:
+        """Return the limits on one data set: its own where the profile has some, else the common ones."""
+        return self.dataset_limits.get(dataset, self.limits)
+
+
+@dataclass(frozen=True)
+class Running:
+    """How jobs are run; nothing of it can change a number."""
+
+    jobs: int = 1
+    device: str = "auto"
+    backend: str = "loky"
+    retry_failed: bool = False
+    time_budget: float | None = None
+    """Seconds that the run may take; None for no limit."""
+    batch_seeds: int = 1
+    """How many seeds of one method on one data set train side by side, where the method can."""
+
+    def __post_init__(self) -> None:
+        if self.jobs < 1:
+            raise ConfigError(f"--jobs {self.jobs}: at least one job must run at a time")
+        if self.batch_seeds < 1:
+            raise ConfigError(f"--batch-seeds {self.batch_seeds}: at least one seed must train at a time")
+        if self.batch_seeds > 1 and self.time_budget is not None:
+            raise ConfigError(
+                "--batch-seeds with --time-budget: seeds that train side by side all end at once, so none "
+                "can be left out in time; give one of the two"
+            )
+        if self.backend not in BACKENDS:
+            raise ConfigError(
+                f"--backend {self.backend!r} cannot be used{suggestion(self.backend, BACKENDS)} (there are: "
+                f"{', '.join(BACKENDS)}; threads share one process's random state, so `threading` is refused)"
+            )
+
+    @classmethod
+    def of(
+        cls,
+        *,
+        jobs: int | None = None,
+        device: str = "auto",
+        backend: str = "loky",
+        retry_failed: bool = False,
+        time_budget: str | None = None,
+        batch_seeds: int = 1,
+    ) -> Running:
+        """Read what the command line says; by default all cores are kept busy.
+
+        Raises
+        ------
+        ConfigError
+            For a value that cannot be used.
+        """
+        return cls(
+            available_cores() if jobs is None else jobs,
+            device,
+            backend.lower(),
+            retry_failed,
+            None if time_budget is None else parse_duration(time_budget),
+            batch_seeds,
+        )
+
+    @property
+    def cores(self) -> int:
+        """How many cores the jobs keep busy: with more jobs than cores, each takes that much longer."""
+        return min(self.jobs, available_cores())
+
+
+def profile_names(folder: Path = PROFILES_DIR) -> tuple[str, ...]:
+    """Return the names of the profiles in a folder, by default of those that the project ships."""
+    return tuple(sorted(path.stem for path in folder.glob("*.toml")))
+
+
+def load_profile(name: str, folder: Path = PROFILES_DIR) -> Profile:
+    """Read `<folder>/<name>.toml`.
+
+    Raises
+    ------
+    ConfigError
+        For an unknown profile, an unknown key (with a suggestion) or a value of the wrong kind.
+    """
+    known = profile_names(folder)
+    if name.lower() not in known:
+        raise ConfigError(
+            f"no profile {name!r}{suggestion(name, known)} (there are: {', '.join(known) or 'none'})"
+        )
+    path = folder / f"{name.lower()}.toml"
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path} is not valid TOML: {error}") from error
+    return _profile(name.lower(), content, path)
+
+
+def _profile(name: str, content: dict[str, Any], path: Path) -> Profile:
+    limit_names = tuple(limit.name for limit in fields(Limits))
+    _refuse_unknown(content, ("description", "seeds", "datasets", *limit_names), path.name)
+    common = {key: content[key] for key in limit_names if key in content}
+    own = content.get("datasets", {})
+    for dataset, values in own.items():
+        _refuse_unknown(values, limit_names, f"{path.name} [datasets.{dataset}]")
+    return Profile(
+        name=name,
+        description=str(content.get("description", "")),
+        seeds=str(content.get("seeds", "10")),
+        limits=Limits(**common),
+        dataset_limits={dataset: Limits(**{**common, **values}) for dataset, values in own.items()},
+    )
+
+
+def _refuse_unknown(table: Mapping[str, Any], known: tuple[str, ...], where: str) -> None:
+    for key in table:
+        if key not in known:
+            raise ConfigError(
+                f"{where}: unknown key {key!r}{suggestion(key, known)} (known: {', '.join(known)})"
+            )
+
+
+def parse_duration(text: str) -> float:
+    """Return the seconds of `2h`, `90m`, `1h30m` or `45s`.
+
+    Raises
+    ------
+    ConfigError
+        For anything else, and for no time at all.
+    """
+    found = DURATION.fullmatch(text.replace(" ", "").lower())
+    hours, minutes, seconds = (float(part or 0) for part in (found.groups() if found else ("",) * 3))
+    total = 3600 * hours + 60 * minutes + seconds
+    if not total > 0:
+        raise ConfigError(f"--time-budget {text!r} is no time: write it like 2h, 90m, 1h30m or 45s")
+    return total
+
+
+def available_cores() -> int:
+    """Return the number of cores that this process may use (a container may allow fewer than there are)."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

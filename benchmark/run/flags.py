@@ -1,0 +1,111 @@
+"""What a command is, and the flags that several commands share, each declared once; it runs no command.
+
+Heavy imports wait until a command runs, so that `--help` answers at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from benchmark.registry import Registry
+    from benchmark.run.bench import Bench
+    from benchmark.run.config import Running
+
+ROOT = Path(__file__).resolve().parents[2]
+NAMES = "names and globs, comma-separated, any case; default: all"
+SEEDS = "10 means 0 to 9; 0-4 a range; 3,5 a list"
+
+
+@dataclass(frozen=True)
+class Command:
+    """One command of the command line; a room's `command` module lists its own in `COMMANDS`."""
+
+    summary: str
+    add_flags: Callable[[argparse.ArgumentParser], None]
+    run: Callable[[argparse.Namespace, Registry], int]
+    """Returns one of `benchmark.exit_codes`."""
+
+
+def add_choice(parser: argparse.ArgumentParser) -> None:
+    """Declare which methods, data sets and seeds a command is about."""
+    choice = parser.add_argument_group("what")
+    choice.add_argument("--datasets", metavar="NAMES", help=NAMES)
+    choice.add_argument("--methods", metavar="NAMES", help=NAMES)
+    choice.add_argument("--seeds", help=f"{SEEDS}; default: the profile's")
+
+
+def add_places(parser: argparse.ArgumentParser) -> None:
+    """Declare the profile, and where features and results are."""
+    where = parser.add_argument_group("where")
+    where.add_argument("--profile", default="paper", help="paper (as printed; the default), quick or tiny")
+    add_data(where)
+    where.add_argument(
+        "--results", metavar="DIR", type=Path, default=ROOT / "results", help="default: results/"
+    )
+
+
+def add_data(parser: argparse._ActionsContainer) -> None:
+    """Declare where the user's features are."""
+    parser.add_argument("--data", metavar="DIR", help="your own features; default: $M3LA_DATA, else a cache")
+
+
+def add_running(parser: argparse.ArgumentParser, what: str = "jobs") -> None:
+    """Declare how jobs, or what a command calls so, are run."""
+    how = parser.add_argument_group("how")
+    how.add_argument(
+        "--jobs",
+        type=whole_number,
+        metavar="N",
+        help=f"{what} at a time, one thread each; default: all cores",
+    )
+    how.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:0,1; default: auto")
+    how.add_argument("--backend", default="loky", help="loky, or dask (needs the extra); default: loky")
+    how.add_argument("--retry-failed", action="store_true", help=f"run {what} again that have failed twice")
+
+
+def add_json(parser: argparse.ArgumentParser) -> None:
+    """Declare output for programs."""
+    parser.add_argument("--json", action="store_true", help="print for programs")
+
+
+def whole_number(text: str) -> int:
+    """Read a flag's whole number.
+
+    Raises
+    ------
+    argparse.ArgumentTypeError
+        For anything else, with the value and the remedy.
+    """
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number; write one like 4") from None
+
+
+def bench_of(args: argparse.Namespace, registry: Registry) -> Bench:
+    """Return the bench that the flags choose."""
+    from benchmark.contracts import data_directory
+    from benchmark.run.bench import Bench
+
+    return Bench.of(
+        registry,
+        profile=args.profile,
+        methods=args.methods,
+        datasets=args.datasets,
+        seeds=args.seeds,
+        data_dir=data_directory(args.data),
+        results_dir=args.results,
+    )
+
+
+def running_of(args: argparse.Namespace) -> Running:
+    """Return how the flags want jobs to be run."""
+    from benchmark.run.config import Running
+
+    names = ("jobs", "device", "backend", "retry_failed", "time_budget", "batch_seeds")
+    return Running.of(**{name: getattr(args, name) for name in names if name in args})

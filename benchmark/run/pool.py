@@ -1,0 +1,84 @@
+"""Runs the jobs of a plan and reports their progress; what a job is, it leaves to `jobs`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import joblib
+
+from benchmark.run.backends import parallel
+from benchmark.run.bench import Bench
+from benchmark.run.config import Running
+from benchmark.run.devices import DevicePool
+from benchmark.run.plan import Plan, make_ticket, side_by_side
+from benchmark.run.progress import Progress
+from benchmark.run.seeding import limit_threads_of_new_processes
+from benchmark.run.worker import JobResult, supervise
+
+
+@dataclass(frozen=True)
+class Summary:
+    """How the jobs of one run ended."""
+
+    counts: Mapping[str, int] = field(default_factory=dict)
+    failures: tuple[JobResult, ...] = ()
+    interrupted: bool = False
+
+
+def run_plan(plan: Plan, bench: Bench, running: Running, devices: DevicePool, progress: Progress) -> Summary:
+    """Run what is to be run; every job leaves a record, and Ctrl-C leaves finished records in place.
+
+    Returns
+    -------
+    Summary
+        `interrupted` is true after Ctrl-C; then all children are gone and the rest of the plan is missing.
+    """
+    planned = plan.to_run()
+    counts: Counter[str] = Counter()
+    failures: list[JobResult] = []
+    if not planned:
+        return Summary()
+    limit_threads_of_new_processes()
+    batches = [
+        tuple(make_ticket(job, bench) for job in batch)
+        for batch in side_by_side(planned, running.batch_seeds)
+    ]
+    workers = min(running.jobs, len(batches))
+    try:
+        with parallel(running.backend, workers) as run, progress:
+            calls = (joblib.delayed(supervise)(tickets, devices) for tickets in batches)
+            for result in (result for results in _closing(run(calls)) for result in results):
+                counts[result.status] += 1
+                if result.status in ("failed", "timeout"):
+                    failures.append(result)
+                progress.finished(result)
+    except KeyboardInterrupt:
+        if running.backend == "loky" and workers > 1:
+            _stop_workers()
+        return Summary(dict(counts), tuple(failures), interrupted=True)
+    return Summary(dict(counts), tuple(failures))
+
+
+def _closing(results: Any) -> Iterator[tuple[JobResult, ...]]:
+    """Pass results on, and close the generator at once when the consumer stops early."""
+    with _closed(results):
+        yield from results
+
+
+@contextmanager
+def _closed(results: Any) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        results.close()
+
+
+def _stop_workers() -> None:
+    """Kill joblib's processes; their children end with them (see `isolation`)."""
+    from joblib.externals.loky import get_reusable_executor  # type: ignore[import-untyped]
+
+    get_reusable_executor().shutdown(wait=True, kill_workers=True)

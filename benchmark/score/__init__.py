@@ -1,0 +1,1 @@
+"""Scores become ten numbers: pure functions of arrays."""

@@ -1,0 +1,1 @@
+"""What M3LA's results depend on where the paper leaves the choice open."""

@@ -1,0 +1,142 @@
+"""From records to the frame that `sensitivity` judges: jobs as they are, and the baseline read in other ways.
+
+What acts after training (threshold rule, hard scores, convention) is read again from stored scores.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from math import isnan, nan
+from typing import Any, cast
+
+import numpy as np
+import pandas as pd
+
+from benchmark.contracts import Array, MethodSpec, Record, Scoring
+from benchmark.score.conventions import CONVENTIONS, SUITE, metrics_under
+from benchmark.score.metrics import METRICS
+from benchmark.score.reading import read_scores
+from benchmark.score.thresholds import RULES
+from benchmark.studies.ablate.effects import BASELINE, READING, VALUE_COLUMNS
+from benchmark.tables.conventions import SCORINGS
+
+Key = tuple[str, str, str]
+"""Kind, factor and level of a configuration."""
+Read = tuple[Mapping[str, float], str]
+"""Metrics, and why those that are absent or nan have no value."""
+THRESHOLD, SCORING, CONVENTION = "threshold", "scoring", "convention"
+READINGS: Mapping[str, tuple[str, ...]] = {
+    THRESHOLD: RULES,
+    SCORING: SCORINGS,
+    CONVENTION: tuple(CONVENTIONS),
+}
+"""Factors that act after training, with their levels."""
+NO_RECORD = "no readable record"
+
+
+def collect_values(
+    entries: Iterable[tuple[Record, Mapping[str, Array]]],
+    configurations: Mapping[str, Key],
+    seeds: Sequence[int],
+    base: MethodSpec,
+    readings: Collection[str] = (),
+) -> pd.DataFrame:
+    """Return the metrics of every configuration and seed.
+
+    Parameters
+    ----------
+    entries : iterable of (Record, arrays)
+        Of one data set; consumed once.
+    configurations : mapping
+        A record's method to its configuration, of which one is a `BASELINE`.
+    seeds : sequence of int
+        All that were planned.
+    base : MethodSpec
+        Whose scoring and threshold rule read every configuration.
+    readings : collection of str
+        Names in `READINGS` by which the baseline's records are read too, one factor at a time.
+
+    Returns
+    -------
+    DataFrame
+        Columns `sensitivity.VALUE_COLUMNS`, a row per configuration, planned seed and metric. Failed and
+        absent jobs, readings that a record does not allow, and undefined metrics are nan, with a reason.
+    """
+    others = reading_keys(base, readings)
+    found: dict[Key, dict[int, Read]] = {key: {} for key in (*configurations.values(), *others)}
+    for record, arrays in entries:
+        key = configurations[record.method]
+        for one in (key, *(others if key[0] == BASELINE else ())):
+            found[one][record.seed] = _read(one, record, arrays, base)
+    rows = [
+        row
+        for key, by_seed in found.items()
+        for seed in seeds
+        for row in _rows(key, seed, *by_seed.get(seed, ({}, NO_RECORD)))
+    ]
+    return pd.DataFrame(rows, columns=list(VALUE_COLUMNS))
+
+
+def fill_kept(values: pd.DataFrame, kept: Mapping[tuple[Key, int], Mapping[str, float]]) -> pd.DataFrame:
+    """Return `collect_values` with metrics that are known without a record, by configuration and seed."""
+    if not kept:
+        return values
+    keys = [
+        ((kind, factor, level), int(seed))
+        for kind, factor, level, seed in values[["kind", "factor", "level", "seed"]].itertuples(index=False)
+    ]
+    known = [kept.get(key, {}).get(metric, nan) for key, metric in zip(keys, values["metric"], strict=True)]
+    found = pd.Series(known, index=values.index)
+    take = values["value"].isna() & found.notna()
+    return values.assign(value=values["value"].where(~take, found), reason=values["reason"].where(~take, ""))
+
+
+def reading_keys(base: MethodSpec, readings: Collection[str]) -> tuple[Key, ...]:
+    """Return each level of the chosen `READINGS` other than the one that reads the baseline."""
+    own = {THRESHOLD: base.threshold, SCORING: base.scoring, CONVENTION: SUITE.id}
+    return tuple(
+        (READING, factor, level)
+        for factor, levels in READINGS.items()
+        if factor in readings
+        for level in levels
+        if level != own[factor]
+    )
+
+
+def _read(key: Key, record: Record, arrays: Mapping[str, Array], base: MethodSpec) -> Read:
+    """Read one record as a configuration asks for."""
+    if record.status != "done":
+        return {}, f"{record.status}: {_last_line(record.error)}"
+    kind, factor, level = key
+    used = {THRESHOLD: base.threshold, SCORING: base.scoring, CONVENTION: SUITE.id}
+    if kind == READING:
+        used[factor] = level
+    try:
+        reading = read_scores(arrays, cast("Scoring", used[SCORING]), used[THRESHOLD])
+    except ValueError as error:  # a rule that these scores do not allow: part of the report
+        return {}, f"refused: {error}"
+    if used[CONVENTION] == SUITE.id:
+        return reading.metrics, "undefined on this test set"
+    hard = reading.predictions if used[SCORING] == "hard" else arrays["scores"]
+    scores = np.asarray(hard, np.float32)
+    convention = CONVENTIONS[used[CONVENTION]]
+    metrics = metrics_under(convention, arrays["labels"], scores, reading.predictions)
+    return metrics, f"undefined under {convention.title}'s rules"
+
+
+def _rows(key: Key, seed: int, metrics: Mapping[str, float], reason: str) -> list[dict[str, Any]]:
+    kind, factor, level = key
+    rows = []
+    for metric in METRICS:
+        value = metrics.get(metric.id, nan)
+        why = reason if isnan(value) else ""
+        rows.append(
+            {"kind": kind, "factor": factor, "level": level, "seed": seed}
+            | {"metric": metric.id, "value": value, "reason": why}
+        )
+    return rows
+
+
+def _last_line(text: str) -> str:
+    lines = text.strip().splitlines()
+    return lines[-1] if lines else ""

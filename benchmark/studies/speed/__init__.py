@@ -1,0 +1,1 @@
+"""Training steps against plain PyTorch programs and the machine's own rate."""

@@ -1,0 +1,110 @@
+"""`run_all.py speed`: times training steps, prints and judges them; heavy imports wait for the call."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchmark.run import flags
+from benchmark.run.flags import Command
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from benchmark.registry import Registry
+    from benchmark.studies.speed.judge import Timing
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's flags."""
+    parser.add_argument(
+        "--methods", metavar="NAMES", help="among M3LA, DMP and MCC, comma-separated, any case; default: all"
+    )
+    parser.add_argument(
+        "--datasets", metavar="NAMES", help="whose shapes: names and globs; default: the paper's four"
+    )
+    parser.add_argument(
+        "--steps",
+        type=flags.whole_number,
+        default=30,
+        metavar="N",
+        help="timed steps of each form; default: 30",
+    )
+    flags.add_json(parser)
+    parser.add_argument(
+        "--out", metavar="DIR", type=Path, help="also write speed.json and speed.md to this folder"
+    )
+
+
+def run(args: argparse.Namespace, registry: Registry) -> int:
+    """Time and print; 0 where no bar is missed, 1 where one is, 2 where a measurement does not count.
+
+    Raises
+    ------
+    ValueError
+        If fewer than one step is asked for, a name is unknown, or the two forms of a method differ.
+    """
+    import json
+    import sys
+
+    from benchmark.registry import select
+    from benchmark.run.environment import describe_environment
+    from benchmark.studies.speed import measure as speed
+    from benchmark.studies.speed.judge import SHAPES, bars, mean_ratios
+    from benchmark.studies.speed.text import render_speed
+
+    if args.steps < 1:
+        raise ValueError(f"--steps {args.steps}: give 1 or more (30 or more for a measurement that counts)")
+    methods = select(args.methods, tuple(speed.RIVALS), "method with a plain form").ids
+    default = ",".join(name for name in SHAPES if name in registry.datasets) or None
+    datasets = select(args.datasets or default, tuple(registry.datasets), "data set").ids
+    speed.prepare_process()
+    timings: list[Timing] = []
+    for method in methods:
+        for dataset in datasets:
+            print(f"timing {method} on {dataset}", file=sys.stderr, flush=True)
+            shape = registry.datasets[dataset].expected
+            timings.append(speed.time_method(method, dataset, shape, args.steps, speed.sgemm_rate))
+    found = bars(timings)
+    page = render_speed(timings, mean_ratios(timings), found, _machine(describe_environment()))
+    listed = json.dumps([timing.to_json() for timing in timings], indent=1)
+    if args.out is not None:
+        _write(args.out, listed, page)
+    print(listed if args.json else page.rstrip("\n"))
+    _explain(timings)
+    if any(timing.objections for timing in timings):
+        return 2
+    return 1 if any(bar.met is False for bar in found) else 0
+
+
+def _machine(environment: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what of the environment a time depends on."""
+    return {
+        "architecture": environment["machine"],
+        "instructions": environment["cpu_capability"],
+        "torch": environment["libraries"]["torch"],
+        "threads": environment["torch_threads"],
+    }
+
+
+def _write(folder: Path, listed: str, page: str) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "speed.json").write_text(listed + "\n", encoding="utf-8", newline="\n")
+    (folder / "speed.md").write_text(page, encoding="utf-8", newline="\n")
+
+
+def _explain(timings: Sequence[Timing]) -> None:
+    """Say on the error stream what does not count."""
+    import sys
+
+    for timing in timings:
+        for why in timing.objections:
+            print(f"{timing.method} on {timing.dataset} does not count: {why}", file=sys.stderr)
+
+
+COMMANDS = {
+    "speed": Command(
+        "time training steps against plain PyTorch programs and this machine's own rate", add_arguments, run
+    )
+}

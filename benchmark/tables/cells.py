@@ -1,0 +1,131 @@
+"""From aggregated numbers to printed cells: bold, grey, incomplete or missing; it knows no layout."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from math import isnan
+from typing import Any
+
+import pandas as pd
+
+from benchmark.contracts import Provenance
+from benchmark.score.metrics import METRICS
+from benchmark.tables.layout import Cell
+from benchmark.tables.results import Results
+
+DIRECTIONS = {metric.id: metric.direction for metric in METRICS}
+
+
+class Footnotes:
+    """Letters for the reasons why cells are missing, in the order in which they are met."""
+
+    def __init__(self) -> None:
+        self._letters: dict[str, str] = {}
+
+    def letter(self, reason: str) -> str:
+        """Return the letter of a reason: a, b, ..., z, aa, ab, ..."""
+        if reason not in self._letters:
+            k = len(self._letters)
+            self._letters[reason] = ("" if k < 26 else chr(ord("a") + k // 26 - 1)) + chr(ord("a") + k % 26)
+        return self._letters[reason]
+
+    def lines(self) -> tuple[str, ...]:
+        """Return one note per letter."""
+        return tuple(f"({letter}) {reason}" for reason, letter in self._letters.items())
+
+
+@dataclass(frozen=True)
+class Score:
+    """One cell's numbers."""
+
+    mean: float
+    std: float
+    n_seeds: int
+    n_failed: int
+    n_expected: int
+    """The number of seeds asked for, or found on the data set where that is more."""
+    provenance: Provenance
+
+    @classmethod
+    def of(cls, row: Mapping[Hashable, Any], n_expected: int) -> Score:
+        """Take the numbers from a row of the aggregated frame."""
+        provenance = Provenance(row["provenance"])
+        return cls(row["mean"], row["std"], row["n_seeds"], row["n_failed"], n_expected, provenance)
+
+    @property
+    def complete(self) -> bool:
+        """Whether every seed that was asked for, or run by another method on the same data, finished."""
+        return self.n_failed == 0 and self.n_seeds == self.n_expected
+
+    @property
+    def competes(self) -> bool:
+        """Whether the cell may be the best of its column."""
+        return self.complete and self.provenance is not Provenance.LOOK_ALIKE and not isnan(self.mean)
+
+    @property
+    def text(self) -> str:
+        """`mean±std` to three decimals; `(k/n)` where k of n seeds finished."""
+        deviation = "" if isnan(self.std) else f"±{self.std:.3f}"
+        seeds = "" if self.complete else f" ({self.n_seeds}/{self.n_expected})"
+        return f"{self.mean:.3f}{deviation}{seeds}"
+
+
+class Scores:
+    """All cells of one reading, and why the others are missing."""
+
+    def __init__(self, results: Results, summary: pd.DataFrame) -> None:
+        self._bundle = results
+        self._specs = {spec.id: spec for spec in results.methods}
+        self.reconstructed = frozenset(spec.id for spec in results.methods if spec.reconstructed)
+        """Methods that must take no bold, which readers would credit to the authors of another one."""
+        # Seeds, not their count: of two methods with one seed each, neither may have run the other's.
+        found = results.as_printed.groupby("dataset")["seed"].nunique()
+        self.n_expected = {str(k): max(int(n), len(results.seeds)) for k, n in found.items()}
+        self._scores = {
+            (row["dataset"], row["method"], row["metric"]): Score.of(row, self.n_expected[row["dataset"]])
+            for row in summary.to_dict("records")
+        }
+
+    def column(
+        self, dataset: str, metric: str, methods: Sequence[str], contenders: Iterable[str], notes: Footnotes
+    ) -> dict[str, Cell]:
+        """Print one column.
+
+        Parameters
+        ----------
+        dataset, metric : str
+        methods : sequence of str
+            Ids of the rows.
+        contenders : iterable of str
+            Ids among which the best is bold: the paper's rows but the reconstructed ones.
+            Cells that share the best printed value share the bold; a cell without a competitor takes none.
+        notes : Footnotes
+            Takes the reasons of missing cells.
+
+        Returns
+        -------
+        dict of str to Cell
+        """
+        found = {method: self._scores.get((dataset, method, metric)) for method in methods}
+        printed = {m: round(s.mean, 3) for m in contenders if (s := found.get(m)) is not None and s.competes}
+        best = (max if DIRECTIONS[metric] == "up" else min)(printed.values(), default=None)
+        winners = {m for m, mean in printed.items() if mean == best and len(printed) > 1}
+        return {m: self._cell(dataset, m, score, m in winners, notes) for m, score in found.items()}
+
+    def _cell(self, dataset: str, method: str, score: Score | None, bold: bool, notes: Footnotes) -> Cell:
+        if score is None or isnan(score.mean):
+            return Cell(f"– ({notes.letter(self._reason(dataset, method, score))})")
+        return Cell(score.text, bold=bold, grey=score.provenance is Provenance.LOOK_ALIKE)
+
+    def _reason(self, dataset: str, method: str, score: Score | None) -> str:
+        if score is not None:
+            return "all seeds failed" if score.n_seeds == 0 else "undefined on the test rows of a seed"
+        spec = self._specs.get(method)
+        if spec is None:
+            return "not implemented"
+        if dataset not in {row.id for row in self._bundle.datasets}:
+            return "data set not part of this run"
+        if spec.datasets is not None and dataset not in spec.datasets:
+            return "runs on this data set only when named"
+        return self._bundle.missing_reason

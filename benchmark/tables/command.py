@@ -1,0 +1,183 @@
+"""The commands that end in tables: run, tables, conventions; heavy imports wait for the call."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import TYPE_CHECKING
+
+from benchmark.exit_codes import FINDING, INTERRUPTED, OK
+from benchmark.run import flags
+from benchmark.run.flags import Command
+
+if TYPE_CHECKING:
+    from benchmark.registry import Registry
+    from benchmark.run.bench import Bench
+    from benchmark.run.config import Running
+    from benchmark.run.pace import Pace
+    from benchmark.run.plan import Plan
+
+
+def _choice_flags(parser: argparse.ArgumentParser) -> None:
+    flags.add_choice(parser)
+    flags.add_places(parser)
+
+
+def _run_flags(parser: argparse.ArgumentParser) -> None:
+    _choice_flags(parser)
+    flags.add_running(parser)
+    more = parser.add_argument_group("how much")
+    more.add_argument(
+        "--time-budget",
+        metavar="TIME",
+        help="run what fits into TIME (2h, 90m, 1h30m), seed by seed, and name what is left out",
+    )
+    more.add_argument(
+        "--batch-seeds",
+        metavar="N",
+        type=flags.whole_number,
+        nargs="?",
+        const=sys.maxsize,
+        default=1,
+        help="train up to N seeds of a method on a data set as one job, side by side, where the method can "
+        "(M3LA); without N all of them; for accelerators, no gain on a CPU",
+    )
+    more.add_argument("--dry-run", action="store_true", help="print the plan and stop")
+
+
+def run(args: argparse.Namespace, registry: Registry) -> int:
+    """Run what is missing, then write the tables; with --dry-run only say what that would be."""
+    from rich.console import Console
+
+    from benchmark.run.budget import within_budget
+    from benchmark.run.describe import describe_failures, describe_plan
+    from benchmark.run.devices import available_pool
+    from benchmark.run.plan import make_plan
+    from benchmark.run.pool import run_plan
+    from benchmark.run.progress import Progress
+
+    bench, running = flags.bench_of(args, registry), flags.running_of(args)
+    devices = available_pool(running.device)
+    if not args.dry_run:
+        bench.store.require_writable()  # before hours of work rather than after
+    plan = make_plan(bench, retry_failed=running.retry_failed)
+    if pace := _pace(plan, running):
+        plan = make_plan(bench, retry_failed=running.retry_failed, pace=pace)
+    if running.time_budget is not None:
+        plan = within_budget(plan, running.cores, running.time_budget)
+    print(describe_plan(plan, running), flush=True)
+    if args.dry_run:
+        return OK
+    summary = run_plan(plan, bench, running, devices, Progress(plan.to_run(), running.jobs, Console()))
+    if summary.interrupted:
+        print("interrupted; finished jobs are kept, and the same command goes on from there", file=sys.stderr)
+        return INTERRUPTED
+    code = _write_tables(bench, everything=True)
+    if plan.left_out:
+        print(
+            f"{len(plan.left_out)} jobs were left out, as the time budget had no room for them; "
+            "run again to go on"
+        )
+    if text := describe_failures(bench.inventory(), summary.failures):
+        print(text, file=sys.stderr)
+        return FINDING
+    return code
+
+
+def _pace(plan: Plan, running: Running) -> Pace:
+    """Time short fits of the methods that this run is the first to time on this machine."""
+    from benchmark.contracts import cache_directory
+    from benchmark.run.pace import measured_pace
+
+    unknown = {job.job.method: job.setup.method for job in plan.to_run() if not job.measured}
+    return measured_pace(unknown.values(), running.cores, cache_directory())
+
+
+def tables(args: argparse.Namespace, registry: Registry) -> int:
+    """Write the tables of the chosen records again."""
+    return _write_tables(flags.bench_of(args, registry), everything=False)
+
+
+def _write_tables(bench: Bench, *, everything: bool) -> int:
+    """Write and print the tables of all recorded pairs, or of those that the flags choose.
+
+    Raises
+    ------
+    ConfigError
+        If there is no record to make a table of.
+    """
+    from benchmark.run.config import ConfigError
+    from benchmark.run.describe import describe_mixed_versions
+    from benchmark.tables.results import results_of
+    from benchmark.tables.write import main_tables, write_all
+
+    pairs = bench.recorded_pairs(everything=everything)
+    if not pairs and not everything:
+        raise ConfigError(
+            f"{bench.store.root} holds no record of the chosen data sets and methods; "
+            "run them first, or correct --results, --datasets or --methods"
+        )
+    inventory = bench.inventory(pairs)
+    reason = "not run" if everything else "not run, or left out by --datasets or --methods"
+    results, unreadable = results_of(bench, inventory, reason)
+    written = write_all(results, bench.tables_dir)
+    print(main_tables(results))
+    print(f"wrote {len(written)} files to {bench.tables_dir}")
+    if text := describe_mixed_versions(inventory.records()):
+        print(text, file=sys.stderr)
+    damaged = (*inventory.broken, *unreadable)
+    for message in damaged:
+        print(f"left out: {message}", file=sys.stderr)
+    return FINDING if damaged else OK
+
+
+def _conventions_flags(parser: argparse.ArgumentParser) -> None:
+    _choice_flags(parser)
+    flags.add_json(parser)
+
+
+def conventions(args: argparse.Namespace, registry: Registry) -> int:
+    """Print the metrics of the chosen records under every convention.
+
+    Raises
+    ------
+    ConfigError
+        If no current record of the chosen methods and data sets is finished.
+    """
+    import json
+
+    from benchmark.run.config import ConfigError
+    from benchmark.tables.conventions import under_conventions
+    from benchmark.tables.conventions_text import render_conventions
+    from benchmark.tables.results import Entries
+
+    bench = flags.bench_of(args, registry)
+    inventory = bench.inventory(bench.recorded_pairs())
+    if not any(record.status == "done" for record in inventory.records()):
+        raise ConfigError(
+            f"{bench.store.root} holds no current finished record of the chosen data sets, methods and seeds "
+            f"at profile {bench.profile.name} ({len(inventory.stale)} are stale); run them first, or correct "
+            "--results, --profile, --datasets, --methods or --seeds"
+        )
+    entries, methods = Entries(inventory, bench.store), tuple(registry.methods.values())
+    summary = under_conventions(entries, methods)
+    if args.json:
+        undefined_as_none = summary.astype(object).where(summary.notna(), None)
+        print(json.dumps(undefined_as_none.to_dict("records"), indent=1))
+    else:
+        print(render_conventions(summary, methods).rstrip("\n"))
+    damaged = (*inventory.broken, *entries.unreadable)
+    for message in damaged:
+        print(f"left out: {message}", file=sys.stderr)
+    return FINDING if damaged else OK
+
+
+COMMANDS = {
+    "run": Command("run what is missing, then write the tables (the default command)", _run_flags, run),
+    "tables": Command("write the tables again from the records", _choice_flags, tables),
+    "conventions": Command(
+        "print the records' metrics under other libraries' rules, with soft and with hard scores",
+        _conventions_flags,
+        conventions,
+    ),
+}

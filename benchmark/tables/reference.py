@@ -1,0 +1,127 @@
+"""Writes and reads the accepted numbers of a data set, a reference; it judges nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from benchmark.contracts import Record
+from benchmark.run.config import ConfigError
+from benchmark.tables.results import Results
+from benchmark.tables.wide import METRIC_COLUMNS, widen
+from benchmark.tables.write import write_all
+
+PROVENANCE_FILE, PER_SEED_FILE, STEPS_FILE = "metrics.csv", "per_seed.csv", "steps.csv"
+REFERENCE_COLUMNS = (
+    "dataset",
+    "method",
+    "seed",
+    "metric",
+    "value",
+    "preset",
+    "scoring",
+    "threshold",
+    "status",
+    "config_hash",
+    "data_hash",
+    "score_digest",
+)
+REFERENCE_KEYS = tuple(name for name in REFERENCE_COLUMNS if name not in ("metric", "value", "preset"))
+STEP_KEYS = (*REFERENCE_KEYS[:3], "step", *REFERENCE_KEYS[3:])
+STEP_COLUMNS = (*STEP_KEYS, *METRIC_COLUMNS)
+"""Of `steps.csv`: one row per seed and decoding step (1, 2, ...), a column per metric."""
+
+
+def write_reference(results: Results, records: Sequence[Record], folder: Path) -> list[Path]:
+    """Write the accepted numbers of one data set: per seed, aggregated, as tables, and where they were made.
+
+    Parameters
+    ----------
+    results
+        Of records of one data set.
+    records
+        The same records.
+    folder
+        `results/reference/<profile>/<data set>`; created if absent.
+
+    Returns
+    -------
+    list of Path
+        `per_seed.csv` (columns `REFERENCE_COLUMNS`), `steps.csv` (`STEP_COLUMNS`), `resources.csv`,
+        `environment.json`, `settings.json` (by method and hash, what the hash was made of) and what
+        `write_all` writes.
+    """
+    written = write_all(results, folder)
+    per_seed = results.per_seed[list(REFERENCE_COLUMNS)]
+    per_seed.to_csv(folder / "per_seed.csv", index=False, lineterminator="\n")
+    steps = widen(results.steps[results.steps["step"] > 0], STEP_KEYS)
+    steps.to_csv(folder / "steps.csv", index=False, lineterminator="\n")
+    resources_frame(records).to_csv(folder / "resources.csv", index=False, lineterminator="\n")
+    environments = json.dumps(distinct_environments(records), indent=1, sort_keys=True) + "\n"
+    (folder / "environment.json").write_text(environments, encoding="utf-8")
+    settings = json.dumps(distinct_settings(records), indent=1, sort_keys=True) + "\n"
+    (folder / "settings.json").write_text(settings, encoding="utf-8")
+    files = ("per_seed.csv", "steps.csv", "resources.csv", "environment.json", "settings.json")
+    return sorted({*written, *(folder / name for name in files)})
+
+
+def resources_frame(records: Iterable[Record]) -> pd.DataFrame:
+    """Return seconds per phase and peak memory, one row per job."""
+    rows: list[dict[str, Any]] = [
+        {
+            "dataset": record.dataset,
+            "method": record.method,
+            "seed": record.seed,
+            "status": record.status,
+            **{f"seconds_{phase}": round(value, 3) for phase, value in record.seconds.items()},
+            "peak_mib": round(record.peak_mib),
+        }
+        for record in records
+    ]
+    return pd.DataFrame(rows)
+
+
+def distinct_settings(records: Iterable[Record]) -> dict[str, dict[str, Any]]:
+    """Return what each configuration hash was made of, by method and hash."""
+    settings: dict[str, dict[str, Any]] = {}
+    for record in records:
+        settings.setdefault(record.method, {})[record.config_hash] = dict(record.settings)
+    return settings
+
+
+def distinct_environments(records: Iterable[Record]) -> list[dict[str, Any]]:
+    """Return each environment that finished jobs ran in, with their number; usually there is one."""
+    counts: dict[str, int] = {}
+    for record in records:
+        if record.status == "done":
+            key = json.dumps(dict(record.environment), sort_keys=True)
+            counts[key] = counts.get(key, 0) + 1
+    return [{**json.loads(key), "jobs": count} for key, count in counts.items()]
+
+
+def read_csv(path: Path, columns: Sequence[str], numbers: Sequence[str] = ("seed", "value")) -> pd.DataFrame:
+    """Read a reference's table; all columns but `numbers` are text.
+
+    Raises
+    ------
+    ConfigError
+        If it is missing, unreadable, lacks a column, or holds something else where a number belongs.
+    """
+    if not path.is_file():
+        raise ConfigError(f"cannot judge: {path} is missing; write the reference again")
+    try:
+        frame = pd.read_csv(path, dtype=dict.fromkeys(set(columns) - set(numbers), str))
+    except ValueError as error:
+        raise ConfigError(
+            f"cannot judge: {path} cannot be read ({error}); write the reference again"
+        ) from error
+    if missing := set(columns) - set(frame.columns):
+        raise ConfigError(f"cannot judge: {path} lacks the columns {', '.join(sorted(missing))}")
+    for column in sorted(set(numbers) & set(columns)):
+        if not pd.api.types.is_numeric_dtype(frame[column]):
+            raise ConfigError(f"cannot judge: {path} holds a {column} that is not a number")
+    return frame

@@ -1,0 +1,385 @@
+"""`compare`, `significance` and `explain`: what they print, write and answer, and what they refuse."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from tiny_benchmark import ToyData, method, registry
+
+from benchmark.cli import main
+from benchmark.contracts import Provenance
+from benchmark.paper.compare import judge_sources
+from benchmark.paper.evidence import Judged
+from benchmark.paper.sources import Source
+from benchmark.run.config import ConfigError
+
+ROOT = Path(__file__).resolve().parents[2]
+REFERENCE = ROOT / "results" / "reference"
+DONE = ["--seeds", "8"]
+"""Seeds that every row of the committed ML2000 reference has."""
+
+
+@pytest.fixture
+def results(tmp_path):
+    """A results folder with a copy of the committed reference of ML2000."""
+    judged_before = shutil.ignore_patterns("verdicts.*", "claims.*")
+    place = tmp_path / "reference" / "paper" / "ml2000"
+    shutil.copytree(REFERENCE / "paper" / "ml2000", place, ignore=judged_before)
+    return tmp_path
+
+
+@pytest.fixture
+def run(results, capsys):
+    """Call a command on that folder; return exit code, output and errors."""
+
+    def call(command, *arguments):
+        places = ["--results", str(results), "--data", str(results), "--reference"]
+        code = main([command, *map(str, arguments), *places])
+        printed = capsys.readouterr()
+        return code, printed.out, printed.err
+
+    return call
+
+
+def folder(results):
+    return results / "reference" / "paper" / "ml2000"
+
+
+def test_compare_judges_the_committed_reference_and_writes_beside_it(run, results):
+    code, out, err = run("compare", *DONE)
+    assert code == 0, err
+    verdicts = pd.read_csv(folder(results) / "verdicts.csv", keep_default_na=False)
+    assert len(verdicts) == 120  # of the 300 printed cells, those on ML2000
+    assert set(verdicts.loc[verdicts["method"] == "CS3G", "verdict"]) == {"not comparable"}
+    tested = verdicts[verdicts["verdict"] != "not comparable"]
+    assert set(tested["provenance"]) == {"rebuilt"}
+    assert "reproduced" not in set(tested["verdict"])  # on rebuilt features it says so
+    assert (folder(results) / "verdicts.md").read_text(encoding="utf-8") in out
+    assert (folder(results) / "claims.md").read_text(encoding="utf-8") in out
+    claims = pd.read_csv(folder(results) / "claims.csv", keep_default_na=False).set_index(["id", "side"])
+    assert "(on our features)" in claims.loc[("poor-for-want-of-modalities", "ours"), "scope"]
+    assert claims.loc[("constantly-corrected", "ours"), "verdict"] == "not supported"
+
+
+def test_a_reference_without_decoding_steps_cannot_judge_the_claim_about_them(run, results):
+    (folder(results) / "steps.csv").unlink()
+    code, _, err = run("compare", *DONE)
+    assert code == 0, err
+    claims = pd.read_csv(folder(results) / "claims.csv", keep_default_na=False).set_index(["id", "side"])
+    claim = claims.loc[("constantly-corrected", "ours")]
+    assert "cannot judge" in claim["verdict"]
+    assert "keeps no decoding steps per seed" in " ".join(map(str, claim))
+
+
+def test_compare_for_programs_says_the_same_with_null_for_what_does_not_exist(run, results):
+    code, out, _ = run("compare", *DONE, "--json")
+    (judgement,) = json.loads(out)
+    assert judgement["exit_code"] == code == 0
+    assert judgement["totals"]["distinct"] == 80
+    missing = next(row for row in judgement["verdicts"] if row["method"] == "CS3G")
+    assert missing["p_holm"] is None
+    written = pd.read_csv(folder(results) / "verdicts.csv")
+    counts = judgement["totals"]["counts"]
+    distinct = written[~written["repeats"]]
+    assert counts == {name: int((distinct["verdict"] == name).sum()) for name in counts}
+
+
+def test_seeds_that_are_missing_are_told_with_exit_code_1(run, results):
+    frame = pd.read_csv(folder(results) / "per_seed.csv")
+    frame[(frame["method"] != "BR") | (frame["seed"] != 3)].to_csv(
+        folder(results) / "per_seed.csv", index=False
+    )
+    code, _, err = run("compare", *DONE)
+    assert code == 1
+    assert "ml2000/BR: cannot judge: seed 3 missing (10 printed cells)" in err
+
+
+def test_a_metric_that_is_undefined_for_a_seed_is_told_with_exit_code_1(run, results):
+    frame = pd.read_csv(folder(results) / "per_seed.csv")
+    frame.loc[
+        (frame["method"] == "BR") & (frame["seed"] == 3) & (frame["metric"] == "macro_auc"), "value"
+    ] = None
+    frame.to_csv(folder(results) / "per_seed.csv", index=False)
+    code, _, err = run("compare", *DONE)
+    assert code == 1
+    assert "ml2000/BR: cannot judge: undefined (nan or infinite) for seed 3 (1 printed cells)" in err
+
+
+def test_a_metric_that_a_method_lacks_is_told_with_exit_code_1(run, results):
+    frame = pd.read_csv(folder(results) / "per_seed.csv")
+    frame[(frame["method"] != "BR") | (frame["metric"] != "macro_auc")].to_csv(
+        folder(results) / "per_seed.csv", index=False
+    )
+    code, _, err = run("compare", *DONE)
+    assert code == 1
+    assert (
+        "ml2000/BR: cannot judge: no macro_auc of it in the reference of profile paper (1 printed cells)"
+        in err
+    )
+
+
+def test_references_of_several_data_sets_are_judged_as_one(run, results):
+    """A copy of ML2000's reference as another data set's: claims see both, and Holm's family is both."""
+    alone = run("compare", *DONE, "--json")[1]
+    other = results / "reference" / "paper" / "msra"
+    shutil.copytree(folder(results), other)
+    for name in ("per_seed.csv", "metrics.csv", "steps.csv"):
+        path = other / name
+        path.write_text(path.read_text(encoding="utf-8").replace("ml2000,", "msra,"), encoding="utf-8")
+    code, out, err = run("compare", *DONE, "--json")
+    assert code == 0, err
+    found = {judgement["verdicts"][0]["dataset"]: judgement for judgement in json.loads(out)}
+    assert set(found) == {"msra", "ml2000"}
+    assert {row["dataset"] for row in found["msra"]["verdicts"]} == {"msra"}
+    assert (other / "verdicts.md").is_file()
+    assert found["msra"]["claims"] == found["ml2000"]["claims"]
+    claims = {(claim["id"], claim["side"]): claim for claim in found["msra"]["claims"]}
+    assert "of 20 cells" in claims["constantly-corrected", "ours"]["numbers"]
+    assert not any("msra: not run" in json.dumps(claim) for claim in found["msra"]["claims"])
+    before, now = (
+        pd.DataFrame(judgement["verdicts"]).set_index(["table", "method", "metric"])
+        for judgement in (json.loads(alone)[0], found["ml2000"])
+    )
+    tested = before["p_holm"].notna() & (before["p_holm"] > 0) & (before["p_holm"] < 0.5)
+    assert (now["p_holm"][tested] >= before["p_holm"][tested]).all()
+    assert (now["p_holm"][tested] > before["p_holm"][tested]).any()
+
+
+def test_seeds_of_two_versions_are_never_averaged(run, results):
+    frame = pd.read_csv(folder(results) / "per_seed.csv")
+    frame.loc[(frame["method"] == "CC") & (frame["seed"] > 4), "config_hash"] = "0123456789ab"
+    frame.to_csv(folder(results) / "per_seed.csv", index=False)
+    code, _, err = run("compare", *DONE)
+    assert code == 1
+    assert "ml2000/CC: cannot judge: mixes versions of the method" in err
+
+
+def test_a_reference_read_by_another_rule_is_not_taken_for_the_own_reading(run, results):
+    frame = pd.read_csv(folder(results) / "per_seed.csv")
+    frame[frame["threshold"] != "eq16a"].to_csv(folder(results) / "per_seed.csv", index=False)
+    code, _, err = run("compare", *DONE)
+    assert code == 1
+    assert "ml2000/M3LA: cannot judge: read by another rule or scoring" in err
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda path: (path / "per_seed.csv").unlink(), "per_seed.csv is missing"),
+        (lambda path: (path / "per_seed.csv").write_text(""), "per_seed.csv cannot be read"),
+        (lambda path: (path / "per_seed.csv").write_text("dataset,seed\n"), "lacks the columns"),
+        (
+            lambda path: (path / "per_seed.csv").write_text(
+                (path / "per_seed.csv").read_text().replace(",0.9", ",o.9")
+            ),
+            "holds a value that is not a number",
+        ),
+        (
+            lambda path: (path / "metrics.csv").write_text(
+                (path / "metrics.csv").read_text().replace(",paper,", ",tiny,")
+            ),
+            "was made with profile tiny",
+        ),
+        (
+            lambda path: (path / "metrics.csv").write_text(
+                (path / "metrics.csv").read_text().replace("ml2000,BR,", "ml2000,XX,")
+            ),
+            "does not say where BR comes from",
+        ),
+        (
+            lambda path: (path / "steps.csv").write_text(
+                (path / "steps.csv").read_text().replace("ml2000,M3LA,0,1,", "ml2000,M3LA,0,first,")
+            ),
+            "holds a step that is not a number",
+        ),
+        (lambda path: shutil.rmtree(path), "holds no reference of"),
+    ],
+    ids=["no file", "empty", "columns", "text", "profile", "provenance", "steps", "no folder"],
+)
+def test_a_reference_that_cannot_be_used_is_refused_with_exit_code_2(run, results, spoil, message):
+    spoil(folder(results))
+    code, out, err = run("compare")
+    assert code == 2
+    assert message in err
+    assert not out
+    assert not (results / "reference" / "paper" / "ml2000" / "verdicts.md").exists()
+
+
+@pytest.mark.parametrize("command", [("significance",), ("explain", "BR", "ml2000", "coverage")])
+def test_the_other_commands_refuse_a_missing_reference_too(run, results, command):
+    shutil.rmtree(folder(results))
+    code, out, err = run(*command)
+    assert (code, out) == (2, "")
+    assert "holds no reference of" in err
+
+
+def test_look_alikes_and_capped_profiles_leave_nothing_to_judge(run, results):
+    for dataset in ("ml2000", "msra"):
+        shutil.copytree(REFERENCE / "tiny" / dataset, results / "reference" / "tiny" / dataset)
+    code, _, err = run("compare", "--profile", "tiny")
+    assert code == 2
+    assert "no printed cell is comparable" in err
+    verdicts = pd.read_csv(results / "reference" / "tiny" / "ml2000" / "verdicts.csv", keep_default_na=False)
+    assert "profile tiny is not the printed protocol" in set(verdicts["reason"])
+    verdicts = pd.read_csv(results / "reference" / "tiny" / "msra" / "verdicts.csv", keep_default_na=False)
+    assert {"look-alike data"} <= set(verdicts["reason"])
+    assert set(verdicts["verdict"]) == {"not comparable"}
+
+
+def test_a_data_set_that_the_paper_does_not_have_is_refused(results):
+    nothing = pd.DataFrame()
+    with pytest.raises(ConfigError, match="the paper prints nothing of mine"):
+        judge_sources([Source(Judged(nothing, nothing, None, (), (0,), "mine"), results, ("mine",))])
+
+
+def test_no_records_are_no_silent_pass(results, capsys):
+    places = ["--results", str(results), "--data", str(results)]
+    for command in (["compare"], ["significance"], ["explain", "BR", "ml2000", "coverage"]):
+        assert main([*command, *places]) == 2
+        printed = capsys.readouterr()
+        assert "holds no record of the chosen data sets and methods" in printed.err
+        assert not printed.out
+    assert not (results / "tables").exists()
+
+
+@pytest.mark.usefixtures("warm_fork_server")
+def test_records_are_judged_and_those_of_another_version_are_not(tmp_path, capsys):
+    data = (ToyData(id="ml2000", kind=Provenance.REBUILT),)
+    places = ["--results", str(tmp_path), "--data", str(tmp_path), "--seeds", "2"]
+    first = registry(method("BR"), method("CC", blur=0.5), datasets=data)
+    assert main(["run", "--jobs", "1", *places], first) == 0
+    capsys.readouterr()
+    assert main(["compare", *places], first) == 0
+    verdicts = pd.read_csv(tmp_path / "tables" / "verdicts.csv", keep_default_na=False)
+    assert set(verdicts.loc[verdicts["method"].isin(["BR", "CC"]), "n_seeds"]) == {2}
+    assert set(verdicts.loc[verdicts["method"] == "M3LA", "reason"]) == {"method not implemented"}
+    assert main(["explain", "BR", "ml2000", "coverage", *places], first) == 0
+    assert "runs/ml2000/BR/0-" in capsys.readouterr().out
+
+    toy = registry(method("BR"), method("CC", blur=0.5), datasets=(*data, ToyData()))
+    assert main(["compare", "--datasets", "toy", *places], toy) == 2
+    assert "holds no record" in capsys.readouterr().err
+
+    changed = registry(method("BR"), method("CC", blur=0.6), datasets=data)
+    assert main(["compare", *places], changed) == 1
+    assert (
+        "ml2000/CC: cannot judge: the records of seeds 0, 1 are of another version" in capsys.readouterr().err
+    )
+    assert main(["compare", "--methods", "CC", *places], changed) == 2
+    assert main(["significance", *places], changed) == 2
+    assert main(["explain", "CC", "ml2000", "coverage", *places], changed) == 2
+    assert "of another version" in capsys.readouterr().err
+
+    broken = next(tmp_path.glob("runs/ml2000/BR/0-*")) / "record.json"
+    broken.write_text("{")
+    assert main(["explain", "BR", "ml2000", "coverage", *places], first) == 1
+    printed = capsys.readouterr()
+    assert "over 1 seeds" in printed.out
+    assert str(broken.parent) in printed.err
+
+
+@pytest.mark.parametrize("name", ["verdicts.csv", "claims.csv"])
+def test_the_committed_verdicts_are_those_of_the_committed_reference(run, results, name):
+    committed = pd.read_csv(REFERENCE / "paper" / "ml2000" / name)
+    run("compare")
+    # Digits of a p-value may differ between versions of scipy, a verdict may not.
+    pd.testing.assert_frame_equal(pd.read_csv(folder(results) / name), committed, rtol=1e-4, atol=1e-9)
+
+
+def test_the_committed_paired_tests_are_those_of_the_committed_reference(run, results):
+    run("significance")
+    written = pd.read_csv(results / "reference" / "paper" / "significance.csv")
+    committed = pd.read_csv(REFERENCE / "paper" / "significance.csv")
+    pd.testing.assert_frame_equal(written, committed, rtol=1e-4, atol=1e-9)
+
+
+def test_significance_says_why_there_are_no_ranks_and_tests_pairs(run, results):
+    code, out, err = run("significance", *DONE)
+    assert code == 0, err
+    assert "need at least 6 real or rebuilt data sets" in out
+    pairs = pd.read_csv(results / "reference" / "paper" / "significance.csv")
+    assert set(pairs["dataset"]) == {"ml2000"}
+    assert not {"M3LA-order", "BR-fair", "CS3G"} & {*pairs["first"], *pairs["second"]}
+    assert set(pairs["n"]) == {8}
+    assert "Left out as reconstructions of what could not be found: CS3G" in out
+    assert "One row per method enters: M3LA, BR, CC, DMP, MCC." in out
+    assert "n_test / n_train = 200/1800" in out
+    code, _, err = run("significance", *DONE, "--methods", "M3LA,CS3G")
+    assert code == 2
+    assert "CS3G: a reconstruction never enters" in err
+    assert run("significance", *DONE, "--methods", "M3LA,BR,BR-fair")[0] == 2
+    assert run("significance", *DONE, "--methods", "M3LA")[0] == 2
+    found = json.loads(run("significance", *DONE, "--methods", "M3LA,BR-fair", "--json")[1])
+    assert found["methods"] == ["M3LA", "BR-fair"]
+    assert len(found["pairs"]) == 10
+
+
+def test_explain_traces_a_number_back(run):
+    code, out, _ = run("explain", "br", "ML2000", "micro_f1", "--json")
+    assert code == 0
+    found = json.loads(out)
+    frame = pd.read_csv(REFERENCE / "paper" / "ml2000" / "per_seed.csv")
+    own = frame[(frame["method"] == "BR") & (frame["threshold"] == "fixed") & (frame["metric"] == "micro_f1")]
+    assert found["mean"] == pytest.approx(own["value"].mean())
+    assert found["std"] == pytest.approx(own["value"].std(ddof=1))
+    assert {row["seed"]: row["score_digest"] for row in found["seeds"]} == dict(
+        zip(own["seed"], own["score_digest"], strict=True)
+    )
+    (printed,) = found["paper"]
+    assert (printed["table"], printed["mean"], printed["std"]) == ("II", 0.651, 0.019)
+    assert printed["ours_minus_paper"] == pytest.approx(own["value"].mean() - 0.6515)
+    assert found["environments"][0]["libraries"]["torch"]
+    assert set(found["settings"]) == set(own["config_hash"])
+    assert all(
+        settings["options"]["base_learner"] == "gaussian_nb" for settings in found["settings"].values()
+    )
+    text = run("explain", "br", "ML2000", "micro_f1")[1]
+    assert '"base_learner": "gaussian_nb"' in text
+    assert "paper, Table II: 0.651±0.019" in text
+    assert own["data_hash"].iloc[0] in text
+
+
+@pytest.mark.parametrize(
+    ("cell", "message"),
+    [
+        (("br*", "ml2000", "coverage"), "chooses BR, BR-fair; explain traces one cell"),
+        (("br", "ml200", "coverage"), "did you mean 'ml2000'?"),
+        (("br", "ml2000", "coverag"), "did you mean 'coverage'?"),
+        (("cs3g", "fcvid", "coverage"), "holds no reference of fcvid"),
+        (("br", "ml2000"), "missing, and needed: METRIC"),
+    ],
+)
+def test_explain_needs_one_cell_that_exists(run, cell, message):
+    code, _, err = run("explain", *cell)
+    assert code == 2
+    assert message in err
+
+
+def test_a_method_that_the_reference_lacks_cannot_be_explained(run, results):
+    path = folder(results) / "per_seed.csv"
+    per_seed = pd.read_csv(path)
+    per_seed[per_seed["method"] != "CS3G"].to_csv(path, index=False)
+    code, _, err = run("explain", "cs3g", "ml2000", "coverage")
+    assert code == 2
+    assert "cannot explain coverage of CS3G on ml2000" in err
+
+
+def test_a_method_in_the_paper_twice_shows_both_printed_cells(run):
+    found = json.loads(run("explain", "M3LA", "ml2000", "coverage", *DONE, "--json")[1])
+    assert [printed["table"] for printed in found["paper"]] == ["II", "III"]
+    fair = json.loads(run("explain", "BR-fair", "ml2000", "coverage", "--json")[1])
+    assert fair["paper"] == []
+
+
+def test_help_of_the_judging_commands_imports_nothing_heavy():
+    for command in ("compare", "significance", "explain"):
+        call = f"benchmark.cli.main(['{command}', '--help'])"
+        program = f"import sys, benchmark.cli; {call}; print(sorted(sys.modules))"
+        shown = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
+        assert "--reference" in shown.stdout
+        heavy = ("torch", "sklearn", "pandas", "numpy", "statsmodels", "matplotlib")
+        assert not any(f"'{name}'" in shown.stdout for name in heavy)

@@ -1,0 +1,112 @@
+"""Profiles and flags joined into one run."""
+
+from __future__ import annotations
+
+import pytest
+from tiny_benchmark import registry
+
+from benchmark.run.bench import Bench
+from benchmark.run.config import PROFILES_DIR, ConfigError, Limits, Running, load_profile, profile_names
+
+
+def write(tmp_path, text):
+    (tmp_path / "mine.toml").write_text(text)
+    return load_profile("mine", tmp_path)
+
+
+def bench(tmp_path, **flags):
+    return Bench.of(registry(), data_dir=tmp_path, results_dir=tmp_path, **flags)
+
+
+def test_the_paper_profile_takes_nothing_away_and_is_the_default(tmp_path):
+    paper = load_profile("paper")
+    assert paper.limits == Limits()
+    assert paper.dataset_limits == {}
+    assert bench(tmp_path).profile == paper
+    assert bench(tmp_path).seeds == tuple(range(10))
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in PROFILES_DIR.glob("*.toml")))
+def test_shipped_profiles_can_be_read_and_describe_themselves(name):
+    profile = load_profile(name.upper())
+    assert profile.name == name
+    assert profile.description
+    for limit in ("epochs", "max_train_rows", "max_test_rows"):
+        if value := getattr(profile.limits, limit):
+            assert str(value) in profile.description, f"captions must state {limit}"
+
+
+def test_all_three_profiles_are_shipped():
+    assert profile_names() == ("paper", "quick", "tiny")
+
+
+def test_the_profiles_of_another_folder_are_those_that_can_be_loaded_from_there(tmp_path):
+    write(tmp_path, "epochs = 3\n")
+    assert profile_names(tmp_path) == ("mine",)
+    with pytest.raises(ConfigError, match=r"there are: mine"):
+        load_profile("tiny", tmp_path)
+
+
+def test_a_data_sets_own_limits_add_to_the_common_ones(tmp_path):
+    profile = write(tmp_path, "epochs = 3\nmax_train_rows = 9\n[datasets.msra]\nmax_train_rows = 5\n")
+    assert profile.limits_for("taobao") == Limits(epochs=3, max_train_rows=9)
+    assert profile.limits_for("msra") == Limits(epochs=3, max_train_rows=5)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("epoch = 3", r"mine\.toml: unknown key 'epoch'; did you mean 'epochs'"),
+        ("[datasets.msra]\nmax_rows = 3", r"\[datasets\.msra\]: unknown key 'max_rows'; did you mean 'max_"),
+        ("epochs = 0", "epochs = 0: a limit is a number above 0"),
+        ("epochs = 1.5", "must be a whole number"),
+        ("epochs = true", "epochs = True"),
+        ("epochs = 'all'", "epochs = 'all'"),
+        ("epochs =", "not valid TOML"),
+    ],
+)
+def test_a_wrong_profile_is_refused_with_file_key_and_remedy(tmp_path, text, message):
+    with pytest.raises(ConfigError, match=message):
+        write(tmp_path, text)
+
+
+def test_an_unknown_profile_is_refused_with_the_closest_one():
+    with pytest.raises(ConfigError, match=r"no profile 'papper'; did you mean 'paper'\?"):
+        load_profile("papper")
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ({"methods": "Pryor"}, "did you mean 'Prior'"),
+        ({"seeds": "many"}, "'many' not understood"),
+    ],
+)
+def test_a_wrong_choice_is_refused(tmp_path, flags, message):
+    with pytest.raises(ValueError, match=message):
+        bench(tmp_path, **flags)
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ({"jobs": 0}, "--jobs 0"),
+        ({"backend": "threading"}, "`threading` is refused"),
+        ({"backend": "lokky"}, "did you mean 'loky'"),
+    ],
+)
+def test_a_wrong_way_of_running_is_refused(flags, message):
+    with pytest.raises(ConfigError, match=message):
+        Running.of(**flags)
+
+
+def test_flags_win_over_the_profile_and_jobs_default_to_all_cores(tmp_path):
+    made = bench(tmp_path, profile="tiny", seeds="4,6", datasets="TOY", methods="prior")
+    assert made.seeds == (4, 6)
+    assert made.methods.named == {"Prior"}
+    assert Running.of().jobs >= 1
+
+
+def test_more_jobs_than_cores_keep_no_more_cores_busy(monkeypatch):
+    monkeypatch.setattr("benchmark.run.config.available_cores", lambda: 2)
+    assert [Running.of(jobs=jobs).cores for jobs in (1, 2, 8)] == [1, 2, 2]

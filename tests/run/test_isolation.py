@@ -1,0 +1,60 @@
+"""One function in one child process: its result, its failure, its death, its time limit."""
+
+from __future__ import annotations
+
+import signal
+import time
+
+import psutil
+import pytest
+from child_functions import add, die, exit_quietly, fail, hang_with_a_child
+
+from benchmark.run.isolation import run_isolated
+
+pytestmark = pytest.mark.usefixtures("warm_fork_server")
+
+
+def test_a_result_comes_back():
+    outcome = run_isolated(add, (2, 3))
+    assert (outcome.reason, outcome.value) == ("finished", 5)
+
+
+def test_an_exception_comes_back_as_its_traceback():
+    outcome = run_isolated(fail, ())
+    assert outcome.reason == "raised"
+    assert "KeyError: 'lost'" in outcome.message
+
+
+@pytest.mark.parametrize(("number", "name"), [(signal.SIGKILL, "SIGKILL"), (signal.SIGSEGV, "SIGSEGV")])
+def test_a_death_is_told_with_its_signal(number, name):
+    outcome = run_isolated(die, (number,))
+    assert outcome.reason == "died"
+    assert name in outcome.message
+
+
+def test_a_silent_exit_is_told_with_its_code():
+    outcome = run_isolated(exit_quietly, ())
+    assert outcome.reason == "died"
+    assert "exit code 3" in outcome.message
+
+
+def test_the_time_limit_kills_the_child_and_its_children(tmp_path):
+    note = tmp_path / "pids"
+    outcome = run_isolated(hang_with_a_child, (str(note),), time_limit=4)
+    assert outcome.reason == "timeout"
+    assert "limit of 4 s" in outcome.message
+    assert outcome.seconds < 30
+    for pid in note.read_text().split():
+        assert gone(int(pid))
+
+
+def gone(pid, patience=10.0):
+    deadline = time.monotonic() + patience
+    while time.monotonic() < deadline:
+        try:
+            if psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
+                return True
+        except psutil.NoSuchProcess:
+            return True
+        time.sleep(0.05)
+    return False

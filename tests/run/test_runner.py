@@ -1,0 +1,368 @@
+"""Runs of toy jobs end to end: records, failures, retries, resuming, several runs and workers at once."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tiny_benchmark
+from rich.console import Console
+from tiny_benchmark import Careful, ToyData, method, registry
+
+from benchmark.contracts import Job, Provenance, Shape
+from benchmark.registry import Selection
+from benchmark.run.backends import BackendError, parallel, refuse_threads
+from benchmark.run.bench import Bench
+from benchmark.run.config import Limits, Profile, Running
+from benchmark.run.devices import DevicePool
+from benchmark.run.plan import expected_total, make_plan
+from benchmark.run.pool import run_plan
+from benchmark.run.progress import Progress
+from benchmark.run.store import RecordStore
+from benchmark.run.worker import JobResult
+
+pytestmark = pytest.mark.usefixtures("warm_fork_server")
+
+
+class Toys:
+    """A results folder, and runs of toy methods in it."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.store = RecordStore(folder / "runs")
+        self.printed = ""
+
+    def bench(self, toys, seeds=(0, 1), profile=None, methods=None):
+        return Bench(
+            toys,
+            profile or Profile("tiny", "for tests"),
+            methods or Selection(tuple(toys.methods)),
+            Selection(tuple(toys.datasets)),
+            seeds,
+            data_dir=self.folder,
+            results_dir=self.folder,
+        )
+
+    def inventory(self, toys, **choice):
+        return self.bench(toys, **choice).inventory()
+
+    def plan(self, toys, *, retry_failed=False, **choice):
+        return make_plan(self.bench(toys, **choice), retry_failed=retry_failed)
+
+    def run(self, toys, *, jobs=1, backend="loky", retry_failed=False, **choice):
+        running, plan = Running(jobs, backend=backend), self.plan(toys, retry_failed=retry_failed, **choice)
+        output = io.StringIO()
+        progress = Progress(plan.to_run(), jobs, Console(file=output))
+        devices = DevicePool(("cpu",), self.folder)
+        summary = run_plan(plan, self.bench(toys, **choice), running, devices, progress)
+        self.printed = output.getvalue()
+        return summary
+
+    def states(self, toys, **choice):
+        return [slot.state for slot in self.inventory(toys, **choice).slots]
+
+
+@pytest.fixture
+def bench(tmp_path):
+    return Toys(tmp_path)
+
+
+def test_a_run_leaves_a_whole_record_of_each_job(bench):
+    toys = registry(method("Careful", Careful, blur=0.5))
+    summary = bench.run(toys)
+    assert summary.counts == {"done": 2}
+    record = bench.plan(toys).jobs[0].record
+    arrays = bench.store.arrays(record)
+    assert set(arrays) >= {"scores", "labels", "test_index", "predictions", "thresholds"}
+    assert arrays["scores"].dtype == np.float32
+    assert arrays["scores"].shape == arrays["predictions"].shape == (4, 3)
+    assert arrays["holdout_scores"].shape == arrays["holdout_labels"].shape == (4, 3)
+    assert arrays["train_phi"].shape == (3, 3)
+    data = ToyData().load(Path())
+    train = np.setdiff1d(np.arange(40), arrays["test_index"])
+    np.testing.assert_allclose(arrays["train_label_frequencies"], data.labels[train].mean(axis=0))
+    np.testing.assert_array_equal(arrays["labels"], data.labels[arrays["test_index"]])
+    assert set(record.seconds) == {"load", "fit", "predict", "evaluate"}
+    assert record.peak_mib > 10
+    assert record.environment["torch_threads"] == 1
+    assert len(record.metrics) == 10
+
+
+def test_records_name_no_machine_and_no_folder(bench):
+    bench.run(registry())
+    text = next(bench.folder.glob("runs/*/*/*/record.json")).read_text()
+    import getpass
+    import platform
+
+    environment = json.dumps(json.loads(text)["environment"])
+    assert str(Path.home()) not in text
+    assert platform.node() not in environment
+    assert str(bench.folder) not in text
+    assert getpass.getuser() not in environment
+
+
+def test_a_second_run_has_nothing_to_do(bench):
+    bench.run(registry())
+    assert bench.states(registry()) == ["done", "done"]
+    assert bench.run(registry()).counts == {}
+
+
+def test_a_failing_job_keeps_its_traceback_and_stops_no_other(bench):
+    toys = registry(method("Bad", trouble="raise"), method("Good"))
+    summary = bench.run(toys)
+    assert summary.counts == {"failed": 1, "done": 3}
+    record = next(planned.record for planned in bench.plan(toys).jobs if planned.state == "failed")
+    assert record.error.startswith("Traceback")
+    assert "ValueError: this seed is in trouble" in record.error
+    assert "Bad seed 0 FAILED" in bench.printed
+
+
+@pytest.mark.parametrize(("trouble", "signal_name"), [("kill", "SIGKILL"), ("crash", "SIGSEGV")])
+def test_a_job_that_dies_is_a_failed_record_and_stops_no_other(bench, trouble, signal_name):
+    toys = registry(method("Bad", trouble=trouble), method("Good"))
+    assert bench.run(toys, seeds=(0,)).counts == {"failed": 1, "done": 1}
+    assert signal_name in bench.plan(toys, seeds=(0,)).jobs[0].record.error
+
+
+def test_a_job_that_hangs_is_timed_out(bench):
+    toys = registry(method("Bad", trouble="hang"))
+    profile = Profile("tiny", "", limits=Limits(time_limit_seconds=4))
+    assert bench.run(toys, profile=profile).counts == {"timeout": 1, "done": 1}
+    record = bench.plan(toys, profile=profile).jobs[0].record
+    assert (record.status, record.error) == ("timeout", "killed after the time limit of 4 s")
+
+
+def test_a_failed_job_is_retried_once_and_later_only_when_asked(bench):
+    toys = registry(method("Bad", trouble="raise"))
+    for attempts, counts in [(1, {"failed": 1}), (2, {"failed": 1}), (2, {})]:
+        assert bench.run(toys, seeds=(0,)).counts == counts
+        assert bench.plan(toys, seeds=(0,)).jobs[0].record.attempts == attempts
+    assert bench.run(toys, seeds=(0,), retry_failed=True).counts == {"failed": 1}
+    assert bench.plan(toys, seeds=(0,)).jobs[0].record.attempts == 3
+
+
+def test_other_data_make_records_stale_and_jobs_run_again(bench):
+    bench.run(registry())
+    features = registry(datasets=(ToyData(version=1, kind=Provenance.REAL),))
+    assert bench.states(features) == ["missing", "missing"]
+    assert len(bench.inventory(features).stale) == 2
+    bench.run(features)
+    assert bench.states(features) == ["done", "done"]
+    assert all(record.provenance is Provenance.REAL for record in bench.inventory(features).records())
+
+
+def test_other_options_and_biting_caps_rerun_and_caps_that_bite_nothing_do_not(bench):
+    bench.run(registry())
+    assert bench.states(registry(method(blur=0.2))) == ["missing", "missing"]
+    for limits, state in [
+        (Limits(epochs=2), "missing"),
+        (Limits(epochs=5), "done"),
+        (Limits(max_train_rows=36), "done"),
+        (Limits(max_train_rows=35), "missing"),
+        (Limits(max_test_rows=3), "missing"),
+        (Limits(time_limit_seconds=9), "done"),
+    ]:
+        assert bench.states(registry(), profile=Profile("tiny", "", limits=limits)) == [state, state], limits
+
+
+def test_caps_take_the_first_rows_of_the_split(bench):
+    toys = registry()
+    bench.run(toys)
+    whole = bench.store.arrays(bench.plan(toys).jobs[0].record)
+    profile = Profile("tiny", "", limits=Limits(max_test_rows=3))
+    bench.run(toys, profile=profile)
+    capped = bench.store.arrays(bench.plan(toys, profile=profile).jobs[0].record)
+    np.testing.assert_array_equal(capped["test_index"], whole["test_index"][:3])
+    np.testing.assert_array_equal(capped["scores"], whole["scores"][:3])
+
+
+def test_one_and_two_workers_give_the_same_scores(tmp_path):
+    digests = []
+    for jobs in (1, 2):
+        bench = Toys(tmp_path / str(jobs))
+        assert bench.run(registry(), jobs=jobs).counts == {"done": 2}
+        digests.append([record.score_digest for record in bench.inventory(registry()).records()])
+    assert digests[0] == digests[1]
+    assert len(set(digests[0])) == 2
+
+
+def test_two_runs_at_once_share_the_jobs_and_spoil_nothing(bench):
+    toys = registry(method("Slow", seconds=0.3))
+    seeds = (0, 1, 2, 3)
+    other = Toys(bench.folder)
+    summaries = []
+    threads = [
+        threading.Thread(target=lambda b=b: summaries.append(b.run(toys, seeds=seeds)))
+        for b in (bench, other)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert {"failed", "timeout"}.isdisjoint({status for summary in summaries for status in summary.counts})
+    assert bench.states(toys, seeds=seeds) == ["done"] * 4
+    assert bench.store.scan().broken == ()
+
+
+def test_real_data_come_first_then_seeds(bench):
+    toys = registry(
+        method("A"), method("B"), datasets=(ToyData("fake"), ToyData("own", kind=Provenance.REBUILT))
+    )
+    jobs = [planned.job for planned in bench.plan(toys).jobs]
+    assert jobs == [
+        Job(dataset, name, seed) for dataset in ("own", "fake") for seed in (0, 1) for name in ("A", "B")
+    ]
+
+
+def test_a_method_meant_for_one_data_set_runs_elsewhere_only_when_named(bench):
+    import dataclasses
+
+    limited = dataclasses.replace(method("Special"), datasets=("home",))
+    toys = registry(limited, datasets=(ToyData("home"), ToyData("away")))
+
+    def where(selection):
+        return [planned.job.dataset for planned in bench.plan(toys, seeds=(0,), methods=selection).jobs]
+
+    assert where(Selection(("Special",))) == ["home"]
+    assert where(Selection(("Special",), frozenset({"Special"}))) == ["home", "away"]
+
+
+def test_expected_times_come_from_records_and_else_from_the_hint(bench):
+    import dataclasses
+
+    hinted = dataclasses.replace(method("Slow", seconds=0.5), seconds_hint=lambda shape, _: shape.n * 2.0)
+    toys = registry(hinted)
+    assert expected_total(bench.plan(toys).to_run(), workers=2) == (80.0, 0)
+    capped = Profile("tiny", "", limits=Limits(max_train_rows=6, max_test_rows=2))
+    assert expected_total(bench.plan(toys, profile=capped).to_run(), workers=1) == (32.0, 0)
+    assert expected_total(bench.plan(registry()).to_run(), workers=1) == (0.0, 2)
+    bench.run(toys, seeds=(0,))
+    seconds, unknown = expected_total(bench.plan(toys).to_run(), workers=1)
+    assert unknown == 0
+    assert 0.5 < seconds < 20
+
+
+def test_progress_without_a_terminal_is_plain_lines_with_the_time_left(bench):
+    bench.run(registry(method("Slow", seconds=0.2)))
+    lines = bench.printed.splitlines()
+    assert len(lines) == 2
+    assert lines[0].startswith("[1/2] toy Slow seed 0 done in ")
+    assert "left" in lines[0]
+    assert lines[1].endswith("nothing left")
+    assert "\x1b" not in bench.printed
+
+
+def test_a_method_with_scores_outside_the_unit_interval_fails_with_a_clear_message(bench):
+    toys = registry(method("Wrong", blur=-1.0))
+    bench.run(toys, seeds=(0,))
+    assert "predict_scores leaves [0, 1]" in bench.plan(toys, seeds=(0,)).jobs[0].record.error
+
+
+def test_code_edited_during_a_run_is_noticed(bench, monkeypatch):
+    toys = registry()
+    plan = bench.plan(toys, seeds=(0,))
+    monkeypatch.setattr("benchmark.run.worker.code_digest", lambda _: "another")
+    progress = Progress(plan.to_run(), 1, Console(file=io.StringIO()))
+    pool = DevicePool(("cpu",), bench.folder)
+    summary = run_plan(plan, bench.bench(toys, seeds=(0,)), Running(), pool, progress)
+    assert "edited after this run was planned" in summary.failures[0].error
+    assert bench.states(toys, seeds=(0,)) == ["missing"]
+
+
+def test_ctrl_c_keeps_what_is_done_and_the_next_run_goes_on(tmp_path):
+    command = [sys.executable, tiny_benchmark.__file__, "--profile", "tiny", "--seeds", "4", "--jobs", "2"]
+    command += ["--results", str(tmp_path), "--data", str(tmp_path)]
+    root = Path(__file__).resolve().parents[2]
+    first = subprocess.Popen(
+        command,
+        cwd=root,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        # A shell starts what runs in the background with Ctrl-C ignored, and children inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    for line in first.stdout:
+        if line.startswith("[2/"):
+            break
+    first.send_signal(signal.SIGINT)
+    rest = first.stdout.read()
+    assert first.wait(timeout=30) == 130, rest
+    assert "goes on from there" in rest
+    done = set(tmp_path.glob("runs/toy/*/*/record.json"))
+    assert 2 <= len(done) < 8
+    written = {path: path.stat().st_mtime_ns for path in done}
+    time.sleep(0.2)
+    second = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=120, check=False)
+    assert second.returncode == 0, second.stderr
+    assert f"8 jobs, {len(done)} done, {8 - len(done)} to run" in second.stdout
+    assert len(list(tmp_path.glob("runs/toy/*/*/record.json"))) == 8
+    assert {path: path.stat().st_mtime_ns for path in done} == written
+
+
+def test_dask_with_single_threaded_workers_runs_jobs(bench):
+    pytest.importorskip("distributed")
+    assert bench.run(registry(), jobs=2, backend="dask").counts == {"done": 2}
+    assert bench.states(registry()) == ["done", "done"]
+
+
+def test_backends_with_threads_are_refused():
+    with pytest.raises(BackendError, match="threading"), parallel("threading", 2):
+        pass
+    with pytest.raises(BackendError, match=r"runs 4 threads.*--nthreads 1"):
+        refuse_threads({"tcp://somewhere": {"nthreads": 4}})
+    refuse_threads({"tcp://somewhere": {"nthreads": 1}})
+
+
+def test_phi_coefficients_equal_hand_worked_ones():
+    from benchmark.run.trial import phi_coefficients
+
+    # Columns: 1100, 1010, 0000; the first two agree on rows 1 and 4 and differ on 2 and 3: phi 0.
+    labels = np.array([[1, 1, 0], [1, 0, 0], [0, 1, 0], [0, 0, 0]], np.uint8)
+    phi = phi_coefficients(labels)
+    np.testing.assert_allclose(phi[:2, :2], np.eye(2), atol=1e-12)
+    assert all(math.isnan(value) for value in phi[2])
+    opposite = phi_coefficients(np.array([[1, 0], [0, 1], [1, 0]]))
+    assert opposite[0, 1] == pytest.approx(-1)
+
+
+def test_toy_shapes_are_what_tests_assume():
+    assert ToyData().load(Path()).shape == Shape(40, 3, (4, 2))
+
+
+def test_progress_on_a_terminal_is_a_live_bar_and_still_names_failures(bench):
+    toys = registry(method("Bad", trouble="raise"))
+    plan, output = bench.plan(toys), io.StringIO()
+    failed, done = (planned.job for planned in plan.jobs)
+    with Progress(plan.to_run(), 1, Console(file=output, force_terminal=True, width=100)) as progress:
+        progress.finished(JobResult(failed, "failed", 0.5, "Traceback\nValueError: boom"))
+        progress.finished(JobResult(done, "done", 0.5))
+    printed = output.getvalue()
+    assert "toy Bad seed 0 FAILED" in printed
+    assert "ValueError: boom" in printed
+    assert "2/2" in printed
+    assert "seed 1 done" not in printed
+
+
+def test_time_left_follows_what_jobs_took():
+    toys = registry(method("Slow"))
+    lines = io.StringIO()
+    jobs = make_jobs(toys, 4)
+    progress = Progress(jobs, workers=1, console=Console(file=lines, width=200))
+    for planned in jobs[:2]:
+        progress.finished(JobResult(planned.job, "done", 30.0))
+    assert lines.getvalue().splitlines()[-1].endswith("in 30 s; about 1 min 00 s left")
+
+
+def make_jobs(toys, seeds):
+    bench = Toys(Path("/nonexistent"))
+    return bench.plan(toys, seeds=tuple(range(seeds))).to_run()

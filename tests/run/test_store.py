@@ -1,0 +1,196 @@
+"""Records: written whole or not at all, read with care, nothing lost."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import io
+import json
+import math
+import struct
+import zipfile
+from multiprocessing import get_context
+
+import numpy as np
+import pytest
+
+from benchmark.contracts import Job, Provenance, Record
+from benchmark.run.store import RecordError, RecordStore, read_record, score_digest
+
+JOB = Job("toy", "Prior", 3)
+SCORES = np.array([[0.25, 0.5], [1.0, 0.0]], np.float32)
+
+
+def record(**changes):
+    base = Record(
+        schema_version=1,
+        dataset="toy",
+        method="Prior",
+        seed=3,
+        config_hash="abc",
+        settings={"options": {"epochs": 5}},
+        status="done",
+        profile="tiny",
+        preset="default",
+        scoring="soft",
+        threshold="fixed",
+        transductive=False,
+        provenance=Provenance.LOOK_ALIKE,
+        data_hash="d",
+        metrics={"macro_auc": 0.5, "macro_f1": math.nan},
+        score_digest=score_digest(SCORES),
+        seconds={"fit": 1.5},
+    )
+    return dataclasses.replace(base, **changes)
+
+
+@pytest.fixture
+def store(tmp_path):
+    return RecordStore(tmp_path / "runs")
+
+
+def test_a_record_comes_back_as_it_was_written(store):
+    folder = store.write(record(), {"scores": SCORES, "labels": np.eye(2, dtype=np.uint8)})
+    assert folder == store.root / "toy" / "Prior" / "3-abc"
+    found = store.find(JOB, "abc")
+    assert math.isnan(found.metrics["macro_f1"])
+    assert dataclasses.replace(found, metrics={}) == record(metrics={})
+    np.testing.assert_array_equal(store.arrays(found)["scores"], SCORES)
+
+
+def test_the_digest_is_that_of_little_endian_float32_in_row_order():
+    by_hand = hashlib.sha256(struct.pack("<4f", 0.25, 0.5, 1.0, 0.0)).hexdigest()
+    assert score_digest(SCORES) == by_hand
+    assert score_digest(np.asfortranarray(SCORES.astype(">f8"))) == by_hand
+
+
+def test_a_process_killed_while_writing_leaves_nothing_that_counts(store):
+    process = get_context("fork").Process(target=_die_while_writing, args=(store,))
+    process.start()
+    process.join()
+    assert store.find(JOB, "abc") is None
+    assert store.scan().records == ()
+    assert store.scan().broken == ()
+    store.write(record(), {"scores": SCORES})
+    assert store.find(JOB, "abc").status == "done"
+
+
+def _die_while_writing(store):
+    import os
+
+    os.fsync = lambda _: os._exit(9)
+    store.write(record(), {"scores": SCORES})
+
+
+@pytest.mark.parametrize("file", ["record.json", "scores.npz"])
+def test_a_truncated_record_counts_as_not_done_and_is_kept_when_replaced(store, file):
+    folder = store.write(record(), {"scores": SCORES})
+    whole = (folder / file).read_bytes()
+    (folder / file).write_bytes(whole[: len(whole) // 2])
+    assert store.find(JOB, "abc") is None
+    scan = store.scan()
+    assert scan.records == ()
+    assert file in scan.broken[0]
+    assert "run again" in scan.broken[0]
+    store.write(record(), {"scores": SCORES})
+    assert store.find(JOB, "abc").status == "done"
+    assert (folder.with_name("3-abc.broken-1") / file).read_bytes() == whole[: len(whole) // 2]
+    assert store.scan().broken == ()
+
+
+def test_altered_scores_are_refused(store):
+    folder = store.write(record(), {"scores": SCORES})
+    np.savez(folder / "scores.npz", scores=SCORES + 0.1)
+    with pytest.raises(RecordError, match="differ from the digest"):
+        store.arrays(record())
+
+
+def test_an_altered_byte_anywhere_is_refused_or_harmless(store):
+    path = store.write(record(), {"scores": SCORES, "labels": np.eye(2, dtype=np.uint8)}) / "scores.npz"
+    whole = path.read_bytes()
+    refused = 0
+    for position in range(len(whole)):
+        altered = bytearray(whole)
+        altered[position] ^= 0xFF
+        path.write_bytes(altered)
+        try:
+            found = store.arrays(record())
+        except RecordError:
+            refused += 1
+        else:  # a time stamp, or the name of the other array
+            np.testing.assert_array_equal(found["scores"], SCORES)
+    assert refused > len(whole) / 2
+
+
+def npz(compression=zipfile.ZIP_DEFLATED, **members):
+    """An archive with right checksums of whatever bytes; `np.savez` could not write most of these."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", compression) as archive:
+        for name, data in members.items():
+            archive.writestr(f"{name}.npy", data)
+    return content.getvalue()
+
+
+def npy(array, swap=(b"", b"")):
+    stream = io.BytesIO()
+    np.save(stream, array)
+    return stream.getvalue().replace(*swap)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        npz(labels=npy(SCORES)),
+        npz(zipfile.ZIP_LZMA, scores=npy(SCORES)),
+        npz(scores=npy(SCORES, (b"'descr': '", b"'descr': ('"))),  # a bracket without its fellow
+        npz(scores=npy(SCORES, (b"(2, 2), }    ", b"(2, 2000000000000), }"))),
+        npz(scores=npy(np.zeros((2, 2), "M8[s]"))),
+        npz(scores=npy(np.full((2, 2), "half"))),
+    ],
+    ids=["no-scores", "lzma", "header", "huge", "dates", "text"],
+)
+def test_an_archive_of_something_else_is_refused(store, content):
+    (store.write(record(), {"scores": SCORES}) / "scores.npz").write_bytes(content)
+    with pytest.raises(RecordError, match=r"scores\.npz.*delete"):
+        store.arrays(record())
+
+
+def test_a_record_of_another_schema_is_named_with_both_versions(store):
+    folder = store.write(record(), {"scores": SCORES})
+    content = json.loads((folder / "record.json").read_text())
+    (folder / "record.json").write_text(json.dumps(content | {"schema_version": 7}))
+    with pytest.raises(RecordError, match="schema_version 7, this program reads 1"):
+        read_record(folder)
+
+
+def test_a_record_in_another_jobs_folder_is_refused(store):
+    folder = store.write(record(), {"scores": SCORES})
+    moved = folder.rename(folder.with_name("4-abc"))
+    with pytest.raises(RecordError, match="toy/Prior/3-abc"):
+        read_record(moved)
+
+
+def test_a_second_holder_does_not_get_the_lock(store):
+    with store.lock(JOB, "abc") as first, RecordStore(store.root).lock(JOB, "abc") as second:
+        assert first
+        assert not second
+    with store.lock(JOB, "abc") as again:
+        assert again
+
+
+def test_a_failed_record_is_replaced_by_a_later_one(store):
+    store.write(record(status="failed", error="Traceback"))
+    store.write(record(attempts=2), {"scores": SCORES})
+    assert store.find(JOB, "abc").attempts == 2
+    assert [folder.name for folder in (store.root / "toy" / "Prior").iterdir()] == ["3-abc"]
+
+
+def test_the_cost_of_reading_comes_back_and_records_of_before_it_was_kept_are_read(store):
+    extraction = {"cost_per_instance": 1.5, "share_with_unread": 0.25}
+    path = store.write(record(extraction=extraction), {"scores": SCORES}) / "record.json"
+    assert store.find(JOB, "abc").extraction == extraction
+    content = json.loads(path.read_text())
+    del content["extraction"]
+    path.write_text(json.dumps(content))
+    assert store.find(JOB, "abc").extraction == {}
+    assert store.scan().broken == ()

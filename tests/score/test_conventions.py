@@ -1,0 +1,238 @@
+"""Each library's rules: scikit-learn itself, worked cases and plain loops for the others, what they share."""
+
+import warnings
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from sklearn import metrics as sk
+
+from benchmark.score.conventions import CONVENTIONS, LAMDA, MULAN, SKLEARN, SUITE, metrics_under, positions
+from benchmark.score.metrics import compute_metrics
+
+
+@st.composite
+def problems(draw):
+    """Labels with empty and full rows, scores on a coarse grid (many ties) or 0/1, any predictions."""
+    shape = draw(st.tuples(st.integers(1, 6), st.integers(2, 5)))
+    bits = arrays(np.uint8, shape, elements=st.integers(0, 1))
+    levels = draw(st.sampled_from([1, 3, 1000]))
+    scores = draw(arrays(np.int64, shape, elements=st.integers(0, levels))) / levels
+    return draw(bits), scores, draw(bits)
+
+
+def untied(scores):
+    """Keep the order of scores and part the ties."""
+    return scores.ravel().argsort(kind="stable").argsort().reshape(scores.shape) / scores.size
+
+
+@settings(max_examples=100, deadline=None)
+@given(problems())
+def test_the_suites_convention_is_that_of_the_tables(problem):
+    assert metrics_under(SUITE, *problem) == pytest.approx(compute_metrics(*problem), nan_ok=True)
+
+
+@settings(max_examples=100, deadline=None)
+@given(problems())
+def test_scikit_learn_agrees_with_scikit_learn(problem):
+    labels, scores, predictions = problem
+
+    def auc(average):
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                return sk.roc_auc_score(labels, scores, average=average)
+        except ValueError:  # what versions before 1.8 say instead of nan
+            return np.nan
+
+    def f1(average):
+        return sk.f1_score(labels, predictions, average=average, zero_division=0)
+
+    expected = {
+        "macro_auc": auc("macro"),
+        "micro_auc": auc("micro"),
+        "example_auc": auc("samples"),
+        "macro_f1": f1("macro"),
+        "micro_f1": f1("micro"),
+        "example_f1": f1("samples"),
+        "ranking_loss": sk.label_ranking_loss(labels, scores),
+        "hamming_loss": sk.hamming_loss(labels, predictions),
+        "coverage": sk.coverage_error(labels, scores),
+        "subset_accuracy": sk.accuracy_score(labels, predictions),
+    }
+    assert metrics_under(SKLEARN, *problem) == pytest.approx(expected, nan_ok=True)
+
+
+TIED = np.array([[0.5, 0.5, 0.5, 0.1]])
+"""Ascending with ties in their order: label 3, then 0, 1, 2; label 2 stands first."""
+
+
+@pytest.mark.parametrize(
+    ("labels", "loss", "depth"),
+    [
+        # Relevant in second place from the bottom: two irrelevant ones above it, one below.
+        ([1, 0, 0, 0], 2 / 3, 2),
+        ([0, 1, 0, 0], 1 / 3, 1),
+        ([0, 0, 1, 0], 0, 0),
+        ([1, 0, 1, 0], 1 / 4, 2),
+    ],
+)
+@pytest.mark.parametrize("convention", [MULAN, LAMDA])
+def test_tied_labels_stand_in_their_order_the_later_one_higher(convention, labels, loss, depth):
+    found = metrics_under(convention, np.array([labels]), TIED, np.array([labels]))
+    assert found["ranking_loss"] == pytest.approx(loss)
+    assert found["coverage"] == depth
+    assert metrics_under(SKLEARN, np.array([labels]), TIED, np.array([labels]))["coverage"] == 3
+
+
+def test_auc_counts_ties_half_but_by_position_with_lamda():
+    labels = np.array([[1, 0, 0, 0]])
+    suite, lamda = (metrics_under(c, labels, TIED, labels)["example_auc"] for c in (SUITE, LAMDA))
+    assert (suite, lamda) == pytest.approx((2 / 3, 1 / 3))
+    # Down the column: of three equal scores the last row stands highest.
+    column = np.array([[1, 0], [0, 1], [1, 0]])
+    equal = np.full((3, 2), 0.5)
+    assert metrics_under(LAMDA, column, equal, column)["macro_auc"] == pytest.approx((1 / 2 + 1 / 2) / 2)
+    # Over the whole table, read row by row: 1 0 0 1 1 0 ascending; positives stand above 0, 2 and 2 of three.
+    assert metrics_under(LAMDA, column, equal, column)["micro_auc"] == pytest.approx(4 / 9)
+    assert metrics_under(MULAN, column, equal, column)["micro_auc"] == 0.5
+
+
+def test_rows_without_and_with_all_labels():
+    labels = np.array([[0, 0, 0], [1, 1, 1], [1, 0, 0]])
+    scores = np.array([[0.1, 0.2, 0.3], [0.1, 0.2, 0.3], [0.3, 0.2, 0.4]])
+    predictions = np.ones_like(labels)
+    suite, sklearn, mulan, lamda = (
+        metrics_under(c, labels, scores, predictions) for c in (SUITE, SKLEARN, MULAN, LAMDA)
+    )
+    # Third row: one of two irrelevant labels stands higher; its relevant label is in second place.
+    assert [m["ranking_loss"] for m in (suite, sklearn, mulan, lamda)] == pytest.approx(
+        [1 / 6, 1 / 6, 1 / 6, 1 / 2]
+    )
+    assert suite["coverage"] == sklearn["coverage"] == pytest.approx((0 + 3 + 2) / 3)
+    assert mulan["coverage"] == pytest.approx((0 + 2 + 1) / 3)
+    # LAMDA's loop never finds a relevant label in the first row and stays at the last place.
+    assert lamda["coverage"] == pytest.approx((2 + 2 + 1) / 3)
+    assert (suite["example_auc"], lamda["example_auc"]) == (0.5, 0.5)
+    assert np.isnan([sklearn["example_auc"], mulan["example_auc"]]).all()
+
+
+def test_a_label_with_one_class():
+    labels = np.array([[1, 0], [1, 1]])
+    scores = np.array([[0.1, 0.2], [0.2, 0.3]])
+    found = {name: metrics_under(c, labels, scores, labels)["macro_auc"] for name, c in CONVENTIONS.items()}
+    assert found == pytest.approx({"suite": 1, "sklearn": np.nan, "mulan": np.nan, "lamda": 1}, nan_ok=True)
+
+
+def test_f1_of_what_is_neither_there_nor_predicted():
+    labels = np.array([[0, 0, 1], [0, 1, 1]])
+    predictions = np.array([[0, 1, 1], [0, 0, 1]])
+    scores = predictions + 0.1 * labels
+    suite, mulan, lamda = (metrics_under(c, labels, scores, predictions) for c in (SUITE, MULAN, LAMDA))
+    # Label 0: nothing. Label 1: one missed, one wrong. Label 2: right twice.
+    assert suite["macro_f1"] == pytest.approx((0 + 0 + 1) / 3)
+    assert mulan["macro_f1"] == pytest.approx((1 + 0 + 1) / 3)
+    assert np.isnan(lamda["macro_f1"])
+    # Every row has a true and a predicted label: TP 1 and one error each.
+    assert suite["example_f1"] == mulan["example_f1"] == lamda["example_f1"] == pytest.approx(2 / 3)
+    assert suite["micro_f1"] == lamda["micro_f1"] == pytest.approx(4 / 6)
+
+
+def test_lamda_fails_where_a_row_predicts_nothing():
+    labels = np.array([[1, 0], [1, 0]])
+    predictions = np.array([[0, 0], [1, 0]])
+    assert np.isnan(metrics_under(LAMDA, labels, labels * 0.5, predictions)["example_f1"])
+    assert metrics_under(MULAN, labels, labels * 0.5, predictions)["example_f1"] == 0.5
+
+
+def test_mulan_takes_scores_within_a_millionth_as_tied():
+    """Weka's `stableSort`: 0, 6e-7 and 9e-7 tie; 12e-7 begins the next run, near as it is to the last."""
+    scores = np.array([[9e-7, 6e-7, 0.0, 12e-7]])
+    assert positions(scores, 1, 1e-6).tolist() == [[0, 1, 2, 3]]
+    assert positions(scores, 1).tolist() == [[2, 1, 0, 3]]
+    labels = np.array([[1, 0, 0, 0]])
+    assert metrics_under(MULAN, labels, scores, labels)["coverage"] == 3
+    assert metrics_under(replace(MULAN, tie_width=0.0), labels, scores, labels)["coverage"] == 1
+
+
+def loops(labels, scores, skip, last):
+    """Ranking loss and zero-based coverage, ties by position, as loops over rows and pairs."""
+    losses, depths = [], []
+    for y, s in zip(labels, scores, strict=True):
+        ascending = sorted(range(len(s)), key=lambda j: (s[j], j))
+        place = {label: len(s) - k for k, label in enumerate(ascending)}
+        relevant = [j for j in range(len(s)) if y[j]]
+        others = [j for j in range(len(s)) if not y[j]]
+        wrong = sum(place[i] > place[j] for i in relevant for j in others)
+        if relevant and others:
+            losses.append(wrong / (len(relevant) * len(others)))
+        elif not skip:
+            losses.append(0)
+        depths.append(max((place[j] for j in relevant), default=len(s) if last else 1) - 1)
+    return {"ranking_loss": np.mean(losses) if losses else np.nan, "coverage": np.mean(depths)}
+
+
+@settings(max_examples=100, deadline=None)
+@given(problems())
+def test_losses_by_position_agree_with_loops(problem):
+    labels, scores, _ = problem
+    for convention, skip, last in ((MULAN, False, False), (LAMDA, True, True)):
+        found = metrics_under(convention, *problem)
+        expected = loops(labels, scores, skip, last)
+        assert {name: found[name] for name in expected} == pytest.approx(expected, nan_ok=True)
+
+
+@settings(max_examples=100, deadline=None)
+@given(problems())
+def test_without_ties_and_one_class_units_conventions_differ_in_coverages_start_alone(problem):
+    labels, scores, _ = problem
+    n = len(labels)
+    assume(n > 1)
+    labels[:, 0], labels[:, 1] = np.arange(n) % 2, (np.arange(n) + 1) % 2
+    labels[:, 2:] = labels[:, :1]  # no row and no label has one class
+    predictions = labels.copy()
+    scores = untied(scores)
+    suite, *others = (metrics_under(c, labels, scores, predictions) for c in CONVENTIONS.values())
+    for convention, found in zip(list(CONVENTIONS.values())[1:], others, strict=True):
+        expected = {**suite, "coverage": suite["coverage"] - (1 - convention.coverage_start)}
+        if convention is MULAN:
+            expected["example_auc"] = np.nan
+        assert found == pytest.approx(expected, nan_ok=True)
+
+
+@settings(max_examples=50, deadline=None)
+@given(problems())
+def test_ties_broken_by_position_never_cost_more_than_full_errors(problem):
+    suite, mulan = (metrics_under(c, *problem) for c in (SUITE, MULAN))
+    assert mulan["ranking_loss"] <= suite["ranking_loss"] + 1e-12
+    labelled = problem[0].any(axis=1).mean()
+    assert mulan["coverage"] <= suite["coverage"] - labelled + 1e-12
+
+
+@settings(max_examples=50, deadline=None)
+@given(problems())
+def test_lamdas_auc_and_ranking_loss_always_sum_to_one(problem):
+    found = metrics_under(LAMDA, *problem)
+    assume(not np.isnan(found["example_auc"]))
+    assert found["example_auc"] + found["ranking_loss"] == pytest.approx(1)
+
+
+@settings(max_examples=50, deadline=None)
+@given(problems())
+def test_nothing_warns_and_two_metrics_are_the_same_everywhere(problem):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = [metrics_under(c, *problem) for c in CONVENTIONS.values()]
+    for name in ("hamming_loss", "subset_accuracy"):
+        assert len({values[name] for values in found}) == 1
+
+
+@pytest.mark.parametrize("convention", CONVENTIONS.values(), ids=CONVENTIONS)
+def test_unusable_input_is_refused(convention):
+    with pytest.raises(ValueError, match="scores are not finite"):
+        metrics_under(convention, np.eye(2), np.full((2, 2), np.nan), np.eye(2))
+    with pytest.raises(ValueError, match="share one shape"):
+        metrics_under(convention, np.eye(2), np.eye(3), np.eye(2))

@@ -1,0 +1,98 @@
+"""A small results with everything a table can meet: failures, look-alikes, gaps, steps, costs, odd names."""
+
+import numpy as np
+
+from benchmark.contracts import MethodSpec, Provenance, Record, Shape
+from benchmark.tables.results import DatasetRow, build_results
+
+METHODS = (
+    MethodSpec("BR", object, preset="paper-like", scoring="hard", note="scored from its 0/1 predictions"),
+    MethodSpec("BR-fair", object, preset="fair", in_paper=False),
+    MethodSpec("M3LA", object, preset="literal", threshold="eq16a"),
+    MethodSpec("M3LA-Wco", object, preset="literal", threshold="eq16a", datasets=("ml2000",)),
+    MethodSpec("M3LA-order", object, preset="literal", threshold="eq16a", datasets=("ml2000",)),
+    MethodSpec("M3LA-repaired", object, preset="repaired", threshold="eq13@holdout", in_paper=False),
+    MethodSpec("my_method", object),
+)
+DATASETS = (
+    DatasetRow("fcvid", "FCVID", Shape(4388, 28, (400,) * 5), Provenance.LOOK_ALIKE),
+    DatasetRow("ml2000", "ML2000", Shape(2000, 5, (500, 1040, 576)), Provenance.REBUILT),
+    DatasetRow("my_data", "my_data", Shape(30, 4, (3, 4)), Provenance.REAL, note="50 % of it & more_"),
+)
+QUALITY = {"BR": 0.6, "BR-fair": 1.4, "M3LA": 1.2, "M3LA-Wco": 1.0, "M3LA-order": 0.9, "M3LA-repaired": 1.6}
+FAILED = {("ml2000", "M3LA-order", 1): "failed", ("ml2000", "M3LA-repaired", 0): "timeout"}
+JOBS = [
+    *((d, m, seed) for seed in (0, 1, 2) for d in ("ml2000", "fcvid") for m in ("BR", "BR-fair", "M3LA")),
+    *(("ml2000", m, seed) for seed in (0, 1, 2) for m in ("M3LA-Wco", "M3LA-order", "M3LA-repaired")),
+    *(("my_data", "my_method", seed) for seed in (0,)),
+]
+STEPPING = ("M3LA", "M3LA-Wco", "M3LA-order", "M3LA-repaired")
+READING = {"BR-fair": 1, "M3LA-order": 5, "my_method": 5}
+"""Methods whose trace says what they read, and their readings per instance."""
+
+
+def arrays_of(dataset: str, method: str, seed: int) -> dict[str, np.ndarray]:
+    """Scores that know the labels as well as `QUALITY` says, better at every step."""
+    rng = np.random.default_rng([len(dataset), len(method), seed])
+    n, m, q = 40, 3, 5
+    labels = (rng.random((n, q)) < 0.3).astype(np.uint8)
+    noise = rng.random((n, m, q))
+    strength = QUALITY.get(method, 1.0) * np.array([0.2, 0.3, 0.4])[:, None]
+    step_scores = np.clip(0.6 * noise + strength * labels[:, None, :], 0, 1).astype(np.float32)
+    arrays = {
+        "scores": step_scores[:, -1],
+        "labels": labels,
+        "train_label_frequencies": np.full(q, 0.3),
+        "holdout_scores": rng.random((20, q)).astype(np.float32),
+        "train_phi": (phi := rng.random((q, q))) + phi.T,
+    }
+    if method in STEPPING:
+        arrays["step_scores"] = step_scores
+        orders = np.argsort(rng.random((n, m)), axis=1)
+        arrays["orders"] = np.tile(np.arange(m), (n, 1)) if method == "M3LA-order" else orders
+        if method != "M3LA-Wco":
+            arrays["w_co"] = arrays["train_phi"] + 0.5 * rng.random((q, q))
+    if method in READING:
+        extracted = rng.random((n, m)) < 0.6
+        extracted[:, 0] = True
+        n_read = np.tile(extracted.sum(axis=1, keepdims=True), (1, READING[method])).astype(np.int32)
+        arrays |= {
+            "extracted": extracted,
+            "n_read": n_read,
+            "reading_cost": n_read * np.float32(0.5),
+            "modality_costs": np.full(m, 0.5),
+        }
+    return arrays
+
+
+def record_of(dataset: str, method: str, seed: int) -> Record:
+    spec = next(spec for spec in METHODS if spec.id == method)
+    provenance = next(row.provenance for row in DATASETS if row.id == dataset)
+    return Record(
+        schema_version=1,
+        dataset=dataset,
+        method=method,
+        seed=seed,
+        config_hash=f"{dataset}-{method}-{seed}",
+        settings={},
+        status=FAILED.get((dataset, method, seed), "done"),
+        profile="quick",
+        preset=spec.preset,
+        scoring=spec.scoring,
+        threshold=spec.threshold,
+        transductive=False,
+        provenance=provenance,
+        data_hash=f"hash of {dataset}",
+        data_note="PCA saw all images." if dataset == "ml2000" else "",
+        score_digest=f"digest {seed}",
+    )
+
+
+def example_bundle(jobs=JOBS):
+    return build_results(
+        ((record_of(*job), arrays_of(*job)) for job in jobs),
+        methods=METHODS,
+        datasets=DATASETS,
+        profile="quick",
+        profile_note="at most 15 epochs, 1200 training and 400 test rows",
+    )
