@@ -24,7 +24,7 @@ class SelectionError(ValueError):
 
 
 class RegistryError(RuntimeError):
-    """A module that declares its methods or data set wrongly."""
+    """A module that cannot be imported, or declares its methods or data set wrongly."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,8 @@ def discover(
     Raises
     ------
     RegistryError
-        If two modules declare the same id (in any case), or a declaration has the wrong type.
+        If a module cannot be imported, two declare the same id (in any case), or a declaration has the wrong
+        type.
     """
     with _imports_are_no_garbage():
         return Registry(
@@ -100,13 +101,23 @@ def _collect(sources: Sequence[str], attribute: str, kind: Any) -> dict[str, Any
 
 def _modules(sources: Sequence[str]) -> Iterator[ModuleType]:
     for source in sources:
-        root = importlib.import_module(source)
+        root = _imported(source)
         if not hasattr(root, "__path__"):
             yield root
             continue
         for info in sorted(pkgutil.iter_modules(root.__path__), key=lambda info: info.name):
             if not info.name.startswith("_") and not info.ispkg:
-                yield importlib.import_module(f"{source}.{info.name}")
+                yield _imported(f"{source}.{info.name}")
+
+
+def _imported(name: str) -> ModuleType:
+    try:
+        return importlib.import_module(name)
+    except Exception as error:
+        raise RegistryError(
+            f"{name} cannot be imported ({type(error).__name__}: {error}); "
+            f"python -c 'import {name}' shows where"
+        ) from error
 
 
 def suggestion(name: str, known: Sequence[str]) -> str:
