@@ -24,7 +24,7 @@ class SelectionError(ValueError):
 
 
 class RegistryError(RuntimeError):
-    """A module that declares its methods or data set wrongly."""
+    """A module that cannot be imported, or declares its methods or data set wrongly."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,8 @@ def discover(
     Raises
     ------
     RegistryError
-        If two modules declare the same id (in any case), or a declaration has the wrong type.
+        If a module cannot be imported, two declare the same id (in any case), or a declaration has the wrong
+        type.
     """
     with _imports_are_no_garbage():
         return Registry(
@@ -83,7 +84,7 @@ def _collect(sources: Sequence[str], attribute: str, kind: Any) -> dict[str, Any
     found: dict[str, Any] = {}
     owners: dict[str, str] = {}
     for source in sources:
-        root = importlib.import_module(source)
+        root = _imported(source)
         members = list(_members(root)) if hasattr(root, "__path__") else [root]
         specs = [(spec, member.__name__) for member in members for spec in _declared(member, attribute, kind)]
         if hasattr(root, "__path__"):
@@ -101,7 +102,7 @@ def _collect(sources: Sequence[str], attribute: str, kind: Any) -> dict[str, Any
 def _members(package: ModuleType) -> Iterator[ModuleType]:
     for info in sorted(pkgutil.iter_modules(package.__path__), key=lambda info: info.name):
         if not info.name.startswith("_"):
-            yield importlib.import_module(f"{package.__name__}.{info.name}")
+            yield _imported(f"{package.__name__}.{info.name}")
 
 
 def _declared(module: ModuleType, attribute: str, kind: Any) -> Iterator[Any]:
@@ -113,6 +114,16 @@ def _declared(module: ModuleType, attribute: str, kind: Any) -> Iterator[Any]:
                 f"(see benchmark/contracts.py)"
             )
         yield spec
+
+
+def _imported(name: str) -> ModuleType:
+    try:
+        return importlib.import_module(name)
+    except Exception as error:
+        raise RegistryError(
+            f"{name} cannot be imported ({type(error).__name__}: {error}); "
+            f"python -c 'import {name}' shows where"
+        ) from error
 
 
 def suggestion(name: str, known: Sequence[str]) -> str:

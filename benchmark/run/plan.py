@@ -13,8 +13,6 @@ from benchmark.run.bench import Bench, Inventory, Pair, Setup, Slot, State
 from benchmark.run.environment import processor
 from benchmark.run.pace import Pace, pace_key
 from benchmark.run.split import sizes
-from benchmark.run.store import SCHEMA_VERSION
-from benchmark.run.worker import JobRequest, Ticket, ticket_for
 
 AUTOMATIC_ATTEMPTS = 2
 """A failed job is retried once by itself; after that only when asked for."""
@@ -140,41 +138,6 @@ def _hint(
     """Return what a method's hint says of a fit on the rows that settings leave of a shape."""
     rows = sum(sizes(shape.n, settings["max_train_rows"], settings["max_test_rows"]))
     return float(seconds(dataclasses.replace(shape, n=rows), options))
-
-
-def make_ticket(planned: PlannedJob, bench: Bench) -> Ticket:
-    """Pack one planned job for a worker."""
-    setup, spec = planned.setup, planned.setup.method
-    blank = Record(
-        schema_version=SCHEMA_VERSION,
-        dataset=planned.job.dataset,
-        method=planned.job.method,
-        seed=planned.job.seed,
-        config_hash=setup.config_hash,
-        settings=setup.settings,
-        status="failed",
-        profile=bench.profile.name,
-        preset=spec.preset,
-        scoring=spec.scoring,
-        threshold=spec.threshold,
-        transductive=False,
-        provenance=setup.facts.provenance,
-        data_hash=setup.facts.data_hash,
-        data_note=setup.facts.note,
-        attempts=planned.record.attempts + 1 if planned.record else 1,
-    )
-    request = JobRequest(
-        blank=blank,
-        method=dataclasses.replace(spec, options=dict(setup.options), seconds_hint=None, probe=None),
-        dataset=setup.facts.spec,
-        data_dir=bench.data_dir,
-        max_train_rows=setup.limits.max_train_rows,
-        max_test_rows=setup.limits.max_test_rows,
-        store_root=bench.store.root,
-        refit=bench.refit,
-    )
-    uses_device = "device" in spec.estimator(**setup.options).get_params(deep=False)
-    return ticket_for(request, setup.limits.time_limit_seconds, uses_device)
 
 
 def side_by_side(planned: Sequence[PlannedJob], most: int) -> list[tuple[PlannedJob, ...]]:

@@ -69,7 +69,7 @@ def record_of(dataset: str, method: str, seed: int) -> Record:
     spec = next(spec for spec in METHODS if spec.id == method)
     provenance = next(row.provenance for row in DATASETS if row.id == dataset)
     return Record(
-        schema_version=1,
+        schema_version=2,
         dataset=dataset,
         method=method,
         seed=seed,
@@ -80,7 +80,6 @@ def record_of(dataset: str, method: str, seed: int) -> Record:
         preset=spec.preset,
         scoring=spec.scoring,
         threshold=spec.threshold,
-        transductive=False,
         provenance=provenance,
         data_hash=f"hash of {dataset}",
         data_note="PCA saw all images." if dataset == "ml2000" else "",

@@ -27,7 +27,7 @@ def entry(method, seed, dataset="toy"):
         "train_label_frequencies": np.full(4, 0.4),
     }
     record = Record(
-        schema_version=1,
+        schema_version=2,
         dataset=dataset,
         method=method,
         seed=seed,
@@ -38,7 +38,6 @@ def entry(method, seed, dataset="toy"):
         preset="default",
         scoring="soft",
         threshold="fixed",
-        transductive=False,
         provenance=Provenance.LOOK_ALIKE,
         data_hash="d",
     )

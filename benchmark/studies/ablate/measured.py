@@ -15,7 +15,10 @@ import pandas as pd
 
 from benchmark.run.config import ConfigError
 from benchmark.run.plan import Plan
+from benchmark.run.store import RecordStore
 from benchmark.score.metrics import METRICS
+from benchmark.score.reading import read_scores
+from benchmark.tables.results import Entries
 
 KEYS = ("stage", "method", "seed", "config_hash")
 LIMITS = ("epochs", "max_train_rows")
@@ -79,7 +82,7 @@ def with_kept(plan: Plan, kept: Kept, trained_anew: str) -> Plan:
     return dataclasses.replace(plan, jobs=jobs)
 
 
-def updated(frame: pd.DataFrame, stage: str, plan: Plan) -> pd.DataFrame:
+def updated(frame: pd.DataFrame, stage: str, plan: Plan, store: RecordStore) -> pd.DataFrame:
     """Return the table with the plan's finished records in place of other versions of the same jobs.
 
     Every other row stays, also of a version that is no longer current, until its job has run again.
@@ -89,8 +92,13 @@ def updated(frame: pd.DataFrame, stage: str, plan: Plan) -> pd.DataFrame:
     frame : columns `COLUMNS`.
     stage : whose plan it is.
     plan : compared with the store.
+    store : of the plan's records.
     """
-    finished = [record for record in plan.inventory.records() if record.status == "done"]
+    finished = [
+        (record, read_scores(arrays, record.scoring, record.threshold).metrics)
+        for record, arrays in Entries(plan.inventory, store)
+        if record.status == "done"
+    ]
     rows: dict[JobKey, dict[str, Any]] = {
         (record.method, record.seed, record.config_hash): {
             "stage": stage,
@@ -101,11 +109,11 @@ def updated(frame: pd.DataFrame, stage: str, plan: Plan) -> pd.DataFrame:
             "scoring": record.scoring,
             "threshold": record.threshold,
             "score_digest": record.score_digest,
-            **record.metrics,
+            **metrics,
         }
-        for record in finished
+        for record, metrics in finished
     }
-    renewed_jobs = {(record.method, record.seed, *_limits(record.settings)) for record in finished}
+    renewed_jobs = {(record.method, record.seed, *_limits(record.settings)) for record, _ in finished}
     for row in frame[frame["stage"] == stage].to_dict("records"):
         method, seed, version = row["method"], int(row["seed"]), row["config_hash"]
         limits = tuple("" if pd.isna(row[name]) else str(int(row[name])) for name in LIMITS)

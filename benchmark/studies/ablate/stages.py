@@ -133,7 +133,7 @@ def conduct(args: argparse.Namespace, registry: Registry) -> int:
 def _interrupted(args: argparse.Namespace, stage: Stage, name: str) -> int:
     """Keep what is finished, so that the study can go on elsewhere too."""
     folder = folder_of(args)
-    write_kept(updated(read_kept(folder / KEPT_FILE), name, stage.plan()), folder)
+    write_kept(updated(read_kept(folder / KEPT_FILE), name, stage.plan(), stage.bench.store), folder)
     return INTERRUPTED
 
 
@@ -199,7 +199,7 @@ def judge(study: Study, stage: Stage, name: str, chosen: Sequence[tuple[str, str
     ]
     if lacking := sum(planned.state == "missing" for planned in plan.jobs):
         problems.append(f"{name}: {lacking} of {len(plan.jobs)} jobs were not run, or left to another run")
-    kept = updated(study.kept, name, plan)
+    kept = updated(study.kept, name, plan, stage.bench.store)
     return Outcome(name, setting, values, findings, kept[kept["stage"] == name], problems)
 
 

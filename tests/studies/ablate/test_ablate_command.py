@@ -74,8 +74,9 @@ def test_readings_after_training_are_those_of_the_stored_scores(ablate, tmp_path
     ):
         for metric in ("hamming_loss", "ranking_loss"):
             by_hand = [
-                read_scores(store.arrays(record), scoring, rule).metrics[metric] - record.metrics[metric]
-                for record in records
+                read_scores(arrays, scoring, rule).metrics[metric]
+                - read_scores(arrays, record.scoring, record.threshold).metrics[metric]
+                for record, arrays in ((record, store.arrays(record)) for record in records)
             ]
             row = effects.loc[name, other, metric]
             assert row["difference"] == pytest.approx(sum(by_hand) / 3, rel=1e-5, abs=1e-9)

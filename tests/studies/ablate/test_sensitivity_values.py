@@ -19,7 +19,7 @@ KEYS = {"M": (BASELINE, "", ""), "M[a=b]": (TRAINING, "a", "b")}
 
 def record(method, seed, status="done", error=""):
     return Record(
-        schema_version=1,
+        schema_version=2,
         dataset="d",
         method=method,
         seed=seed,
@@ -30,7 +30,6 @@ def record(method, seed, status="done", error=""):
         preset="literal",
         scoring="soft",
         threshold="eq16a",
-        transductive=True,
         provenance=Provenance.REBUILT,
         data_hash="x",
         error=error,
