@@ -14,7 +14,7 @@ from baselines._common import (
     cells,
     is_fair,
 )
-from benchmark.contracts import Factor, MethodSpec, Probe, Shape
+from benchmark.contracts import Factor, MethodSpec, Shape
 
 
 class BinaryRelevance(ProblemTransformation):
@@ -66,7 +66,6 @@ METHODS = (
         BinaryRelevance,
         preset="paper-like",
         scoring="hard",
-        seconds_hint=seconds_hint,
         note="Gaussian naive Bayes, scored from its 0/1 predictions",
     ),
     MethodSpec(
@@ -75,8 +74,6 @@ METHODS = (
         {"base_learner": "logistic_regression"},
         preset="fair",
         in_paper=False,
-        seconds_hint=seconds_hint,
-        probe=Probe(Shape(n=1500, q=10, dims=(300, 300)), seconds=1.36),
         note="standardised logistic regression, C chosen on a training hold-out, scored from probabilities",
     ),
 )

@@ -19,7 +19,7 @@ from baselines._common import cells
 from baselines._cs3g_factors import FACTORS, LAPLACIAN_GRID, LASSO_GRID, RIDGE_GRID, TOLERANCE
 from baselines._cs3g_model import Model, Settings, TrainingRows
 from baselines._cs3g_problem import Strengths
-from benchmark.contracts import Array, Factor, Holdout, MethodSpec, Modalities, Probe, Shape
+from benchmark.contracts import Array, Factor, Holdout, MethodSpec, Modalities, Shape
 
 OPTIONS = {
     "variant": ("laplacian", "learned"),
@@ -250,15 +250,12 @@ def seconds_hint(shape: Shape, options: Mapping[str, Any]) -> float:
     return 0.5 + cells(wider) * n_problems * 1.4e-8
 
 
-PROBE_SHAPE = Shape(n=400, q=10, dims=(150, 100, 50))
 METHODS = (
     MethodSpec(
         "CS3G",
         CS3G,
         preset="reconstructed",
         reconstructed=True,
-        seconds_hint=seconds_hint,
-        probe=Probe(PROBE_SHAPE, seconds=1.61),
         note="additive logistic predictors with a signed label Laplacian and a modality group lasso",
     ),
     MethodSpec(
@@ -267,8 +264,6 @@ METHODS = (
         {"laplacian_grid": (0.0,), "lasso_grid": (0.0,)},
         preset="plain",
         in_paper=False,
-        seconds_hint=seconds_hint,
-        probe=Probe(PROBE_SHAPE, seconds=0.21),
         note="CS3G without label Laplacian and modality lasso: additive logistic predictors with a ridge",
     ),
 )

@@ -20,7 +20,7 @@ from baselines._neighbours import nearest
 from baselines._reading import SequentialClassifier, expected_epochs, stacked_steps, what_was_read
 from baselines._sequential import ReaderOptions, Readings, SequentialReader
 from baselines._sequential_factors import DMP_FACTORS
-from benchmark.contracts import Array, Factor, MethodSpec, Probe, Shape, Streams
+from benchmark.contracts import Array, Factor, MethodSpec, Shape, Streams
 
 REPEAT_COST = 1.0
 """What the cost term charges, in the authors' code, for a modality that was read before (others: 0.1)."""
@@ -293,13 +293,6 @@ METHODS = (
         "DMP",
         DMP,
         preset="adapted",
-        seconds_hint=_seconds,
-        probe=Probe(
-            Shape(n=712, q=20, dims=(400, 200, 100, 50)),
-            seconds=1.08,
-            options={"epochs": 3, "selection": "last"},
-            shorter={"epochs": 1, "selection": "last"},
-        ),
         note="multi-label adaptation of the authors' code, with masked choice, the neighbours' sign as its "
         "comment intends, and early stopping on training rows instead of test rows",
     ),

@@ -17,7 +17,7 @@ from baselines._neighbours import class_margins
 from baselines._reading import SequentialClassifier, expected_epochs, what_was_read
 from baselines._sequential import ReaderOptions, Readings, SequentialReader
 from baselines._sequential_factors import MCC_FACTORS
-from benchmark.contracts import Array, Factor, MethodSpec, Probe, Shape, Streams
+from benchmark.contracts import Array, Factor, MethodSpec, Shape, Streams
 
 
 class MCC(SequentialClassifier):
@@ -215,13 +215,6 @@ METHODS = (
         "MCC",
         MCC,
         preset="filled-in",
-        seconds_hint=_seconds,
-        probe=Probe(
-            Shape(n=712, q=20, dims=(400, 200, 100, 50)),
-            seconds=1.54,
-            options={"epochs": 3, "selection": "last"},
-            shorter={"epochs": 1, "selection": "last"},
-        ),
         note="the paper gives no hidden size, thresholds, number of neighbours or formula of the hinge loss; "
         "early stopping on training rows",
     ),

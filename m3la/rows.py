@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from benchmark.contracts import MethodSpec, Probe, Shape
+from benchmark.contracts import MethodSpec, Shape
 from m3la.estimator import M3LA
 from m3la.together import fit_together
 
@@ -20,14 +20,6 @@ def _seconds(shape: Shape, options: Mapping[str, Any]) -> float:
     D = sum(shape.dims)
     dense = 0.0 if options.get("optimiser", "sgd") == "sgd" else 5e-6 * D  # gradients are formed
     return steps * max(0.001, 6.4e-3 * shape.m + 5.9e-6 * D + dense - 0.0025)
-
-
-PROBE = Probe(
-    Shape(n=712, q=20, dims=(400, 200, 100, 50)),
-    seconds=0.62,
-    options={"epochs": 3, "selection": "last"},
-    shorter={"epochs": 1, "selection": "last"},
-)
 
 
 REPAIRED: Mapping[str, Any] = {
@@ -50,8 +42,6 @@ LITERAL = MethodSpec(
     {},
     preset="literal",
     threshold="eq16a",
-    seconds_hint=_seconds,
-    probe=PROBE,
     fit_together=fit_together,
 )
 
@@ -78,7 +68,6 @@ METHODS: tuple[MethodSpec, ...] = (
         preset="repaired",
         threshold="eq13@holdout",
         in_paper=False,
-        probe=replace(PROBE, seconds=0.685),
         note="options chosen once on Emotions, Scene and Yeast; K = Hamming, normalised: all weights are one",
     ),
 )

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 
-from benchmark.contracts import DatasetSpec, Holdout, MultiModalClassifier, Provenance, Shape, Streams
+from benchmark.contracts import DatasetSpec, Holdout, MultiModalClassifier, Provenance, Streams
 from benchmark.registry import discover
 from benchmark.run.fingerprint import canonical
 from benchmark.run.trial import build_estimator
@@ -90,15 +90,6 @@ def test_a_spec_names_a_known_rule_data_sets_and_stable_options(spec):
     levels = {factor.name: factor.levels for factor in spec.estimator.FACTORS}
     for name, value in spec.options.items():
         assert value in levels.get(name, (value,)), f"{name}={value} is not among the declared levels"
-
-
-@each_method
-def test_the_hint_of_seconds_is_a_positive_number(spec):
-    if spec.seconds_hint is None:
-        pytest.skip("states no hint")
-    params = spec.estimator(**spec.options).get_params(deep=False)
-    for options in (spec.options, params):
-        assert spec.seconds_hint(Shape(100, 3, (4, 5)), options) > 0
 
 
 @each_method

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import pickle
 import sys
 import time
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from benchmark.run.trial import Trial
 
 PRELOAD = ("benchmark.run.ignore_interrupt", "benchmark.run.preloaded")
-JobStatus = Literal["done", "failed", "timeout", "elsewhere"]
+JobStatus = Literal["done", "failed", "timeout", "elsewhere", "left out"]
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class JobRequest:
 
     blank: Record
     method: MethodSpec
-    """With the profile's options, and without its `seconds_hint`, which cannot be pickled."""
+    """With the profile's options."""
     dataset: DatasetSpec
     data_dir: Path
     max_train_rows: int | None
@@ -62,12 +63,26 @@ class Ticket:
 
 @dataclass(frozen=True)
 class JobResult:
-    """How a job ended; `elsewhere` means that another run is at it."""
+    """How a job ended: `elsewhere` if another run is at it, `left out` if the run's time was over first."""
 
     job: Job
     status: JobStatus
     seconds: float = 0.0
     error: str = ""
+
+
+@dataclass(frozen=True)
+class Deadline:
+    """When a run has to be over, and how long the job at hand should take."""
+
+    at: float
+    """As `time.time` counts, so that processes agree on it."""
+    expected: float | None
+    """Seconds; None if unknown."""
+
+    def left(self) -> float:
+        """Return the seconds until then."""
+        return max(self.at - time.time(), 0.0)
 
 
 def ticket_for(request: JobRequest, time_limit: float | None, uses_device: bool) -> Ticket:
@@ -98,7 +113,9 @@ def ticket_for(request: JobRequest, time_limit: float | None, uses_device: bool)
     )
 
 
-def supervise(tickets: Sequence[Ticket], pool: DevicePool) -> tuple[JobResult, ...]:
+def supervise(
+    tickets: Sequence[Ticket], pool: DevicePool, deadline: Deadline | None = None
+) -> tuple[JobResult, ...]:
     """Run jobs in one child process and make sure that a record of each one's end exists; it never raises.
 
     An exception here would end the whole `joblib.Parallel` call and lose the other jobs.
@@ -109,15 +126,20 @@ def supervise(tickets: Sequence[Ticket], pool: DevicePool) -> tuple[JobResult, .
         One job, or several that differ in their seed alone and train side by side.
     pool
         Of devices, one of which the child gets.
+    deadline
+        A job that is not expected to end by then does not start; one that runs is killed then, and leaves
+        no record.
     """
     try:
-        return _supervise(tickets, pool)
+        return _supervise(tickets, pool, deadline)
     except Exception:
         error = traceback.format_exc()
         return tuple(JobResult(ticket.job, "failed", error=error) for ticket in tickets)
 
 
-def _supervise(tickets: Sequence[Ticket], pool: DevicePool) -> tuple[JobResult, ...]:
+def _supervise(
+    tickets: Sequence[Ticket], pool: DevicePool, deadline: Deadline | None
+) -> tuple[JobResult, ...]:
     limit_threads_of_new_processes()
     first, store = tickets[0], RecordStore(tickets[0].store_root)
     if code_digest(first.code_root) != first.blank.settings["code"]:
@@ -134,16 +156,33 @@ def _supervise(tickets: Sequence[Ticket], pool: DevicePool) -> tuple[JobResult, 
                 results.append(JobResult(ticket.job, "done", sum(earlier.seconds.values())))
             else:
                 mine.append(ticket)
-        return (*results, *(_run_isolated(mine, store, pool) if mine else ()))
+        return (*results, *(_run_isolated(mine, store, pool, deadline) if mine else ()))
 
 
-def _run_isolated(tickets: Sequence[Ticket], store: RecordStore, pool: DevicePool) -> tuple[JobResult, ...]:
+def _run_isolated(
+    tickets: Sequence[Ticket], store: RecordStore, pool: DevicePool, deadline: Deadline | None
+) -> tuple[JobResult, ...]:
     first = tickets[0]
     # A limit is one job's; those of a batch are in it together.
-    limit = None if first.time_limit is None else first.time_limit * len(tickets)
+    limit = math.inf if first.time_limit is None else first.time_limit * len(tickets)
     payloads = tuple(ticket.payload for ticket in tickets)
-    with (pool if first.uses_device else DevicePool(("cpu",), pool.lock_dir)).lease() as device:
-        outcome = run_isolated(run_jobs, (payloads, device), time_limit=limit, preload=first.preload)
+    with ExitStack() as lease:
+        devices = pool if first.uses_device else DevicePool(("cpu",), pool.lock_dir)
+        try:
+            device = lease.enter_context(devices.lease(deadline.left() if deadline else None))
+        except TimeoutError:
+            return _left_out(tickets, "no device became free in time")
+        left = deadline.left() if deadline else math.inf
+        if deadline and left <= (deadline.expected or 0.0):
+            return _left_out(tickets, "it is not expected to end in time")
+        outcome = run_isolated(
+            run_jobs,
+            (payloads, device),
+            time_limit=None if min(limit, left) == math.inf else min(limit, left),
+            preload=first.preload,
+        )
+    if outcome.reason == "timeout" and left < limit:
+        return _left_out(tickets, "stopped, as the time was over")
     if outcome.reason == "finished":
         finished: tuple[JobResult, ...] = outcome.value
         return finished
@@ -153,6 +192,10 @@ def _run_isolated(tickets: Sequence[Ticket], store: RecordStore, pool: DevicePoo
         store.write(record)
         results.append(JobResult(ticket.job, record.status, record.seconds["total"], outcome.message))
     return tuple(results)
+
+
+def _left_out(tickets: Sequence[Ticket], why: str) -> tuple[JobResult, ...]:
+    return tuple(JobResult(ticket.job, "left out", error=why) for ticket in tickets)
 
 
 def _failure(blank: Record, outcome: Outcome, n_jobs: int) -> Record:
