@@ -1,1 +1,1 @@
-"""M3LA: model, loss, training loop, estimator."""
+"""M3LA (Zhu and Zhang): `reference` holds the equations; `README.md` says which file answers what."""

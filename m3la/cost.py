@@ -10,10 +10,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from m3la import label_kernels
-
-COSTS = ("f1", "hamming", "accuracy", "rank", "none")
-
 
 def binarise(scores: Tensor, rule: str, cardinality: float | Tensor) -> Tensor:
     """Turn scores p (.., q), or (n, .., q) with cardinalities (n,), into the prediction that K judges.
@@ -45,10 +41,9 @@ def cost_weights(labels: Tensor, predictions: Tensor, cost: str) -> Tensor:
     ----------
     labels : (.., q) in {0, 1}.
     predictions : (.., q) in {0, 1}, or in [0, 1] for the soft form of F1 and accuracy.
-    cost : one of `COSTS`; `none` gives ones (no cost weighting).
+    cost : `f1`, `hamming`, `accuracy`, `rank`, or `none`: ones, no cost weighting.
     """
-    y, yh = labels, predictions
-    y, yh = torch.broadcast_tensors(y, yh)
+    y, yh = torch.broadcast_tensors(labels, predictions)
     q = y.shape[-1]
     if cost == "none":
         return torch.ones_like(y)
@@ -67,20 +62,6 @@ def cost_weights(labels: Tensor, predictions: Tensor, cost: str) -> Tensor:
         union = either.sum(-1, keepdim=True) - either
         without, with_ = _ratio(u, union + y), (u + y) / (union + 1)
     return (without - with_).abs()
-
-
-def compiled_f1_weights(labels: Tensor, predictions: Tensor) -> Tensor:
-    """Return what `cost_weights` does with F1, computed row by row on a CPU.
-
-    Parameters
-    ----------
-    labels : ([n,] 1, B, q) in {0, 1}, single or double precision.
-    predictions : ([n,] steps, B, q) in [0, 1].
-    """
-    weights = torch.empty_like(predictions, memory_format=torch.contiguous_format)
-    stacked = (x.reshape(-1, *x.shape[-3:]).contiguous().numpy() for x in (labels, predictions, weights))
-    label_kernels.f1_weights(*stacked)
-    return weights
 
 
 def _ratio(numerator: Tensor, denominator: Tensor) -> Tensor:

@@ -19,10 +19,11 @@ from benchmark.contracts import Array, Factor, Holdout, Modalities, Streams
 from benchmark.learning.checks import check_options
 from benchmark.learning.scaling import fit_scalers, scale
 from benchmark.learning.training import DivergenceError, History, TrainingSettings, train
-from m3la.factored import optimiser_of
+from m3la import fast
 from m3la.factors import FACTORS
 from m3la.loss import LossOptions, m3la_loss
-from m3la.model import M3LANet, ModelOptions
+from m3la.model import M3LANet
+from m3la.reference import ModelOptions
 
 PREDICTION_ROWS = 1024
 """Rows per forward pass when predicting; bounds memory."""
@@ -183,7 +184,7 @@ class M3LA(BaseEstimator):
         loss_of_rows, refresh = self._objective(rows)
         held = rows.held
         try:
-            with optimiser_of(self.model_, self.settings()) as optimiser:
+            with fast.optimiser_of(self.model_, self.settings()) as optimiser:
                 self.history_: History = train(
                     self.model_,
                     optimiser,
@@ -234,22 +235,17 @@ class M3LA(BaseEstimator):
         `loss_history` (epochs,) and, where the model has it, `w_co` (q, q).
         """
         check_is_fitted(self, "model_")
-        kept = self._steps(self._tensors(modalities))
-        kept["loss_history"] = np.asarray(self.history_.loss, dtype=np.float64)
+        found = self._steps(self._tensors(modalities))
+        found["loss_history"] = np.asarray(self.history_.loss, dtype=np.float64)
         correlation = self.model_.label_correlation()
         if correlation is not None:
-            kept["w_co"] = correlation.cpu().numpy().copy()  # else a caller could write into the weights
-        return kept
+            found["w_co"] = correlation.cpu().numpy().copy()  # else a caller could write into the weights
+        return found
 
     def _check(self, labels: Array, holdout: Holdout | None) -> None:
         check_options(self.get_params(deep=False), self.FACTORS)
         if (wrong := np.asarray(labels)[~np.isin(labels, (0, 1))]).size:
             raise ValueError(f"labels must be 0 or 1; {wrong.size} are not, the first is {wrong[0]}")
-        if self.label_activation == "softmax" and labels.shape[1] == 1:
-            raise ValueError(
-                "label_activation='softmax' gives a single label the score 1 always; "
-                "use label_activation='sigmoid' (preset repaired) on one label"
-            )
         if self.needs_holdout and holdout is None:
             raise ValueError("selection='holdout' needs a hold-out of training rows: pass holdout= to fit")
 

@@ -12,22 +12,22 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from m3la import kernels
-from m3la.cost import binarise, compiled_f1_weights, cost_weights, normalise
-from m3la.model import Steps
+from m3la import fast
+from m3la.cost import binarise, cost_weights, normalise
+from m3la.reference import Steps
 
 
 @dataclass(frozen=True)
 class LossOptions:
     """Answers to what the paper leaves open about the loss; meaning and source in `M3LA.FACTORS`."""
 
-    cost: str = "f1"
-    cost_prediction: str = "0.5"
-    weight_normalisation: str = "none"
-    weight_floor: float = 0.0
-    reduction: str = "sum"
-    steps: str = "all"
-    reinforce: bool = False
+    cost: str
+    cost_prediction: str
+    weight_normalisation: str
+    weight_floor: float
+    reduction: str
+    steps: str
+    reinforce: bool
 
 
 def m3la_loss(
@@ -86,8 +86,8 @@ class _CrossEntropy(torch.autograd.Function):
 def _weights(labels: Tensor, previous: Tensor, cardinality: float | Tensor, options: LossOptions) -> Tensor:
     """Equation (18) at steps t > 1, ([n,] m - 1, B, q); constants in the loss, as in RethinkNet."""
     predictions = binarise(previous, options.cost_prediction, cardinality)
-    if options.cost == "f1" and kernels.compiles_for(predictions):
-        weights = compiled_f1_weights(labels, predictions)
+    if options.cost == "f1" and fast.runs_on(predictions):
+        weights = fast.f1_weights(labels, predictions)
     else:
         weights = cost_weights(labels, predictions, options.cost)
     return normalise(weights, options.weight_normalisation, options.weight_floor)

@@ -1,4 +1,4 @@
-"""M3LA's rows of the tables: the estimator with its presets, and how long its fits take."""
+"""M3LA's rows of the tables: the estimator with its presets and ablations."""
 
 from __future__ import annotations
 
@@ -6,21 +6,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from benchmark.contracts import MethodSpec, Shape
+from benchmark.contracts import MethodSpec
 from m3la.estimator import M3LA
 from m3la.together import fit_together
-
-
-def _seconds(shape: Shape, options: Mapping[str, Any]) -> float:
-    """Rough seconds of a fit, from steps on the paper's four shapes, two jobs at a time."""
-    epochs = options.get("epochs", 300)
-    if options.get("selection") == "holdout":
-        epochs = min(epochs, 25)  # early stopping ends most fits by then
-    steps = epochs * -(-int(0.9 * shape.n) // 64)
-    D = sum(shape.dims)
-    dense = 0.0 if options.get("optimiser", "sgd") == "sgd" else 5e-6 * D  # gradients are formed
-    return steps * max(0.001, 6.4e-3 * shape.m + 5.9e-6 * D + dense - 0.0025)
-
 
 REPAIRED: Mapping[str, Any] = {
     "label_activation": "sigmoid",

@@ -14,10 +14,11 @@ from torch import Tensor
 
 from benchmark.contracts import Problem
 from benchmark.learning.training import DivergenceError, train_side_by_side
+from m3la import fast
 from m3la.estimator import M3LA, PREDICTION_ROWS, TrainingRows
-from m3la.factored import optimiser_of
 from m3la.loss import m3la_loss
-from m3la.model import M3LANet, Steps
+from m3la.model import M3LANet
+from m3la.reference import Steps
 
 
 class CannotTrainTogetherError(ValueError):
@@ -46,7 +47,7 @@ def fit_together(methods: Sequence[M3LA], problems: Sequence[Problem]) -> list[D
     rows = [method.prepare(*problem) for method, problem in zip(methods, problems, strict=True)]
     _require_same_shapes(rows)
     batch = _Batch(methods[0], rows)
-    with optimiser_of(batch.net, methods[0].settings()) as optimiser:
+    with fast.optimiser_of(batch.net, methods[0].settings()) as optimiser:
         histories = train_side_by_side(
             batch.net,
             optimiser,
@@ -155,9 +156,9 @@ class _Batch:
 
 
 def _require_same_options(methods: Sequence[M3LA]) -> None:
-    given = [method.get_params(deep=False) for method in methods]
-    for name in given[0]:
-        values = {repr(options[name]) for options in given}
+    options = [method.get_params(deep=False) for method in methods]
+    for name in options[0]:
+        values = {repr(each[name]) for each in options}
         if name != "random_state" and len(values) > 1:
             raise CannotTrainTogetherError(
                 f"{name} is {' and '.join(sorted(values))}; networks side by side need the same options"

@@ -9,11 +9,12 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 from benchmark.contracts import Array, Holdout, Streams
-from benchmark.learning.training import DivergenceError
+from benchmark.learning.training import DivergenceError, training_step
 from m3la.estimator import M3LA
+from m3la.fast import make_factored_optimiser
 from m3la.rows import METHODS
 
-SMALL = {"hidden": 16, "epochs": 8, "batch_size": 16, "learning_rate": 0.1}
+SMALL = {"hidden": 16, "epochs": 6, "batch_size": 16, "learning_rate": 0.1}
 
 
 def data(n: int = 80, q: int = 3) -> tuple[list[Array], Array]:
@@ -21,6 +22,12 @@ def data(n: int = 80, q: int = 3) -> tuple[list[Array], Array]:
     rng = np.random.default_rng(5)
     x = [rng.standard_normal((n, d)).astype(np.float32) for d in (4, 3)]
     return x, np.stack([x[j % 2][:, j % 3] > 0 for j in range(q)], axis=1).astype(np.uint8)
+
+
+@pytest.fixture(scope="module")
+def fitted() -> M3LA:
+    """With the defaults; for tests that read it."""
+    return M3LA(**SMALL).fit(*data())
 
 
 def test_training_loss_falls_and_scores_separate_the_labels() -> None:
@@ -59,25 +66,25 @@ def test_ablations_share_their_initial_weights_with_the_full_model() -> None:
     assert set(full) - set(without) == {"W_co"}
 
 
-def test_trace_keeps_orders_attention_step_scores_and_w_co() -> None:
+def test_trace_keeps_orders_attention_step_scores_and_w_co(fitted: M3LA) -> None:
     x, y = data()
-    method = M3LA(**SMALL).fit(x, y)
-    trace = method.trace(x)
+    trace = fitted.trace(x)
     assert trace["step_scores"].shape == (80, 2, 3)
-    assert np.array_equal(trace["step_scores"][:, -1], method.predict_scores(x))
+    assert np.array_equal(trace["step_scores"][:, -1], fitted.predict_scores(x))
     assert np.array_equal(np.sort(trace["orders"], axis=1), np.tile([0, 1], (80, 1)))
     np.testing.assert_allclose(trace["attention"].sum(2), 1, atol=1e-6)
     assert trace["w_co"].shape == (3, 3)
-    assert trace["loss_history"].shape == (8,)
+    assert trace["loss_history"].shape == (6,)
     assert "w_co" not in M3LA(**SMALL, label_correlation=False).fit(x, y).trace(x)
 
 
-def test_prediction_does_not_depend_on_how_rows_are_grouped(monkeypatch: pytest.MonkeyPatch) -> None:
-    x, y = data()
-    method = M3LA(**SMALL).fit(x, y)
-    whole = method.predict_scores(x)
+def test_prediction_does_not_depend_on_how_rows_are_grouped(
+    fitted: M3LA, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x, _ = data()
+    whole = fitted.predict_scores(x)
     monkeypatch.setattr("m3la.estimator.PREDICTION_ROWS", 7)
-    np.testing.assert_allclose(method.predict_scores(x), whole, atol=1e-6)
+    np.testing.assert_allclose(fitted.predict_scores(x), whole, atol=1e-6)
 
 
 def test_holdout_selection_keeps_the_epoch_with_the_lowest_holdout_loss() -> None:
@@ -110,9 +117,11 @@ def test_holdout_selection_keeps_the_epoch_with_the_lowest_holdout_loss() -> Non
         {"decay_form": "coupled_no_bias", "l2": 0.1},
     ],
 )
-def test_an_option_of_training_changes_the_result_and_repeats_itself(options: dict[str, object]) -> None:
+def test_an_option_of_training_changes_the_result_and_repeats_itself(
+    fitted: M3LA, options: dict[str, object]
+) -> None:
     x, y = data()
-    default = M3LA(**SMALL).fit(x, y).predict_scores(x)
+    default = fitted.predict_scores(x)
     first, again = (M3LA(**SMALL, **options).fit(x, y).predict_scores(x) for _ in range(2))
     assert np.array_equal(first, again)
     assert not np.allclose(first, default, atol=1e-6)
@@ -120,15 +129,19 @@ def test_an_option_of_training_changes_the_result_and_repeats_itself(options: di
 
 def test_a_step_creates_no_tensor_off_the_methods_device() -> None:
     """On `meta` any mixing of devices raises; the step runs forward, loss, backward and update."""
-    from benchmark.learning.training import training_step
-    from m3la.factored import make_factored_optimiser
-
     x, y = data()
-    for options in ({}, {"order": "random"}, {"dropout": 0.5}, {"clip_norm": 1.0}):
+    for options in (
+        {},
+        {"order": "random", "dropout": 0.5, "label_activation": "sigmoid", "cost": "rank"},
+        {"order_gradient": "reinforce", "first_input": "zeros", "feedback": "hard", "w_co_diagonal": "zero"},
+        {"clip_norm": 1.0, "attention": "dot", "label_head": "per_step", "cost_prediction": "top_lcard"},
+        {"optimiser": "adam", "weight_refresh": 10, "order": "fixed", "attention": "mean"},
+    ):
         method = M3LA(**SMALL, **options, device="meta")
         rows = method.prepare(x, y, None)
         method.model_ = method._build(rows.dims, rows.streams)
-        loss_of_rows, _ = method._objective(rows)
+        loss_of_rows, refresh = method._objective(rows)
+        refresh(0)
         optimiser = make_factored_optimiser(method.model_, method.settings())
         batch = torch.arange(8, device="meta")
         loss = training_step(method.model_, optimiser, loss_of_rows, batch, method.clip_norm)
@@ -162,12 +175,11 @@ def test_nothing_of_an_earlier_fit_outlives_the_next_one() -> None:
         method.predict_scores(x)
 
 
-def test_a_trace_can_be_written_to_without_changing_the_model() -> None:
-    x, y = data()
-    method = M3LA(**SMALL).fit(x, y)
-    before = method.predict_scores(x)
-    np.fill_diagonal(method.trace(x)["w_co"], 100.0)
-    assert np.array_equal(method.predict_scores(x), before)
+def test_a_trace_can_be_written_to_without_changing_the_model(fitted: M3LA) -> None:
+    x, _ = data()
+    before = fitted.predict_scores(x)
+    np.fill_diagonal(fitted.trace(x)["w_co"], 100.0)
+    assert np.array_equal(fitted.predict_scores(x), before)
 
 
 def test_a_fitted_network_gives_gradients_of_all_its_weights() -> None:

@@ -1,4 +1,4 @@
-"""Gradients kept as factors: the optimiser that applies them, and whoever comes after it."""
+"""Gradients left as factors: the optimiser that applies them, and whoever comes after it."""
 
 from __future__ import annotations
 
@@ -6,26 +6,29 @@ from copy import deepcopy
 
 import pytest
 import torch
+from networks import loss_options, model_options
 from torch import Tensor
 
 from benchmark.learning.training import TrainingSettings, training_step
-from m3la.factored import TILE_ROWS, FactoredSGD, make_factored_optimiser
-from m3la.loss import LossOptions, m3la_loss
-from m3la.model import FACTORED, M3LANet
+from m3la.fast import FactoredSGD, make_factored_optimiser
+from m3la.fast.factored import TILE_ROWS
+from m3la.fast.workspace import LARGE
+from m3la.loss import m3la_loss
+from m3la.model import M3LANet
 
 DIMS, Q, H, B = (2 * TILE_ROWS + 3, 5), 4, 8, 12
 SETTINGS = TrainingSettings(epochs=1, learning_rate=0.05, weight_decay=0.1)
 
 
 def network() -> M3LANet:
-    return M3LANet(DIMS, Q, H, generator=torch.Generator().manual_seed(0)).double()
+    return M3LANet(DIMS, Q, H, model_options(), torch.Generator().manual_seed(0)).double()
 
 
 def loss_of(net: M3LANet) -> Tensor:
     generator = torch.Generator().manual_seed(1)
     x = [torch.randn(B, d, generator=generator, dtype=torch.float64) for d in DIMS]
     y = (torch.rand(B, Q, generator=generator) < 0.4).double()
-    return m3la_loss(net(x), y, 1.6, LossOptions())
+    return m3la_loss(net(x), y, 1.6, loss_options())
 
 
 def steps(net: M3LANet, optimiser: torch.optim.Optimizer, n: int = 5) -> None:
@@ -34,7 +37,7 @@ def steps(net: M3LANet, optimiser: torch.optim.Optimizer, n: int = 5) -> None:
 
 
 def large(net: M3LANet) -> dict[str, Tensor]:
-    return {n: p.detach().clone() for n, p in net.named_parameters() if n.split(".")[0] in FACTORED}
+    return {n: p.detach().clone() for n, p in net.named_parameters() if n.split(".")[0] in LARGE}
 
 
 def test_applied_factors_are_the_steps_of_plain_sgd_with_decay_also_in_tiles() -> None:

@@ -8,18 +8,17 @@ from copy import deepcopy
 import numpy as np
 import pytest
 import torch
+from networks import B, batch, loss_options, reference_form, wide_network
 from numba import njit
-from test_fused import DIMS, B, batch, twins
 from torch import Tensor
 
 from benchmark.contracts import Array
 from benchmark.learning.training import TrainingSettings
 from benchmark.run.fingerprint import reachable_definitions
-from m3la import kernels
-from m3la.factored import make_factored_optimiser
-from m3la.loss import LossOptions, m3la_loss
+from m3la.fast import make_factored_optimiser
+from m3la.fast.row_kernels import _sigmoid, _tanh
+from m3la.loss import m3la_loss
 from m3la.model import M3LANet
-from m3la.row_kernels import _sigmoid, _tanh
 
 
 @njit
@@ -51,7 +50,7 @@ def test_what_is_not_a_number_stays_that() -> None:
 
 @pytest.mark.parametrize("name", ["W_in.0", "U_enc", "U_dec", "W_key", "v_score"])
 def test_a_weight_that_is_not_a_number_shows_in_the_loss(name: str) -> None:
-    net = twins(DIMS, {})[0].float()
+    net = wide_network().float()
     with torch.no_grad():
         dict(net.named_parameters())[name].fill_(torch.nan)
     assert torch.isnan(loss_of(net))
@@ -59,8 +58,8 @@ def test_a_weight_that_is_not_a_number_shows_in_the_loss(name: str) -> None:
 
 def loss_of(net: M3LANet, rows: slice = slice(None)) -> Tensor:
     dtype = next(net.parameters()).dtype
-    x, y, _ = batch(DIMS)
-    return m3la_loss(net([each[rows].to(dtype) for each in x]), y[rows].to(dtype), 1.6, LossOptions())
+    x, y, _ = batch()
+    return m3la_loss(net([each[rows].to(dtype) for each in x]), y[rows].to(dtype), 1.6, loss_options())
 
 
 def step(net: M3LANet, rows: slice = slice(None)) -> Iterator[tuple[str, Tensor]]:
@@ -74,22 +73,22 @@ def step(net: M3LANet, rows: slice = slice(None)) -> Iterator[tuple[str, Tensor]
         yield name, parameter.grad.clone()
 
 
-def test_both_forms_agree_in_single_precision(monkeypatch: pytest.MonkeyPatch) -> None:
-    net = twins(DIMS, {})[0].float()
+def test_both_forms_agree_in_single_precision() -> None:
+    net = wide_network().float()
     ours = dict(step(net))
-    monkeypatch.setattr(kernels, "compiles_for", lambda _: False)
-    theirs = dict(step(deepcopy(net)))  # whose working memory is new
+    with reference_form():
+        theirs = dict(step(deepcopy(net)))
     for name, other in theirs.items():
         torch.testing.assert_close(ours[name], other, atol=1e-5, rtol=1e-5, msg=lambda m, n=name: f"{n}: {m}")
     assert not torch.equal(ours["U_dec"], theirs["U_dec"])
 
 
 def test_weights_that_moved_to_other_memory_are_the_ones_used() -> None:
-    net = twins(DIMS, {})[0]
+    net = wide_network()
     first = float(loss_of(net).detach())
     net.float()
     assert float(loss_of(net).detach()) == pytest.approx(first, rel=1e-5)
-    other = twins(DIMS, {})[0].float()
+    other = wide_network().float()
     with torch.no_grad():
         for parameter in other.parameters():
             parameter.mul_(0.5)
@@ -99,7 +98,7 @@ def test_weights_that_moved_to_other_memory_are_the_ones_used() -> None:
 
 def test_batches_of_other_sizes_take_turns() -> None:
     """Working memory is kept by size; the last batch of an epoch is smaller."""
-    net = twins(DIMS, {})[0]
+    net = wide_network()
     for rows in (slice(0, 4), slice(0, B), slice(4, B), slice(0, 4), slice(0, 1)):
         fresh = dict(step(deepcopy(net), rows))
         for name, found in step(net, rows):
@@ -108,7 +107,7 @@ def test_batches_of_other_sizes_take_turns() -> None:
 
 def test_passes_overlap() -> None:
     """Two forward passes and an evaluation between them, then both backward passes."""
-    net = twins(DIMS, {})[0]
+    net = wide_network()
     first, second = slice(0, 5), slice(4, B)
     expected = {}
     for rows in (first, second):
@@ -125,20 +124,20 @@ def test_passes_overlap() -> None:
 
 
 def test_orders_of_a_step_outlive_the_next_step() -> None:
-    net = twins(DIMS, {})[0]
-    x, _, _ = batch(DIMS)
-    kept, found = [], []
+    net = wide_network()
+    x, _, _ = batch()
+    returned, copied = [], []
     for row in range(B):
         steps = net([each[row : row + 1] for each in x])
         steps.log_scores.sum().backward()
-        kept.append(steps.orders)
-        found.append(steps.orders.clone())
-    assert len(torch.cat(found).unique(dim=0)) > 1
-    assert torch.equal(torch.cat(kept), torch.cat(found))
+        returned.append(steps.orders)
+        copied.append(steps.orders.clone())
+    assert len(torch.cat(copied).unique(dim=0)) > 1
+    assert torch.equal(torch.cat(returned), torch.cat(copied))
 
 
 def test_a_forward_pass_before_the_optimiser_s_step_leaves_its_gradients_alone() -> None:
-    nets = [twins(DIMS, {})[0]]
+    nets = [wide_network()]
     nets.append(deepcopy(nets[0]))
     settings = TrainingSettings(epochs=1, learning_rate=0.1)
     for net, disturbed in zip(nets, (False, True), strict=True):
@@ -154,13 +153,13 @@ def test_a_forward_pass_before_the_optimiser_s_step_leaves_its_gradients_alone()
 
 
 def test_half_precision_takes_the_form_that_knows_it() -> None:
-    net = twins(DIMS, {})[0].to(torch.bfloat16)
+    net = wide_network().to(torch.bfloat16)
     assert torch.isfinite(loss_of(net))
 
 
 def test_a_method_s_hash_sees_the_kernels() -> None:
     reached = reachable_definitions([("m3la.estimator", "M3LA")])
-    kernel_modules = ("m3la.row_kernels", "m3la.label_kernels")
+    kernel_modules = ("m3la.fast.row_kernels", "m3la.fast.label_kernels")
     sources = [source for module, source in reached if module in kernel_modules]
     for name in (
         "encoder_step",

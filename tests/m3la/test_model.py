@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+
 import pytest
 import torch
+from networks import loss_options, model_options, reference_form
 from plain_forms import paired_gradients
 from torch import Tensor
 from transcription import literal_loss
 
 from benchmark.studies.plain.forms import copy_weights
 from benchmark.studies.plain.m3la import PlainM3LA, pairs, plain_loss
-from m3la import kernels
-from m3la.labels import label_log_scores, label_steps
-from m3la.loss import LossOptions, m3la_loss
-from m3la.model import M3LANet, ModelOptions
+from m3la.loss import m3la_loss
+from m3la.model import M3LANet
 
 DIMS, Q, H, B = (7, 5, 11), 4, 16, 9
 
@@ -25,29 +27,32 @@ def batch(dtype: torch.dtype = torch.float32) -> tuple[list[Tensor], Tensor]:
 
 
 def network(**options: object) -> M3LANet:
-    net = M3LANet(DIMS, Q, H, ModelOptions(**{"w_co_init": "small_normal", **options}))  # type: ignore[arg-type]
+    net = M3LANet(DIMS, Q, H, model_options(**{"w_co_init": "small_normal", **options}))
     with torch.no_grad():  # wide enough that orders differ between rows and W_co matters
         net.W_modal.mul_(8)
         net.W_co.mul_(50)
     return net
 
 
+@pytest.mark.parametrize("form", [nullcontext, reference_form], ids=["fast", "reference"])
 @pytest.mark.parametrize("activation", ["softmax", "sigmoid"])
 @pytest.mark.parametrize(("dtype", "bound"), [(torch.float32, 1e-5), (torch.float64, 1e-9)], ids=str)
 def test_scores_orders_and_gradients_equal_the_plain_program(
-    activation: str, dtype: torch.dtype, bound: float
+    activation: str, dtype: torch.dtype, bound: float, form: Callable[[], AbstractContextManager[None]]
 ) -> None:
     torch.manual_seed(1)
     net = network(label_activation=activation).to(dtype)
     plain = PlainM3LA(DIMS, Q, H, activation).to(dtype)
     copy_weights(pairs(plain, net))
     x, y = batch(dtype)
-    steps = net(x)
+    with form():
+        steps = net(x)
+        loss = m3la_loss(steps, y, 1.6, loss_options())
     predictions, orders = plain(x)
     assert torch.equal(steps.orders, orders)
     assert len({tuple(o) for o in orders.tolist()}) > 1
     torch.testing.assert_close(steps.scores(), torch.stack(predictions, 1), atol=bound, rtol=0)
-    loss, literal = m3la_loss(steps, y, 1.6, LossOptions()), literal_loss(predictions, y)
+    literal = literal_loss(predictions, y)
     torch.testing.assert_close(loss, literal, atol=bound, rtol=1e-6)
     torch.testing.assert_close(plain_loss(predictions, y), literal, atol=bound, rtol=1e-6)
     loss.backward()
@@ -68,7 +73,7 @@ def test_two_hundred_steps_stay_with_the_plain_program_in_double_precision() -> 
     )
     for _ in range(200):
         for optimiser, loss in (
-            (ours, lambda: m3la_loss(net(x), y, 1.6, LossOptions())),
+            (ours, lambda: m3la_loss(net(x), y, 1.6, loss_options())),
             (theirs, lambda: literal_loss(plain(x)[0], y)),
         ):
             optimiser.zero_grad()
@@ -87,7 +92,7 @@ def test_whether_the_modality_head_is_trained_depends_on_the_order_gradient(
     torch.manual_seed(1)
     net = network(order_gradient=gradient)
     x, y = batch()
-    m3la_loss(net(x), y, 1.6, LossOptions()).backward()
+    m3la_loss(net(x), y, 1.6, loss_options()).backward()
     size = 0.0 if net.W_modal.grad is None else float(net.W_modal.grad.abs().max())
     assert (size > 1e-6) == moves
 
@@ -129,8 +134,8 @@ def test_log_probabilities_of_the_order_alone_send_gradients_to_the_modality_hea
 
 
 def test_the_softmax_of_one_label_is_refused() -> None:
-    with pytest.raises(ValueError, match="needs at least two labels"):
-        label_steps(torch.zeros(2, 3, 1), None, "softmax", "probabilities")
+    with pytest.raises(ValueError, match=r"use label_activation='sigmoid'"):
+        M3LANet(DIMS, 1, H, model_options())
 
 
 def test_equation_8_reads_the_block_that_equation_10_chose() -> None:
@@ -151,7 +156,7 @@ def test_equation_8_reads_the_block_that_equation_10_chose() -> None:
 def test_without_w_co_no_step_sees_the_previous_prediction() -> None:
     torch.manual_seed(1)
     net = network()
-    plain = M3LANet(DIMS, Q, H, ModelOptions(label_correlation=False))
+    plain = M3LANet(DIMS, Q, H, model_options(label_correlation=False))
     plain.load_state_dict({k: v for k, v in net.state_dict().items() if k != "W_co"})
     x, _ = batch()
     with_co, without = net(x).scores(), plain(x).scores()
@@ -160,50 +165,6 @@ def test_without_w_co_no_step_sees_the_previous_prediction() -> None:
     with torch.no_grad():
         net.W_co.zero_()
     torch.testing.assert_close(net(x).scores(), without, atol=0, rtol=0)
-
-
-@pytest.mark.parametrize(
-    ("feedback", "form"), [("probabilities", "rows"), ("probabilities", "tensors"), ("logits", "tensors")]
-)
-def test_gradients_of_confident_labels_do_not_cancel(
-    feedback: str, form: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A wrongly confident label is pushed down however confident it is; against double precision."""
-    monkeypatch.setattr(kernels, "compiles_for", lambda _: form == "rows")
-    gaps = torch.arange(0, 80, 0.5)
-    z = torch.stack([torch.tensor([float(gap), 0.0, 1.0, -1.0]) for gap in gaps])
-    own = torch.stack([z, z.roll(1, -1)])  # (m, B, q)
-    grads = []
-    for dtype in (torch.float32, torch.float64):
-        inputs = own.to(dtype, copy=True).requires_grad_()
-        W_co = 0.1 * torch.arange(16, dtype=dtype).reshape(4, 4)
-        log_p, log_complement = label_steps(inputs, W_co, "softmax", feedback)
-        (log_complement[..., :2].sum() + log_p[..., 2:].sum()).backward()
-        assert inputs.grad is not None
-        grads.append(inputs.grad.double())
-    torch.testing.assert_close(grads[0], grads[1], atol=1e-4, rtol=1e-4)
-
-
-@pytest.mark.parametrize("form", ["rows", "tensors"])
-def test_log_complements_stay_finite_and_true_to_what_is_not_a_number(
-    form: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(kernels, "compiles_for", lambda _: form == "rows")
-    own = torch.tensor([[[200.0, 0.0, 0.0], [torch.nan, 0.0, 0.0]]])  # one step, two rows
-    for scores in label_steps(own, None, "softmax", "probabilities"):
-        assert torch.isfinite(scores[0, 0]).all()
-        assert torch.isnan(scores[0, 1]).all()
-
-
-def test_saturated_softmax_keeps_a_finite_complement_and_gradient() -> None:
-    z = torch.tensor([[40.0, 0.0, -3.0]], requires_grad=True)
-    log_p, log_complement = label_log_scores(z, "softmax")
-    exact = torch.logsumexp(z[:, 1:].double(), 1) - torch.logsumexp(z.double(), 1)
-    assert float(log_complement[0, 0].detach()) == pytest.approx(float(exact.detach()), abs=1e-4)
-    log_complement.sum().backward()
-    assert z.grad is not None
-    assert torch.isfinite(z.grad).all()
-    assert torch.isfinite(log_p).all()
 
 
 @pytest.mark.parametrize(
@@ -230,11 +191,11 @@ def test_saturated_softmax_keeps_a_finite_complement_and_gradient() -> None:
 def test_an_option_changes_what_it_names_and_gradients_flow(options: dict[str, object]) -> None:
     x, y = batch()
     seen = []
-    for given in ({}, options):
+    for chosen in ({}, options):
         torch.manual_seed(1)
-        net = network(**given)
+        net = network(**chosen)
         steps = net(x)
-        m3la_loss(steps, y, 1.6, LossOptions()).backward()
+        m3la_loss(steps, y, 1.6, loss_options()).backward()
         assert all(p.grad is None or torch.isfinite(p.grad).all() for p in net.parameters())
         assert net.b_dec.grad is not None
         seen.append(torch.cat((steps.scores()[:, -1].detach().flatten(), net.b_dec.grad)))
@@ -245,7 +206,7 @@ def test_zero_diagonal_keeps_a_label_from_predicting_itself() -> None:
     torch.manual_seed(1)
     net = network(w_co_diagonal="zero")
     x, y = batch()
-    m3la_loss(net(x), y, 1.6, LossOptions()).backward()
+    m3la_loss(net(x), y, 1.6, loss_options()).backward()
     assert net.W_co.grad is not None
     assert torch.equal(torch.diagonal(net.W_co.grad), torch.zeros(Q))
 

@@ -18,8 +18,8 @@ from benchmark.learning.training import TrainingSettings
 from benchmark.studies.plain.forms import Form, Pairs, Rivals, block_masks, copy_weights
 from m3la.cost import cost_weights
 from m3la.estimator import M3LA
-from m3la.factored import make_factored_optimiser
-from m3la.loss import LossOptions, m3la_loss
+from m3la.fast import make_factored_optimiser
+from m3la.loss import m3la_loss
 from m3la.model import M3LANet
 
 
@@ -130,7 +130,7 @@ def rivals(modalities: Sequence[Array], labels: Array, streams: Streams) -> Riva
     inputs = [torch.from_numpy(x) for x in scale(method.scalers_, modalities)]
     targets = torch.from_numpy(labels).float()
     cardinality = float(targets.sum(1).mean())
-    net = method.model_.train()
+    net, options = method.model_.train(), method.loss_options()
     settings = TrainingSettings(
         epochs=1, learning_rate=method.learning_rate, weight_decay=2 * method.l2, optimiser=method.optimiser
     )
@@ -151,7 +151,7 @@ def rivals(modalities: Sequence[Array], labels: Array, streams: Streams) -> Riva
             net,
             make_factored_optimiser(net, settings),
             lambda rows: m3la_loss(
-                net([x.index_select(0, rows) for x in inputs]), targets[rows], cardinality, LossOptions()
+                net([x.index_select(0, rows) for x in inputs]), targets[rows], cardinality, options
             ),
         ),
     )

@@ -43,15 +43,15 @@ class Views:
 
     def __init__(self) -> None:
         # What a name stands for has one type, which no annotation of a dictionary can say.
-        self._kept: dict[Hashable, tuple[object, Any]] = {}
+        self._views: dict[Hashable, tuple[object, Any]] = {}
 
     def of(self, name: Hashable, tensor: Tensor, make: Callable[[Tensor], T]) -> T:
         """Return what `make` makes of the detached tensor; made again where its memory or form changed."""
         memory = tensor.data_ptr(), tensor.shape, tensor.stride(), tensor.dtype
-        kept = self._kept.get(name)
-        if kept is None or kept[0] != memory:
-            kept = self._kept[name] = memory, make(tensor.detach())
-        return kept[1]
+        found = self._views.get(name)
+        if found is None or found[0] != memory:
+            found = self._views[name] = memory, make(tensor.detach())
+        return found[1]
 
     def __deepcopy__(self, memo: dict[int, object]) -> Views:
         """A copied network has memory of its own."""
@@ -59,4 +59,4 @@ class Views:
 
     def __getstate__(self) -> dict[str, object]:
         """Views are not part of a stored network."""
-        return {"_kept": {}}
+        return {"_views": {}}

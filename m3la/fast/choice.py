@@ -1,9 +1,8 @@
-"""Which modality the decoder reads next, and the gradient that choice sends back: equations (9) and (10).
+"""Which modality the decoder reads next, (9), and the gradient that choice sends back; see `m3la.fast`.
 
 The paper's `argmax` lets no gradient through, so that as printed the modality head is never updated: a
-parameter without a gradient is not decayed either. Every gradient here keeps the forward value a hard
-one-hot choice, `prob_scale` apart. The decoder's input is x_t = sum_k w_k P_k for the modalities' products
-P_k; with c_k = dL/dw_k = <dL/dx_t, P_k> ("credit"), choice o, its one-hot vector 1_o and
+parameter without a gradient is not decayed either. The decoder's input is sum_k w_k P_k for the modalities'
+products P_k; with c_k = dL/dw_k = <dL/dx_t, P_k> ("credit"), choice o, its one-hot vector 1_o and
 pi = softmax(u) over what is available::
 
     straight_through, gumbel   w = 1_o + pi - stop(pi)      dL/du = pi (c - <pi, c>)
@@ -24,7 +23,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from m3la.kernels import Kernels
+from m3la.fast import row_kernels
+from m3la.reference import ModelOptions
 
 
 class ChoiceMemory:
@@ -45,16 +45,15 @@ class ChoiceMemory:
     """
 
     def __init__(self, like: Tensor, B: int, m: int) -> None:
-        new, self.kernels = like.new_empty, Kernels(like)
+        new = like.new_empty
         self.u, self.pi, self.grad_u, self.credit = new(m, B, m), new(m, B, m), new(m, B, m), new(B, m)
         self.index = new(m, B, dtype=torch.long)
         self.available = new(B, m, dtype=torch.bool)
-        array = self.kernels.array
-        self.discarded = array(new(B, m))
+        self.discarded = new(B, m).numpy()
         self.of_pick = [
-            [array(x) for x in (self.u[t], self.available, self.pi[t], self.index[t])] for t in range(m)
+            [x.numpy() for x in (self.u[t], self.available, self.pi[t], self.index[t])] for t in range(m)
         ]
-        self.of_softmax = [[array(x) for x in (self.pi[t], self.credit, self.grad_u[t])] for t in range(m)]
+        self.of_softmax = [[x.numpy() for x in (self.pi[t], self.credit, self.grad_u[t])] for t in range(m)]
 
 
 @dataclass(frozen=True)
@@ -71,54 +70,49 @@ class Picked:
 
 @dataclass(frozen=True)
 class ModalityChoice:
-    """Choose among the modalities not read yet.
-
-    Parameters
-    ----------
-    m : number of modalities.
-    first_input : `s0` (equation (9) applied to s_0), `first` (modality 0) or `zeros` (a start token).
-    order : `learned`, `fixed` (1..m, the ablation M3LA-order) or `random` (a permutation per example).
-    gradient : a row of the module's table.
-    allow_repeats : do not mask what was read before.
-    """
+    """Choose among the m modalities those not read yet, as the options say."""
 
     m: int
-    first_input: str = "s0"
-    order: str = "learned"
-    gradient: str = "straight_through"
-    allow_repeats: bool = False
+    options: ModelOptions
+
+    @property
+    def gradient(self) -> str:
+        """Which row of the module's table."""
+        return self.options.order_gradient
 
     @property
     def reads_each_once(self) -> bool:
         """Whether the m steps read every modality exactly once."""
-        return not (self.order == "learned" and (self.allow_repeats or self.first_input == "zeros"))
+        if self.options.order != "learned":
+            return True
+        return not self.options.allow_repeats and self.options.first_input != "zeros"
 
     def needs_credit(self, t: int) -> bool:
         """Whether step t's gradient depends on dL/dw; with one modality left there is nothing to learn."""
-        if self.order != "learned" or self.gradient in ("none", "reinforce"):
+        if self.options.order != "learned" or self.gradient in ("none", "reinforce"):
             return False
         return t < self.m - 1 or not self.reads_each_once
 
     def __call__(self, t: int, memory: ChoiceMemory, noise: Tensor | None) -> Picked:
         """Choose at step t from the logits in memory; `noise` (B, m) holds uniform numbers in (0, 1)."""
-        index, available = memory.index[t], memory.available
-        if self.order == "learned" and (t > 0 or self.first_input == "s0"):
+        index, available, options = memory.index[t], memory.available, self.options
+        if options.order == "learned" and (t > 0 or options.first_input == "s0"):
             return self._learned(t, memory, noise)
-        if self.order == "fixed":
+        if options.order == "fixed":
             index.fill_(t)
-        elif self.order == "random":
+        elif options.order == "random":
             if noise is None:
-                raise ValueError("order='random' needs choice_noise")
+                raise ValueError("order='random' draws orders from noise; pass choice_noise to the network")
             torch.argmax(noise.masked_fill(~available, -1), 1, out=index)
         else:
-            index.fill_(0 if self.first_input == "first" else -1)
-        if self.order != "learned" or (self.first_input == "first" and not self.allow_repeats):
+            index.fill_(0 if options.first_input == "first" else -1)
+        if options.order != "learned" or (options.first_input == "first" and not options.allow_repeats):
             available.scatter_(1, index.unsqueeze(1), False)
         return Picked(index)
 
     def _learned(self, t: int, memory: ChoiceMemory, noise: Tensor | None) -> Picked:
-        u, pick = memory.u[t], memory.kernels.run.pick
-        takes = not self.allow_repeats
+        u, pick = memory.u[t], row_kernels.pick
+        takes = not self.options.allow_repeats
         if noise is not None and self.gradient == "reinforce":
             pick(*memory.of_pick[t], False)  # pi is that of the logits without noise
             u.sub_(torch.log(-torch.log(noise)))
@@ -163,7 +157,7 @@ class ModalityChoice:
         if not self.needs_credit(t):
             return False
         if self.gradient in ("straight_through", "gumbel"):
-            memory.kernels.run.softmax_backward(*memory.of_softmax[t])
+            row_kernels.softmax_backward(*memory.of_softmax[t])
             return True
         size = picked.of_chosen(memory.credit)
         if self.gradient == "prob_scale":

@@ -1,7 +1,8 @@
 """What the label predictions and the F1 weights do to each row of a batch, compiled for a CPU.
 
-As `m3la.row_kernels`, from which they take the compiler's flags and no compiled function: numba's cache looks
-at a kernel's own file alone. The same as operators on tensors is in `m3la.labels` and `m3la.cost`.
+As `m3la.fast.row_kernels`, from which they take the compiler's flags and no compiled function: numba's cache
+looks at a kernel's own file alone. The equations are `m3la.reference.log_probabilities` and
+`m3la.cost.cost_weights`.
 """
 
 from __future__ import annotations
@@ -11,14 +12,14 @@ import math
 import numpy as np
 
 from benchmark.contracts import Array
-from m3la.row_kernels import compiled, inlined
+from m3la.fast.row_kernels import compiled, inlined
 
 
 @compiled
 def label_scores(log_p: Array, p: Array, c: Array, t: int) -> None:
     """Replace logits of step t (n, m, B, q) by log p, and write p and c = 1 - p, for a softmax over labels.
 
-    c is at least the smallest normal number; see `m3la.labels.label_log_scores`.
+    c is at least the smallest normal number; see `m3la.reference.log_probabilities`.
     """
     for i in range(len(p)):
         for b in range(p.shape[2]):
@@ -51,43 +52,43 @@ def _log_softmax(z: Array, p: Array, c: Array) -> None:
 
 @compiled
 def label_scores_backward(
-    grad_p: Array, grad_c: Array, p: Array, c: Array, grad_told: Array, grad: Array, t: int
+    grad_p: Array, grad_c: Array, p: Array, c: Array, grad_fed_back: Array, grad: Array, t: int
 ) -> None:
     """Write dL/dz of step t to `grad` (n, m, B, q), from those of log p and log c.
 
-    `grad_told` (n, B, q) is that of p from what the step told the next one; B = 0 where it told nothing.
+    `grad_fed_back` (n, B, q) is that of p from what the step fed back to the next one; B = 0 for nothing.
     """
     for i in range(len(p)):
         for b in range(p.shape[2]):
             dz, row = grad[i, t, b], p[i, t, b]
             _log_softmax_backward(grad_p[i, t, b], grad_c[i, t, b], row, c[i, t, b], dz)
-            if b < grad_told.shape[1]:
-                told = grad_told[i, b]
+            if b < grad_fed_back.shape[1]:
+                fed = grad_fed_back[i, b]
                 mean = p.dtype.type(0)
                 for j in range(len(row)):
-                    mean += row[j] * told[j]
+                    mean += row[j] * fed[j]
                 for j in range(len(row)):
-                    dz[j] += row[j] * (told[j] - mean)
+                    dz[j] += row[j] * (fed[j] - mean)
 
 
 @inlined
 def _log_softmax_backward(grad_p: Array, grad_c: Array, p: Array, c: Array, dz: Array) -> None:
-    """dL/dz of one row, see the docstring of `m3la.labels`."""
+    """dL/dz of one row, see the docstring of `m3la.fast.labels`."""
     half, zero = p.dtype.type(0.5), p.dtype.type(0)
     smallest = np.finfo(p.dtype).tiny
     others = zero
     for j in range(len(p)):
         # Where c underflowed, log c is a constant.
-        kept = grad_c[j] if c[j] > smallest else zero
-        dz[j] = grad_p[j] - kept * p[j] / c[j]
+        of_log_c = grad_c[j] if c[j] > smallest else zero
+        dz[j] = grad_p[j] - of_log_c * p[j] / c[j]
         others += zero if p[j] > half else dz[j]
     total = others
     for j in range(len(p)):
         total += dz[j] if p[j] > half else zero
     for j in range(len(p)):
         if p[j] > half:  # without the difference of two large numbers
-            kept = grad_c[j] if c[j] > smallest else zero
-            dz[j] = c[j] * grad_p[j] - kept * p[j] - p[j] * others
+            of_log_c = grad_c[j] if c[j] > smallest else zero
+            dz[j] = c[j] * grad_p[j] - of_log_c * p[j] - p[j] * others
         else:
             dz[j] -= p[j] * total
 

@@ -1,9 +1,17 @@
 """What M3LA's steps do to each row of a batch between two products of matrices, compiled for a CPU.
 
-A row of 256 numbers fits the first-level cache, so a kernel takes a row through all that happens to it; the
-same as operators on whole tensors (`m3la.tensor_kernels`, which also says what each kernel computes) is bound
-by memory and by calls. Arguments are whole working memories and the step's number, so that their arrays are
-made once.
+A row of 256 numbers fits the first-level cache, so a kernel takes a row through all that happens to it; as
+operators on whole tensors the same is bound by memory and by calls. Each kernel works in place on whole
+working memories, which are C-contiguous, so that their arrays are made once, and computes step `t`; `place`
+is that of what it reads in the reading order. Of n networks, W = 2 ways of reading (the decoder has no such
+axis), m steps and B rows::
+
+    blocks   (n, [W,] m, B, >= 4h)    one block per step, see `m3la.fast`; more columns are not used
+    hidden   (n, [W,] m + 1, B, h)    states before and after each step; `s` in the decoder
+    bias_in  (n, [W,] 3h)             of i, columns r | z | n
+    bias     (n, [W,] 3h)             of g, columns n | r | z
+    inputs   (n, B, 3h)               x^k W_k of one encoder step
+    products (n, m, B, 3h)            x^k W_k of the decoder
 
 Loops are short and write one array each: the compiler can then show that nothing overlaps, and uses the
 processor's vector units. What shares compiled code stays in this file, since numba compiles a cached kernel
@@ -42,9 +50,10 @@ def _use_longest_vectors() -> None:
 
 _use_longest_vectors()
 # Sums may be reordered and products fused; what is not a number stays that, or no divergence would be seen.
-# `m3la.label_kernels` uses these flags too: change that file as well, or numba's cache keeps its old kernels.
+# `label_kernels` uses these flags too: change that file as well, or numba's cache keeps its old kernels.
 _FAST = {"reassoc", "contract", "arcp", "nsz"}
-compiled = njit(fastmath=_FAST, error_model="numpy", cache=True)
+compiled: Callable[[Any], Any] = njit(fastmath=_FAST, error_model="numpy", cache=True)
+"""Compiles a kernel; of what it takes, numba's own annotations know too little."""
 inlined = register_jitable(fastmath=_FAST, error_model="numpy")
 
 
@@ -102,7 +111,7 @@ overload(_sigmoid, strict=False)(_sigmoid_of)
 
 @inlined
 def _gates(g_n: Array, r: Array, z: Array, n: Array, hidden: Array, out: Array) -> None:
-    """One row of `m3la.gru`'s step, from a block's sums to its gates and the next state."""
+    """One row of a GRU's step, from a block's sums to its gates and the next state."""
     for j in range(len(out)):
         r[j] = _sigmoid(r[j])
     for j in range(len(out)):
@@ -150,7 +159,7 @@ def encoder_step(
     t: int,
     place: int,
 ) -> None:
-    """See `m3la.tensor_kernels.encoder_step`."""
+    """(1), (2): from h_{t-1} U in the window of g to gates and h_t, which `states` (n, B, m, 2h) gets too."""
     h = hidden.shape[-1]
     for i in range(len(blocks)):
         b_i, b_g = bias_in[i, way], bias[i, way]
@@ -186,7 +195,11 @@ def encoder_step_backward(
     t: int,
     place: int,
 ) -> None:
-    """See `m3la.tensor_kernels.encoder_step_backward`."""
+    """Replace a step's block by its gradient.
+
+    From dL/dh_t, the sum of `carry` (n, W, B, h) and `grad_states` (n, B, m, 2h), to dL/dh_{t-1} without its
+    part through U, in `carry`; adds to `grad_bias`.
+    """
     h = hidden.shape[-1]
     e, spare = np.empty(h, hidden.dtype), np.empty(h, hidden.dtype)
     for i in range(len(blocks)):
@@ -206,7 +219,7 @@ def encoder_step_backward(
 
 @compiled
 def attend(keys: Array, queries: Array, v: Array, alphas: Array, t: int) -> None:
-    """See `m3la.tensor_kernels.attend`."""
+    """(6), (7): alpha_t of `alphas` (n, B, t, j) from keys (n, B, j, h), queries (n, t, B, h), v (n, h)."""
     n, B, m, h = keys.shape
     zero = alphas.dtype.type(0)
     for i in range(n):
@@ -249,7 +262,12 @@ def attend_backward(
     t: int,
     first: bool,
 ) -> None:
-    """See `m3la.tensor_kernels.attend_backward`."""
+    """From `grad_alpha` (n, B, j) to `grad_queries`; adds to `grad_v` and `grad_keys`.
+
+    The `first` step gone back through replaces `grad_keys`; the last, t = 0, gives it its factor v.
+
+    The energies are computed again: keeping those of all steps would push what products need out of caches.
+    """
     n, B, m, h = keys.shape
     zero = alphas.dtype.type(0)
     energy = np.empty(h, keys.dtype)
@@ -300,7 +318,11 @@ def decoder_step(
     weight: Array,
     t: int,
 ) -> None:
-    """See `m3la.tensor_kernels.decoder_step`."""
+    """(5), (8), (10): from s_{t-1} U in the window of g to gates and s_t.
+
+    `F` (n, B, j, 3h) holds h_j W_att; `index` (n, B) which modality each row reads, -1 for none, with
+    `weight` (n, B).
+    """
     n, m, B, _ = blocks.shape
     h = s.shape[-1]
     for i in range(n):
@@ -345,7 +367,12 @@ def decoder_step_backward(
     credits: bool,
     once: bool,
 ) -> None:
-    """See `m3la.tensor_kernels.decoder_step_backward`."""
+    """Replace a step's block by its gradient, from dL/ds_t, the sum of `carry` (n, B, h) and `grad_s`.
+
+    `carry` becomes dL/ds_{t-1} without what comes through products; `grad_alpha` and, if `credits`, `credit`
+    (n, B, k), where the choice's `pi` (n, B, k) is not 0, are written. So are the rows of `grad_products`
+    that were read, if each is read `once`; else they are added to, as `grad_bias` is.
+    """
     n, m, B, _ = blocks.shape
     h = s.shape[-1]
     zero = s.dtype.type(0)
@@ -389,7 +416,7 @@ def decoder_step_backward(
 
 @compiled
 def attended_backward(alphas: Array, blocks: Array, F: Array) -> None:
-    """See `m3la.tensor_kernels.attended_backward`."""
+    """Replace F (n, B, j, 3h) by dL/dF_j = sum_t alpha_tj di_t, from blocks that hold gradients."""
     n, B, m, width = F.shape
     h = width // 3
     for i in range(n):
@@ -417,7 +444,7 @@ def _add_row_product(row: Array, W: Array, out: Array) -> None:
 
 @compiled
 def modality_logits(s: Array, W: Array, bias: Array, u: Array, t: int) -> None:
-    """See `m3la.tensor_kernels.modality_logits`."""
+    """(9): u (t, n, B, k) from s_{t-1}, W (n, k, h) and bias (n, k)."""
     n, _, B, h = s.shape
     for i in range(n):
         for b in range(B):
@@ -432,7 +459,7 @@ def modality_logits(s: Array, W: Array, bias: Array, u: Array, t: int) -> None:
 
 @compiled
 def modality_logits_backward(grad_u: Array, W: Array, carry: Array, t: int) -> None:
-    """See `m3la.tensor_kernels.modality_logits_backward`."""
+    """Add du_t W of (9) to `carry` (n, B, h), from `grad_u` (t, n, B, k)."""
     for i in range(len(carry)):
         for b in range(carry.shape[1]):
             _add_row_product(grad_u[t, i, b], W[i], carry[i, b])
@@ -440,7 +467,10 @@ def modality_logits_backward(grad_u: Array, W: Array, carry: Array, t: int) -> N
 
 @compiled
 def pick(u: Array, available: Array, pi: Array, index: Array, take: bool) -> None:
-    """See `m3la.tensor_kernels.pick`."""
+    """(9): `pi` = softmax of logits u (B, m) over what is available, and its largest entry's `index` (B,).
+
+    If told to `take`, what is chosen is no longer available.
+    """
     B, m = u.shape
     for b in range(B):
         best = -1
@@ -460,7 +490,7 @@ def pick(u: Array, available: Array, pi: Array, index: Array, take: bool) -> Non
 
 @compiled
 def softmax_backward(alpha: Array, grad: Array, out: Array) -> None:
-    """See `m3la.tensor_kernels.softmax_backward`."""
+    """Write dL/dr of alpha = softmax(r), (B, m), to `out`."""
     B, m = alpha.shape
     for b in range(B):
         mean = alpha[b, 0] * grad[b, 0]
