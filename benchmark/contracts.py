@@ -141,19 +141,6 @@ class Shape:
         return len(self.dims)
 
 
-@dataclass(frozen=True)
-class Probe:
-    """A fit of a second or two on drawn data, made of what the method's larger fits are made of."""
-
-    shape: Shape
-    seconds: float
-    """What it took on the machine on which the constants of the hint were measured."""
-    options: Mapping[str, Any] = field(default_factory=dict)
-    """Beside those of the row."""
-    shorter: Mapping[str, Any] | None = None
-    """Options of a shorter fit whose seconds are taken off, and with them what every fit costs once."""
-
-
 Problem = tuple[Modalities, Array, Holdout | None]
 """What `fit` takes."""
 FitTogether = Callable[[Sequence[Any], Sequence[Problem]], Sequence[Exception | None]]
@@ -184,10 +171,6 @@ class MethodSpec:
     """True: the method's paper could not be found. Its row prints with a dagger and is never bold."""
     datasets: tuple[str, ...] | None = None
     """Data sets it runs on when not asked for by name; None means all."""
-    seconds_hint: Callable[[Shape, Mapping[str, Any]], float] | None = None
-    """Rough seconds of one job on one core, before anything was measured."""
-    probe: Probe | None = None
-    """A short fit by which the hint is turned into seconds of the machine at hand."""
     fit_together: FitTogether | None = None
     """A module's function that fits estimators with other random states side by side, if there is one."""
     note: str = ""

@@ -1,7 +1,7 @@
 """Chooses the jobs of a plan that fit into a given time; it runs none and measures nothing.
 
 Whole seeds are taken while they fit, so that every row of the tables rests on the same splits; of the first
-seed that does not fit, whatever still does; of later seeds nothing.
+seed that does not fit, whatever still does; of later seeds nothing. Jobs of unknown length come last.
 """
 
 from __future__ import annotations
@@ -16,9 +16,7 @@ from benchmark.run.progress import duration
 
 
 def within_budget(plan: Plan, workers: int, seconds: float) -> Plan:
-    """Return the plan with the jobs that end in time, seed by seed; the others are in its `left_out`.
-
-    A job of unknown length counts as long as the longest of known length.
+    """Return the plan with the jobs that should end in time, seed by seed; the others are in its `left_out`.
 
     Parameters
     ----------
@@ -29,10 +27,10 @@ def within_budget(plan: Plan, workers: int, seconds: float) -> Plan:
     Raises
     ------
     ConfigError
-        If not even one job fits, or nobody knows how long any job takes.
+        If not even one job fits.
     """
     # Stable: within a seed, jobs keep the plan's order, real data first.
-    waiting = sorted(plan.to_run(), key=lambda planned: planned.job.seed)
+    waiting = sorted(plan.to_run(), key=lambda planned: (planned.expected is None, planned.job.seed))
     if not waiting:
         return plan
     chosen = _fitting(waiting, workers, seconds)
@@ -46,32 +44,29 @@ def within_budget(plan: Plan, workers: int, seconds: float) -> Plan:
 
 
 def _fitting(waiting: Sequence[PlannedJob], workers: int, seconds: float) -> list[PlannedJob]:
-    """Give each job to the worker that is free first, as the run does, and keep those that end in time."""
-    known = [j.expected_seconds for j in waiting if j.expected_seconds is not None]
-    longest = max(known, default=float("inf"))
+    """Give each job to the worker that is free first, as the run does, and keep those that end in time.
+
+    A job of unknown length is kept: it starts if there is time left by then.
+    """
     free_at = [0.0] * workers
     chosen: list[PlannedJob] = []
     full: int | None = None
     for planned in waiting:
         if full is not None and planned.job.seed > full:
-            break
-        expected = planned.expected_seconds
-        end = free_at[0] + (longest if expected is None else expected)
-        if end > seconds:
-            full = planned.job.seed
             continue
-        heapq.heapreplace(free_at, end)
+        if planned.expected is not None:
+            end = free_at[0] + planned.expected.seconds
+            if end > seconds:
+                full = planned.job.seed
+                continue
+            heapq.heapreplace(free_at, end)
         chosen.append(planned)
     return chosen
 
 
 def _nothing_fits(waiting: Sequence[PlannedJob], seconds: float) -> str:
-    first = [j for j in waiting if j.job.seed == waiting[0].job.seed]
-    known = [j for j in first if j.expected_seconds is not None]
-    if not known:
-        return f"--time-budget {duration(seconds)}: nobody knows how long any of the jobs takes; leave it out"
-    shortest = min(known, key=lambda j: j.expected_seconds or 0.0)
-    job, expected = shortest.job, shortest.expected_seconds or 0.0
+    lengths = [(planned.expected.seconds, planned.job) for planned in waiting if planned.expected is not None]
+    expected, job = min(lengths, key=lambda length: length[0])
     return (
         f"--time-budget {duration(seconds)} is too short for any job: the shortest, {job.dataset} "
         f"{job.method} seed {job.seed}, takes about {duration(expected)}; give more, or choose others with "

@@ -12,13 +12,21 @@ from benchmark.contracts import Record
 from benchmark.run.bench import Inventory, Slot
 from benchmark.run.config import Running
 from benchmark.run.plan import Plan, PlannedJob, expected_total
-from benchmark.run.progress import duration, last_line
+from benchmark.run.progress import about, duration, last_line
 from benchmark.run.store import is_outdated
+from benchmark.run.times import TIMINGS
 from benchmark.run.worker import JobResult
 
 AnySlot = TypeVar("AnySlot", bound=Slot)
 COMPARED_LIBRARIES = ("torch", "numpy", "scikit-learn")
 """Those that compute the scores; a version of another one changes no digit."""
+
+
+UNKNOWN = "unknown until the first job has ended"
+_SOURCES = {
+    "finished jobs": "by what finished jobs took here",
+    "table": f"by {TIMINGS.parent.name}/{TIMINGS.name}, scaled to this machine",
+}
 
 
 def describe_plan(plan: Plan, running: Running) -> str:
@@ -32,31 +40,30 @@ def describe_plan(plan: Plan, running: Running) -> str:
             len(jobs),
             sum(job.state == "done" for job in jobs),
             sum(job.to_run for job in jobs),
-            "?" if jobs[0].expected_seconds is None else duration(jobs[0].expected_seconds),
+            "unknown" if jobs[0].expected is None else duration(jobs[0].expected.seconds),
+            "" if jobs[0].expected is None else jobs[0].expected.source,
         )
         for jobs in _by_setup(plan.jobs)
     ]
-    headers = ("data set", "features", "method", "jobs", "done", "to run", "expected per job")
+    headers = ("data set", "features", "method", "jobs", "done", "to run", "expected per job", "by")
     lines = [
         f"profile {plan.inventory.profile.name}: {plan.inventory.profile.description}",
         _table(rows, headers),
         f"{len(plan.jobs)} jobs, {sum(job.state == 'done' for job in plan.jobs)} done, {len(to_run)} to run "
         f"on {running.jobs} at a time, {_time(to_run, running)}",
-        *_left_out(plan),
+        *([describe_left_out(plan.left_out)] if plan.left_out else []),
         *_warnings(plan.inventory),
     ]
     return "\n".join(lines)
 
 
-def _left_out(plan: Plan) -> list[str]:
-    """Name the jobs that a time budget has no room for, by method, with their seeds."""
-    if not plan.left_out:
-        return []
+def describe_left_out(jobs: Sequence[Slot]) -> str:
+    """Name the jobs for which a time budget has no room, by method, with their seeds."""
     lines = [
-        f"  {jobs[0].job.dataset} {jobs[0].job.method}, seeds {_seeds([job.job.seed for job in jobs])}"
-        for jobs in _by_setup(plan.left_out)
+        f"  {slots[0].job.dataset} {slots[0].job.method}, seeds {_seeds([slot.job.seed for slot in slots])}"
+        for slots in _by_setup(jobs)
     ]
-    return [f"left out, as the time budget has no room for them: {len(plan.left_out)} jobs", *lines]
+    return "\n".join([f"left out, as the time budget has no room for them: {len(jobs)} jobs", *lines])
 
 
 def describe_status(inventory: Inventory, seeds: Sequence[int]) -> str:
@@ -114,13 +121,13 @@ def _by_setup(slots: Sequence[AnySlot]) -> list[list[AnySlot]]:
 
 
 def _time(to_run: Sequence[PlannedJob], running: Running) -> str:
-    seconds, unknown = expected_total(to_run, running.cores, running.batch_seeds)
     if not to_run:
         return "nothing to wait for"
-    if unknown == len(to_run):
-        return "expected time unknown"
-    more = f", and {unknown} jobs of unknown length" if unknown else ""
-    return f"about {duration(seconds)}{more}"
+    expected, unknown = expected_total(to_run, running.cores, running.batch_seeds)
+    if expected is None:
+        return UNKNOWN
+    more = f", and {unknown} jobs of a length that is {UNKNOWN}" if unknown else ""
+    return f"{about(expected)} {_SOURCES[expected.source]}{more}"
 
 
 def _warnings(inventory: Inventory) -> list[str]:

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import dataclasses
-import statistics
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from operator import attrgetter
 
-from benchmark.contracts import Record, Shape
-from benchmark.run.bench import Bench, Inventory, Pair, Setup, Slot, State
-from benchmark.run.environment import processor
-from benchmark.run.pace import Pace, pace_key
-from benchmark.run.split import sizes
+from benchmark.contracts import Record
+from benchmark.run.bench import Bench, Inventory, Pair, Slot, State
+from benchmark.run.times import Expected, Machine, Source
+from benchmark.run.worker import JobResult
 
 AUTOMATIC_ATTEMPTS = 2
 """A failed job is retried once by itself; after that only when asked for."""
-NOT_TIMED = ("code", "data_hash")
-"""Settings that need not agree for an earlier record to tell how long a job takes."""
 
 
 @dataclass(frozen=True)
@@ -25,9 +20,8 @@ class PlannedJob(Slot):
     """A job, whether this run is to run it, and how long that should take."""
 
     to_run: bool
-    expected_seconds: float | None
-    measured: bool
-    """Whether that rests on finished records of the method on the data set."""
+    expected: Expected | None
+    """None: unknown until the first job of the method on the data set has ended."""
     elsewhere: bool = False
     """Whether its metrics are known from another machine, so that it counts as done without a record."""
 
@@ -50,13 +44,18 @@ class Plan:
         """Return the jobs that this run has to run."""
         return tuple(planned for planned in self.jobs if planned.to_run)
 
+    def without_time(self, results: Sequence[JobResult]) -> tuple[PlannedJob, ...]:
+        """Return the jobs that a time budget had no room for: by the plan, and by how a run of it went."""
+        late = {result.job for result in results}
+        return (*(planned for planned in self.jobs if planned.job in late), *self.left_out)
+
 
 def make_plan(
     bench: Bench,
     pairs: Sequence[Pair] | None = None,
     *,
     retry_failed: bool = False,
-    pace: Pace | None = None,
+    machine: Machine | None = None,
 ) -> Plan:
     """Decide which jobs of a bench are to run.
 
@@ -68,8 +67,8 @@ def make_plan(
         Data sets and methods to plan for instead of those that the bench chooses.
     retry_failed
         Whether jobs that failed more than once run again.
-    pace
-        Of this machine; see `benchmark.run.pace`. Without it hints are taken as they are.
+    machine
+        Where the jobs are to run; without it nobody asks how long they take.
 
     Raises
     ------
@@ -78,66 +77,19 @@ def make_plan(
     """
     inventory = bench.inventory(pairs)
     by_pair: dict[Pair, list[Record]] = {}
-    for record in bench.store.scan().records:
+    for record in bench.store.scan().records if machine else ():
         by_pair.setdefault((record.dataset, record.method), []).append(record)
-    expected: dict[Pair, tuple[float | None, bool]] = {}
+    expected: dict[Pair, Expected | None] = {}
     jobs = []
     for slot in inventory.slots:
         pair = slot.job.dataset, slot.job.method
-        if pair not in expected:
-            expected[pair] = _expected_seconds(slot.setup, by_pair.get(pair, ()), pace or {})
+        if machine and pair not in expected:
+            expected[pair] = machine.expect(slot.setup, bench.profile.name, by_pair.get(pair, ()))
         failed = slot.state == "failed" and slot.record is not None
         again = failed and (retry_failed or slot.record.attempts < AUTOMATIC_ATTEMPTS)  # type: ignore[union-attr]
         to_run = slot.state == "missing" or again
-        jobs.append(PlannedJob(slot.job, slot.setup, slot.record, to_run, *expected[pair]))
+        jobs.append(PlannedJob(slot.job, slot.setup, slot.record, to_run, expected.get(pair)))
     return Plan(inventory, tuple(jobs))
-
-
-def _expected_seconds(setup: Setup, records: Iterable[Record], pace: Pace) -> tuple[float | None, bool]:
-    """Return how long a job should take, and whether records of the method on the data set say so.
-
-    The median of earlier records with the same settings; else the method's hint, scaled by what records of
-    other settings took over what it says of them; else the hint scaled by this machine's pace.
-    """
-    method, shape, options, settings = setup.method, setup.facts.shape, setup.options, setup.settings
-    here = processor()
-    own = [
-        record
-        for record in records
-        if record.status == "done"
-        and record.environment.get("processor") == here
-        and "side_by_side" not in record.environment
-    ]
-    wanted = {key: value for key, value in settings.items() if key not in NOT_TIMED}
-    same = [
-        sum(record.seconds.values())
-        for record in own
-        if {key: value for key, value in record.settings.items() if key not in NOT_TIMED} == wanted
-    ]
-    if same:
-        return statistics.median(same), True
-    if method.seconds_hint is None:
-        return None, False
-    hint = _hint(method.seconds_hint, shape, settings, options)
-    ratios = [
-        sum(record.seconds.values())
-        / _hint(method.seconds_hint, shape, record.settings, record.settings["options"])
-        for record in own
-    ]
-    if ratios:
-        return hint * statistics.median(ratios), True
-    return hint * pace.get(pace_key(method), 1.0), False
-
-
-def _hint(
-    seconds: Callable[[Shape, Mapping[str, Any]], float],
-    shape: Shape,
-    settings: Mapping[str, Any],
-    options: Mapping[str, Any],
-) -> float:
-    """Return what a method's hint says of a fit on the rows that settings leave of a shape."""
-    rows = sum(sizes(shape.n, settings["max_train_rows"], settings["max_test_rows"]))
-    return float(seconds(dataclasses.replace(shape, n=rows), options))
 
 
 def side_by_side(planned: Sequence[PlannedJob], most: int) -> list[tuple[PlannedJob, ...]]:
@@ -158,15 +110,26 @@ def side_by_side(planned: Sequence[PlannedJob], most: int) -> list[tuple[Planned
     return [tuple(batch) for batch in batches]
 
 
-def expected_total(planned: Sequence[PlannedJob], workers: int, batch_seeds: int = 1) -> tuple[float, int]:
-    """Return the seconds that jobs should take on `workers` cores, and how many jobs nobody can judge.
+def expected_total(
+    planned: Sequence[PlannedJob], workers: int, batch_seeds: int = 1
+) -> tuple[Expected | None, int]:
+    """Return how long jobs should take together on `workers` cores, and how many jobs nobody can judge.
 
     Seeds that train side by side keep one core busy as long as one after the other would.
     """
     batches = [
-        [job.expected_seconds for job in batch if job.expected_seconds is not None]
+        [job.expected for job in batch if job.expected is not None]
         for batch in side_by_side(planned, batch_seeds)
     ]
-    each = [sum(batch) for batch in batches]
-    total = max(sum(each) / max(workers, 1), max(each, default=0.0))
-    return total, len(planned) - sum(map(len, batches))
+    known = [expected for batch in batches for expected in batch]
+    unknown = len(planned) - len(known)
+    if not known:
+        return None, unknown
+
+    def total(bound: Callable[[Expected], float]) -> float:
+        each = [sum(map(bound, batch)) for batch in batches]
+        return max(sum(each) / max(workers, 1), *each)
+
+    least_sure: Source = "table" if any(one.source == "table" for one in known) else "finished jobs"
+    seconds, least, most = (total(attrgetter(name)) for name in ("seconds", "least", "most"))
+    return Expected(seconds, least, most, least_sure), unknown

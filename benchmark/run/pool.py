@@ -17,7 +17,7 @@ from benchmark.run.devices import DevicePool
 from benchmark.run.plan import Plan, side_by_side
 from benchmark.run.progress import Progress
 from benchmark.run.seeding import limit_threads_of_new_processes
-from benchmark.run.worker import JobResult, make_task, supervise
+from benchmark.run.worker import Deadline, JobResult, make_task, supervise
 
 
 @dataclass(frozen=True)
@@ -26,11 +26,28 @@ class Summary:
 
     counts: Mapping[str, int] = field(default_factory=dict)
     failures: tuple[JobResult, ...] = ()
+    left_out: tuple[JobResult, ...] = ()
+    """Jobs for which there was no time; they have no record."""
     interrupted: bool = False
 
 
-def run_plan(plan: Plan, bench: Bench, running: Running, devices: DevicePool, progress: Progress) -> Summary:
+def run_plan(
+    plan: Plan,
+    bench: Bench,
+    running: Running,
+    devices: DevicePool,
+    progress: Progress,
+    end: float | None = None,
+) -> Summary:
     """Run what is to be run; every job leaves a record, and Ctrl-C leaves finished records in place.
+
+    Parameters
+    ----------
+    plan, bench, running, devices, progress
+        What to run of which bench, how, where, and who is told.
+    end
+        When the run has to be over, as `time.time` counts: a job that is not expected to end by then, by what
+        jobs took meanwhile, does not start, and one that runs then is stopped; neither leaves a record.
 
     Returns
     -------
@@ -38,28 +55,37 @@ def run_plan(plan: Plan, bench: Bench, running: Running, devices: DevicePool, pr
         `interrupted` is true after Ctrl-C; then all children are gone and the rest of the plan is missing.
     """
     planned = plan.to_run()
-    counts: Counter[str] = Counter()
-    failures: list[JobResult] = []
     if not planned:
         return Summary()
     limit_threads_of_new_processes()
     batches = [
-        tuple(make_task(job, bench) for job in batch) for batch in side_by_side(planned, running.batch_seeds)
+        (batch[0], tuple(make_task(job, bench) for job in batch))
+        for batch in side_by_side(planned, running.batch_seeds)
     ]
     workers = min(running.jobs, len(batches))
+    ended: list[JobResult] = []
+    interrupted = False
     try:
         with parallel(running.backend, workers) as run, progress:
-            calls = (joblib.delayed(supervise)(tasks, devices) for tasks in batches)
+            calls = (
+                joblib.delayed(supervise)(
+                    tasks, devices, None if end is None else Deadline(end, progress.expected(first.job))
+                )
+                for first, tasks in batches
+            )
             for result in (result for results in _closing(run(calls)) for result in results):
-                counts[result.status] += 1
-                if result.status in ("failed", "timeout"):
-                    failures.append(result)
+                ended.append(result)
                 progress.finished(result)
     except KeyboardInterrupt:
         if running.backend == "loky" and workers > 1:
             _stop_workers()
-        return Summary(dict(counts), tuple(failures), interrupted=True)
-    return Summary(dict(counts), tuple(failures))
+        interrupted = True
+    return Summary(
+        Counter(result.status for result in ended),
+        tuple(result for result in ended if result.status in ("failed", "timeout")),
+        tuple(result for result in ended if result.status == "left out"),
+        interrupted,
+    )
 
 
 def _closing(results: Any) -> Iterator[tuple[JobResult, ...]]:

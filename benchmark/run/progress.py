@@ -13,7 +13,9 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn
 from rich.progress import Progress as Bar
 
+from benchmark.contracts import Job
 from benchmark.run.plan import PlannedJob
+from benchmark.run.times import Expected
 from benchmark.run.worker import JobResult
 
 
@@ -33,7 +35,8 @@ class Progress:
     def __init__(self, planned: Sequence[PlannedJob], workers: int, console: Console) -> None:
         self.console = console
         self.workers = max(workers, 1)
-        self.remaining = {job.job: job.expected_seconds for job in planned}
+        self.planned = {job.job: job.expected for job in planned}
+        self.remaining = dict.fromkeys(self.planned)
         self.total = len(planned)
         self.measured: dict[tuple[str, str], list[float]] = defaultdict(list)
         self.bar: Bar | None = None
@@ -78,7 +81,7 @@ class Progress:
         self.bar.update(self.task, completed=count, left=self._left())
 
     def _left(self) -> str:
-        times = [self._expected(job.dataset, job.method, hint) for job, hint in self.remaining.items()]
+        times = [self.expected(job) for job in self.remaining]
         if not times:
             return "nothing left"
         known = [seconds for seconds in times if seconds is not None]
@@ -88,12 +91,21 @@ class Progress:
         seconds = max(statistics.mean(known) * len(times) / self.workers, max(known))
         return f"about {duration(seconds)} left"
 
-    def _expected(self, dataset: str, method: str, hint: float | None) -> float | None:
-        measured = self.measured.get((dataset, method))
-        return statistics.median(measured) if measured else hint
+    def expected(self, job: Job) -> float | None:
+        """Return the seconds that a job should take: as others of its kind in this run, else as planned."""
+        if measured := self.measured.get((job.dataset, job.method)):
+            return statistics.median(measured)
+        planned = self.planned[job]
+        return None if planned is None else planned.seconds
 
 
-_WORDS = {"done": "done", "failed": "FAILED", "timeout": "TIMED OUT", "elsewhere": "left to another run"}
+_WORDS = {
+    "done": "done",
+    "failed": "FAILED",
+    "timeout": "TIMED OUT",
+    "elsewhere": "left to another run",
+    "left out": "left out",
+}
 
 
 def last_line(text: str) -> str:
@@ -112,3 +124,16 @@ def duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60:02d} s"
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def about(expected: Expected) -> str:
+    """Write an expected time with its range: `about 18 min (14 to 23)`."""
+    size, unit = next((size, unit) for size, unit in _UNITS if expected.most >= 2 * size or size == 1)
+    middle, least, most = (
+        f"{value:.1f}" if value < 10 else f"{value:.0f}"
+        for value in (expected.seconds / size, expected.least / size, expected.most / size)
+    )
+    return f"about {middle} {unit} ({least} to {most})"
+
+
+_UNITS = ((3600, "h"), (60, "min"), (1, "s"))

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 import pickle
 import time
 import traceback
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from benchmark.run.trial import Trial
 
 PRELOAD = ("benchmark.run.preloaded",)
+JobStatus = Literal["done", "failed", "timeout", "elsewhere", "left out"]
 
 
 @dataclass(frozen=True)
@@ -50,10 +52,10 @@ class Task:
 
 @dataclass(frozen=True)
 class JobResult:
-    """How a job ended; `elsewhere` means that another run is at it."""
+    """How a job ended: `elsewhere` if another run is at it, `left out` if the run's time was over first."""
 
     job: Job
-    status: Literal["done", "failed", "timeout", "elsewhere"]
+    status: JobStatus
     seconds: float = 0.0
     error: str = ""
 
@@ -61,6 +63,20 @@ class JobResult:
     def of(cls, record: Record) -> JobResult:
         """Tell what a record tells."""
         return cls(record.job, record.status, sum(record.seconds.values()), record.error)
+
+
+@dataclass(frozen=True)
+class Deadline:
+    """When a run has to be over, and how long the job at hand should take."""
+
+    at: float
+    """As `time.time` counts, so that processes agree on it."""
+    expected: float | None
+    """Seconds; None if unknown."""
+
+    def left(self) -> float:
+        """Return the seconds until then."""
+        return max(self.at - time.time(), 0.0)
 
 
 def make_task(slot: Slot, bench: Bench) -> Task:
@@ -103,13 +119,15 @@ def make_task(slot: Slot, bench: Bench) -> Task:
         store_root=bench.store.root,
         limits=setup.limits,
         refit=bench.refit,
-        uses_device="device" in spec.estimator(**setup.options).get_params(deep=False),
+        uses_device=setup.uses_device,
         code_root=code_root(spec.estimator),
         preload=(*PRELOAD, spec.estimator.__module__, type(dataset).__module__),
     )
 
 
-def supervise(tasks: Sequence[Task], pool: DevicePool) -> tuple[JobResult, ...]:
+def supervise(
+    tasks: Sequence[Task], pool: DevicePool, deadline: Deadline | None = None
+) -> tuple[JobResult, ...]:
     """Run jobs in one child process and make sure that a record of each one's end exists; it never raises.
 
     An exception here would end the whole `joblib.Parallel` call and lose the other jobs.
@@ -120,15 +138,18 @@ def supervise(tasks: Sequence[Task], pool: DevicePool) -> tuple[JobResult, ...]:
         One job, or several that differ in their seed alone and train side by side.
     pool
         Of devices, one of which the child gets.
+    deadline
+        A job that is not expected to end by then does not start; one that runs is killed then, and leaves
+        no record.
     """
     try:
-        return _supervise(tasks, pool)
+        return _supervise(tasks, pool, deadline)
     except Exception:
         error = traceback.format_exc()
         return tuple(JobResult(task.blank.job, "failed", error=error) for task in tasks)
 
 
-def _supervise(tasks: Sequence[Task], pool: DevicePool) -> tuple[JobResult, ...]:
+def _supervise(tasks: Sequence[Task], pool: DevicePool, deadline: Deadline | None) -> tuple[JobResult, ...]:
     limit_threads_of_new_processes()
     first, store = tasks[0], RecordStore(tasks[0].store_root)
     if code_digest(first.code_root) != first.blank.settings["code"]:
@@ -146,15 +167,33 @@ def _supervise(tasks: Sequence[Task], pool: DevicePool) -> tuple[JobResult, ...]
                 results.append(JobResult.of(earlier))
             else:
                 mine.append(task)
-        return (*results, *(_run_in_child(mine, store, pool) if mine else ()))
+        return (*results, *(_run_in_child(mine, store, pool, deadline) if mine else ()))
 
 
-def _run_in_child(tasks: Sequence[Task], store: RecordStore, pool: DevicePool) -> tuple[JobResult, ...]:
+def _run_in_child(
+    tasks: Sequence[Task], store: RecordStore, pool: DevicePool, deadline: Deadline | None
+) -> tuple[JobResult, ...]:
     first, seconds = tasks[0], tasks[0].limits.time_limit_seconds
     # A limit is one job's; those of a batch are in it together.
-    limit = None if seconds is None else seconds * len(tasks)
-    with (pool if first.uses_device else DevicePool(("cpu",), pool.lock_dir)).lease() as device:
-        outcome = run_isolated(run_tasks, (tuple(tasks), device), time_limit=limit, preload=first.preload)
+    limit = math.inf if seconds is None else seconds * len(tasks)
+    with ExitStack() as lease:
+        devices = pool if first.uses_device else DevicePool(("cpu",), pool.lock_dir)
+        try:
+            device = lease.enter_context(devices.lease(deadline.left() if deadline else None))
+        except TimeoutError:
+            return _left_out(tasks, "no device became free in time")
+        left = deadline.left() if deadline else math.inf
+        if deadline and left <= (deadline.expected or 0.0):
+            return _left_out(tasks, "it is not expected to end in time")
+        shortest = min(limit, left)
+        outcome = run_isolated(
+            run_tasks,
+            (tuple(tasks), device),
+            time_limit=None if shortest == math.inf else shortest,
+            preload=first.preload,
+        )
+    if outcome.reason == "timeout" and left < limit:
+        return _left_out(tasks, "stopped, as the time was over")
     if outcome.reason == "finished":
         finished: tuple[JobResult, ...] = outcome.value
         return finished
@@ -164,6 +203,10 @@ def _run_in_child(tasks: Sequence[Task], store: RecordStore, pool: DevicePool) -
     for record in records:
         store.write(record)
     return tuple(map(JobResult.of, records))
+
+
+def _left_out(tasks: Sequence[Task], why: str) -> tuple[JobResult, ...]:
+    return tuple(JobResult(task.blank.job, "left out", error=why) for task in tasks)
 
 
 def run_tasks(tasks: Sequence[Task], device: str) -> tuple[JobResult, ...]:

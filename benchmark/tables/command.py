@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import time
 from typing import TYPE_CHECKING
 
 from benchmark.exit_codes import FINDING, INTERRUPTED, OK
@@ -13,9 +14,6 @@ from benchmark.run.flags import Command
 if TYPE_CHECKING:
     from benchmark.registry import Registry
     from benchmark.run.bench import Bench
-    from benchmark.run.config import Running
-    from benchmark.run.pace import Pace
-    from benchmark.run.plan import Plan
 
 
 def _choice_flags(parser: argparse.ArgumentParser) -> None:
@@ -30,7 +28,7 @@ def _run_flags(parser: argparse.ArgumentParser) -> None:
     more.add_argument(
         "--time-budget",
         metavar="TIME",
-        help="run what fits into TIME (2h, 90m, 1h30m), seed by seed, and name what is left out",
+        help="run what fits into TIME (2h, 90m, 1h30m), seed by seed, stop then, and name what is left out",
     )
     more.add_argument(
         "--batch-seeds",
@@ -50,47 +48,38 @@ def run(args: argparse.Namespace, registry: Registry) -> int:
     from rich.console import Console
 
     from benchmark.run.budget import within_budget
-    from benchmark.run.describe import describe_failures, describe_plan
+    from benchmark.run.describe import describe_failures, describe_left_out, describe_plan
     from benchmark.run.devices import available_pool
     from benchmark.run.plan import make_plan
     from benchmark.run.pool import run_plan
     from benchmark.run.progress import Progress
+    from benchmark.run.times import Machine
 
+    started = time.time()
     bench, running = flags.bench_of(args, registry), flags.running_of(args)
     devices = available_pool(running.device)
     if not args.dry_run:
         bench.store.require_writable()  # before hours of work rather than after
-    plan = make_plan(bench, retry_failed=running.retry_failed)
-    if pace := _pace(plan, running):
-        plan = make_plan(bench, retry_failed=running.retry_failed, pace=pace)
+    plan = make_plan(bench, retry_failed=running.retry_failed, machine=Machine.of(running, devices))
+    end = None
     if running.time_budget is not None:
+        end = started + running.time_budget
         plan = within_budget(plan, running.cores, running.time_budget)
     print(describe_plan(plan, running), flush=True)
     if args.dry_run:
         return OK
-    summary = run_plan(plan, bench, running, devices, Progress(plan.to_run(), running.jobs, Console()))
+    progress = Progress(plan.to_run(), running.jobs, Console())
+    summary = run_plan(plan, bench, running, devices, progress, end)
     if summary.interrupted:
         print("interrupted; finished jobs are kept, and the same command goes on from there", file=sys.stderr)
         return INTERRUPTED
     code = _write_tables(bench, everything=True)
-    if plan.left_out:
-        print(
-            f"{len(plan.left_out)} jobs were left out, as the time budget had no room for them; "
-            "run again to go on"
-        )
+    if left_out := plan.without_time(summary.left_out):
+        print(f"{describe_left_out(left_out)}\nrun again to go on from there")
     if text := describe_failures(bench.inventory(), summary.failures):
         print(text, file=sys.stderr)
         return FINDING
     return code
-
-
-def _pace(plan: Plan, running: Running) -> Pace:
-    """Time short fits of the methods that this run is the first to time on this machine."""
-    from benchmark.contracts import cache_directory
-    from benchmark.run.pace import measured_pace
-
-    unknown = {job.job.method: job.setup.method for job in plan.to_run() if not job.measured}
-    return measured_pace(unknown.values(), running.cores, cache_directory())
 
 
 def tables(args: argparse.Namespace, registry: Registry) -> int:

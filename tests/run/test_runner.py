@@ -25,10 +25,11 @@ from benchmark.run.bench import Bench
 from benchmark.run.config import Limits, Profile, Running
 from benchmark.run.describe import describe_status
 from benchmark.run.devices import DevicePool
-from benchmark.run.plan import expected_total, make_plan
+from benchmark.run.plan import make_plan
 from benchmark.run.pool import run_plan
 from benchmark.run.progress import Progress
 from benchmark.run.store import RecordStore
+from benchmark.run.times import Machine
 from benchmark.run.worker import JobResult
 
 pytestmark = pytest.mark.usefixtures("warm_fork_server")
@@ -254,19 +255,11 @@ def test_a_method_meant_for_one_data_set_runs_elsewhere_only_when_named(bench):
     assert where(Selection(("Special",), frozenset({"Special"}))) == ["home", "away"]
 
 
-def test_expected_times_come_from_records_and_else_from_the_hint(bench):
-    import dataclasses
-
-    hinted = dataclasses.replace(method("Slow", seconds=0.5), seconds_hint=lambda shape, _: shape.n * 2.0)
-    toys = registry(hinted)
-    assert expected_total(bench.plan(toys).to_run(), workers=2) == (80.0, 0)
-    capped = Profile("tiny", "", limits=Limits(max_train_rows=6, max_test_rows=2))
-    assert expected_total(bench.plan(toys, profile=capped).to_run(), workers=1) == (32.0, 0)
-    assert expected_total(bench.plan(registry()).to_run(), workers=1) == (0.0, 2)
-    bench.run(toys, seeds=(0,))
-    seconds, unknown = expected_total(bench.plan(toys).to_run(), workers=1)
-    assert unknown == 0
-    assert 0.5 < seconds < 20
+def test_a_finished_job_tells_how_long_others_take(bench):
+    bench.run(registry(), seeds=(0,))
+    (record,) = bench.store.scan().records
+    plan = make_plan(bench.bench(registry()), machine=Machine())
+    assert {planned.expected.seconds for planned in plan.jobs} == {sum(record.seconds.values())}
 
 
 def test_progress_without_a_terminal_is_plain_lines_with_the_time_left(bench):

@@ -17,7 +17,9 @@ from benchmark.contracts import DatasetSpec, Factor, MethodSpec
 from benchmark.registry import Registry, RegistryError
 from benchmark.run.bench import Bench
 from benchmark.run.config import ConfigError, Running
+from benchmark.run.devices import available_pool
 from benchmark.run.plan import Plan, make_plan
+from benchmark.run.times import Machine
 from benchmark.studies.ablate.effects import BASELINE, COMBINATION, JOINT, TRAINING
 from benchmark.studies.ablate.measured import Kept, with_kept
 
@@ -59,7 +61,8 @@ class Stage:
 
     def plan(self) -> Plan:
         """Compare the jobs of the stage with its store."""
-        plan = make_plan(self.bench, retry_failed=self.running.retry_failed)
+        machine = Machine.of(self.running, available_pool(self.running.device))
+        plan = make_plan(self.bench, retry_failed=self.running.retry_failed, machine=machine)
         return with_kept(plan, self.kept, self.configurations[0].spec.id)
 
 

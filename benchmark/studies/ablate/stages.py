@@ -26,7 +26,7 @@ from benchmark.run.devices import available_pool
 from benchmark.run.flags import running_of
 from benchmark.run.plan import Plan, expected_total
 from benchmark.run.pool import run_plan
-from benchmark.run.progress import Progress, duration
+from benchmark.run.progress import Progress, about
 from benchmark.run.split import sizes
 from benchmark.studies.ablate.configurations import (
     Configuration,
@@ -307,8 +307,10 @@ def _later(study: Study) -> str:
     """Estimate the final stage before its factors are known: every job like the baseline's."""
     stage = study.stage(FINAL, factorial(study.base, study.args.final_epochs, {}))
     jobs = stage.plan().jobs * 2**3
-    seconds, unknown = expected_total(jobs, stage.running.cores)
-    time = "unknown time" if unknown else f"about {duration(seconds)} if each takes as long as the baseline"
+    expected, unknown = expected_total(jobs, stage.running.cores)
+    time = "unknown time"
+    if expected is not None and not unknown:
+        time = f"{about(expected)} if each takes as long as the baseline"
     return (
         "then the combinations of the three largest factors, chosen when the jobs above are done: "
         f"{len(jobs)} jobs, {time}"
@@ -323,5 +325,5 @@ def _job(planned: Any) -> dict[str, Any]:
         "options": dict(planned.setup.settings["options"]),
         "state": planned.state,
         "to_run": planned.to_run,
-        "expected_seconds": planned.expected_seconds,
+        "expected_seconds": None if planned.expected is None else planned.expected.seconds,
     }

@@ -1,0 +1,177 @@
+"""How long a job should take, and how that is known: from jobs finished here, else from a committed table.
+
+It knows no method: all that it says of one was measured. What nobody measured is unknown.
+"""
+
+from __future__ import annotations
+
+import csv
+import platform
+import statistics
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from benchmark.contracts import Record
+from benchmark.run.bench import Setup
+from benchmark.run.config import ConfigError, Running
+from benchmark.run.devices import DevicePool
+from benchmark.run.environment import processor
+from benchmark.run.yardstick import yardstick_seconds
+
+TIMINGS = Path(__file__).parents[2] / "results" / "timings.csv"
+"""Seconds of jobs, measured once; `python -m benchmark.studies.timings` makes it."""
+TABLE_RANGE = 1.25
+"""Factor by which a job may take less or longer than the table, scaled to this machine, says."""
+RECORDS_RANGE = 1.1
+"""The same beyond the fastest and the slowest job that finished here."""
+NOT_TIMED = ("code", "data_hash")
+"""Settings that need not agree for an earlier record to tell how long a job takes."""
+
+Source = Literal["finished jobs", "table"]
+
+
+@dataclass(frozen=True)
+class Expected:
+    """Wall-clock seconds of a job that has a core of its own, the range that they lie in, and who says so."""
+
+    seconds: float
+    least: float
+    most: float
+    source: Source
+
+
+class Cpu(NamedTuple):
+    """A kind of machine: its processor, and the instructions that torch uses of it."""
+
+    processor: str
+    capability: str
+
+    @classmethod
+    def here(cls) -> Cpu:
+        """Return that of this machine."""
+        import torch
+
+        return cls(processor() or platform.machine(), torch.backends.cpu.get_cpu_capability())
+
+
+@dataclass(frozen=True)
+class Timing:
+    """A row of the table."""
+
+    dataset: str
+    method: str
+    profile: str
+    processor: str
+    cpu_capability: str
+    yardstick: float
+    """Processor seconds of the yardstick on that machine, as many at a time as jobs were."""
+    seconds: float
+    """Processor seconds of one job there."""
+
+    @property
+    def cpu(self) -> Cpu:
+        """Return the kind of machine."""
+        return Cpu(self.processor, self.cpu_capability)
+
+
+def read_timings(path: Path = TIMINGS) -> tuple[Timing, ...]:
+    """Read the table; where there is none, nothing is known.
+
+    Raises
+    ------
+    ConfigError
+        If the file is no such table.
+    """
+    if not path.is_file():
+        return ()
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            return tuple(map(_timing, csv.DictReader(file)))
+    except (TypeError, KeyError, ValueError) as error:
+        raise ConfigError(
+            f"{path} is no table of timings ({error}); make it anew with python -m benchmark.studies.timings"
+        ) from error
+
+
+def _timing(row: dict[str, str]) -> Timing:
+    yardstick, seconds = float(row.pop("yardstick")), float(row.pop("seconds"))
+    return Timing(**row, yardstick=yardstick, seconds=seconds)
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Where jobs are to run; what it costs to know of it is found when first asked for."""
+
+    device: str = "cpu"
+    """The kind of device that a method which can use one gets: `cpu` or `cuda`."""
+    cores: int = 1
+    """How many of them jobs keep busy."""
+    timings: Path = TIMINGS
+
+    @classmethod
+    def of(cls, running: Running, pool: DevicePool) -> Machine:
+        """Return this machine as a run would use it."""
+        return cls(device_kind(pool.devices[0]), running.cores)
+
+    @cached_property
+    def table(self) -> Mapping[tuple[str, str, str], Timing]:
+        """The timings by data set, method and profile: of this kind of machine, else of another."""
+        # Of two rows with the same key the later one counts.
+        rows = sorted(read_timings(self.timings), key=lambda row: row.cpu == Cpu.here())
+        return {(row.dataset, row.method, row.profile): row for row in rows}
+
+    @cached_property
+    def yardstick(self) -> float:
+        """Seconds of the yardstick here."""
+        return yardstick_seconds(self.cores)
+
+    def expect(self, setup: Setup, profile: str, records: Iterable[Record]) -> Expected | None:
+        """Return how long a job should take, or None if nobody knows.
+
+        Parameters
+        ----------
+        setup : of the job.
+        profile : the name under which the table has it.
+        records : of the method on the data set, whatever their settings.
+        """
+        device = self.device if setup.uses_device else "cpu"
+        if seconds := _of_finished(setup.settings, records, device):
+            least, most = min(seconds) / RECORDS_RANGE, max(seconds) * RECORDS_RANGE
+            return Expected(statistics.median(seconds), least, most, "finished jobs")
+        row = self.table.get((setup.facts.spec.id, setup.method.id, profile))
+        if row is None or device != "cpu":  # the table is one of CPUs
+            return None
+        seconds_here = row.seconds * self.yardstick / row.yardstick
+        return Expected(seconds_here, seconds_here / TABLE_RANGE, seconds_here * TABLE_RANGE, "table")
+
+
+def device_kind(device: str) -> str:
+    """Return `cuda` for `cuda:0`."""
+    return device.partition(":")[0]
+
+
+def _of_finished(settings: Mapping[str, Any], records: Iterable[Record], device: str) -> list[float]:
+    """Return the seconds of jobs that ended here alone on their core: with the same settings, else limits."""
+    own = [
+        record
+        for record in records
+        if record.status == "done"
+        and record.environment.get("processor") == processor()
+        and device_kind(record.environment.get("device", "")) == device
+        and "side_by_side" not in record.environment
+    ]
+    for agree in (_timed_settings, _limits):
+        if alike := [record for record in own if agree(record.settings) == agree(settings)]:
+            return [sum(record.seconds.values()) for record in alike]
+    return []
+
+
+def _timed_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in settings.items() if key not in NOT_TIMED}
+
+
+def _limits(settings: Mapping[str, Any]) -> tuple[Any, ...]:
+    return settings["max_train_rows"], settings["max_test_rows"], settings["options"].get("epochs")
