@@ -235,13 +235,13 @@ def _trials(requests: Sequence[JobRequest], device: str) -> list[Trial | str]:
 
 def _record(blank: Record, trial: Trial, device: str, beside: int) -> tuple[Record, Mapping[str, Array]]:
     from benchmark.run.environment import describe_environment
-    from benchmark.score.acquisition import read_extraction
+    from benchmark.score.acquisition import read_acquisition
     from benchmark.score.reading import read_scores, read_steps
 
     clock = time.perf_counter()
     reading = read_scores(trial.arrays, blank.scoring, blank.threshold)
     steps = read_steps(trial.arrays, blank.scoring, blank.threshold)
-    extraction = read_extraction(trial.arrays)
+    extraction = read_acquisition(trial.arrays)
     seconds = {**trial.seconds, "evaluate": time.perf_counter() - clock}
     arrays = {**trial.arrays, "predictions": reading.predictions, "thresholds": reading.thresholds}
     record = dataclasses.replace(
