@@ -18,6 +18,7 @@ def test_the_project_has_the_papers_data_sets_and_methods_under_unique_ids():
     for ids in (found.methods, found.datasets):
         assert len({name.lower() for name in ids}) == len(ids)
     assert all(spec.id == name for name, spec in found.methods.items())
+    assert [spec.id for spec in found.methods.values() if spec.reconstructed] == ["CS3G"]
 
 
 def test_a_method_is_added_by_adding_one_file_and_twins_are_refused(tmp_path, monkeypatch):

@@ -12,8 +12,7 @@ import pandas as pd
 
 from benchmark.drift.refits import NOISE_COLUMNS, NOISE_KEYS
 from benchmark.run.config import ConfigError
-from benchmark.tables.reference import PER_SEED_FILE, REFERENCE_COLUMNS, read_csv
-from benchmark.tables.wide import lengthen
+from benchmark.tables.reference import PER_SEED_FILE, REFERENCE_COLUMNS, lengthen, read_csv
 
 NOISE_FILE, ACCEPTED_FILE = "refit_noise.csv", "accepted.md"
 

@@ -16,16 +16,17 @@ from benchmark.run.describe import describe_mixed_versions
 from benchmark.run.split import sizes
 from benchmark.tables.aggregate import PER_SEED_COLUMNS
 from benchmark.tables.reference import (
+    METRIC_COLUMNS,
     PER_SEED_FILE,
     PROVENANCE_FILE,
     REFERENCE_COLUMNS,
     STEP_COLUMNS,
     STEP_KEYS,
     STEPS_FILE,
+    lengthen,
     read_csv,
 )
 from benchmark.tables.results import EQUAL_RULE, Results, results_of
-from benchmark.tables.wide import METRIC_COLUMNS, lengthen
 
 
 @dataclass(frozen=True)

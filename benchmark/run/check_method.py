@@ -30,7 +30,7 @@ from benchmark.contracts import (
 from benchmark.registry import Registry, RegistryError, discover, suggestion
 from benchmark.run.fingerprint import canonical, code_digest, code_root
 from benchmark.run.trial import PASSED_BY_HARNESS, build_estimator, run_trial
-from benchmark.score.acquisition import read_extraction
+from benchmark.score.acquisition import read_acquisition
 from benchmark.score.metrics import METRICS
 from benchmark.score.reading import read_scores, read_steps
 from benchmark.score.thresholds import RULES
@@ -153,7 +153,7 @@ def trace_can_be_read(subject: Subject) -> None:
     for name, array in arrays.items():
         _demand(not array.dtype.hasobject, f"trace gives objects in {name!r}; give arrays of numbers")
     read_steps(arrays, spec.scoring, spec.threshold)
-    read_extraction(arrays)
+    read_acquisition(arrays)
 
 
 def one_modality_is_enough(subject: Subject) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from benchmark.tables.wide import METRIC_COLUMNS, lengthen, widen
+from benchmark.tables.reference import METRIC_COLUMNS, lengthen, widen
 
 KEYS = ("dataset", "method", "seed", "step")
 

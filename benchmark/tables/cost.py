@@ -1,4 +1,4 @@
-"""The extra table on the cost of reading modalities one by one; it knows no format."""
+"""The extra table on the cost of acquiring modalities one by one; it knows no format."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ from math import isnan
 
 import pandas as pd
 
-from benchmark.contracts import Provenance
 from benchmark.tables import captions, names
 from benchmark.tables.aggregate import aggregate
-from benchmark.tables.cells import Score, Scores
+from benchmark.tables.cells import Average, seeds_expected
 from benchmark.tables.layout import Block, Cell, Group, Row, Table
 from benchmark.tables.results import Results
 
@@ -38,11 +37,11 @@ NOTES = (
 
 def cost_table(results: Results) -> Table:
     """Lay out one row per data set and method that reads modalities one by one."""
-    per_seed = results.extraction
+    per_seed = results.acquisition
     if per_seed.empty:
         return Table("C", "Cost: no finished record of a method that reads modalities one by one.", ())
     summary = aggregate(per_seed)
-    expected = Scores(results, aggregate(results.as_printed))
+    n_expected = seeds_expected(results)
     datasets = names.in_paper_order(
         (d for d in names.TABLE2_DATASETS if d in set(per_seed["dataset"])), per_seed["dataset"].unique()
     )
@@ -50,13 +49,13 @@ def cost_table(results: Results) -> Table:
     for dataset in datasets:
         title = captions.marked_title(dataset, per_seed)
         for method, group in summary[summary["dataset"] == dataset].groupby("method", sort=False):
-            cells = _cells(group, expected.n_expected[dataset])
+            cells = _cells(group, n_expected[dataset])
             rows.append(Row(f"{title}, {names.method_title(str(method))}", cells))
     groups = tuple(Group(title, len(columns)) for title, columns in GROUPS.items())
     columns = tuple(column for group in GROUPS.values() for column in group.values())
     caption = captions.join(
         "Table C: Modalities read and their cost, for methods that read modalities one by one and may stop.",
-        captions.seeds_sentence(expected, datasets),
+        captions.seeds_sentence(n_expected, datasets),
         captions.profile_sentence(results),
         *captions.provenance_sentences(results, per_seed),
     )
@@ -64,12 +63,11 @@ def cost_table(results: Results) -> Table:
 
 
 def _cells(group: pd.DataFrame, n_expected: int) -> tuple[Cell, ...]:
-    found = {row["metric"]: Score.of(row, n_expected) for row in group.to_dict("records")}
+    found = {row["metric"]: Average.of(row, n_expected) for row in group.to_dict("records")}
     return tuple(_cell(found, metric) for columns in GROUPS.values() for metric in columns)
 
 
-def _cell(found: Mapping[str, Score], metric: str) -> Cell:
-    score = found[metric]
-    constant = metric in OF_ALL and (isnan(score.std) or score.std == 0)
-    text = f"{score.mean:g}" if constant else score.text
-    return Cell(text, grey=score.provenance is Provenance.LOOK_ALIKE)
+def _cell(found: Mapping[str, Average], metric: str) -> Cell:
+    average = found[metric]
+    constant = metric in OF_ALL and (isnan(average.std) or average.std == 0)
+    return average.cell(text=f"{average.mean:g}" if constant else None)
