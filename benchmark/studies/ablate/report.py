@@ -11,10 +11,10 @@ from typing import Any
 
 import pandas as pd
 
-from benchmark.paper.compare import records as rows_of
 from benchmark.studies.ablate.effects import Findings
 from benchmark.studies.ablate.figure import draw_ranking
 from benchmark.studies.ablate.text import Setting, sensitivity_tables, sensitivity_text
+from benchmark.tables.json_rows import json_rows
 
 FRAMES = ("values", "effects", "ranking", "distances", "contrasts")
 KEPT_FILE = "measured.csv"
@@ -100,7 +100,7 @@ def as_document(outcomes: Sequence[Outcome]) -> dict[str, Any]:
                 "name": outcome.name,
                 **asdict(outcome.setting),
                 "configurations_tried": len(outcome.findings.distances),
-                **{name: rows_of(outcome.frame(name)) for name in FRAMES if name != "values"},
+                **{name: json_rows(outcome.frame(name)) for name in FRAMES if name != "values"},
             }
             for outcome in outcomes
         ]

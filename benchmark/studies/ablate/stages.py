@@ -16,8 +16,7 @@ from rich.console import Console
 
 from benchmark.contracts import DatasetSpec, MethodSpec, Provenance, data_directory
 from benchmark.exit_codes import CANNOT, FINDING, INTERRUPTED, OK
-from benchmark.paper.compare import PAPER
-from benchmark.paper.printed import read_cells
+from benchmark.paper.printed import PAPER, read_cells
 from benchmark.registry import Registry, select
 from benchmark.run.bench import Bench
 from benchmark.run.config import ConfigError

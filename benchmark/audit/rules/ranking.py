@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from benchmark.audit.model import TOLERANCE, Interval, Key, Seen, Violation
+from benchmark.audit.numbers import TOLERANCE, Interval, Key, Seen, Violation
 
 
 def ranking_loss_and_auc(seen: Seen) -> Iterator[Violation]:
@@ -29,9 +29,9 @@ def ranking_loss_and_auc(seen: Seen) -> Iterator[Violation]:
     key: Key = ("ranking loss and example-AUC", ("ranking_loss", "example_auc"), "impossible")
     least, most = (1 - skipped.hi) * (1 - auc.hi), 2 * (1 - skipped.lo) * (1 - auc.lo)
     if loss.hi < least - TOLERANCE:
-        yield Violation(*key, text.format("small"), loss.hi, least, _share(skipped))
+        yield Violation(*key, text.format("small"), loss.hi, least, _named(skipped))
     elif loss.lo > most + TOLERANCE:
-        yield Violation(*key, text.format("large"), loss.lo, most, _share(skipped))
+        yield Violation(*key, text.format("large"), loss.lo, most, _named(skipped))
 
 
 def coverage_and_ranking_loss(seen: Seen) -> Iterator[Violation]:
@@ -73,7 +73,7 @@ def coverage_and_auc(seen: Seen) -> Iterator[Violation]:
             f"coverage {printed[0]} is too small for example-AUC {printed[1]} of {seen.facts.q} labels",
             coverage.hi,
             least,
-            f"one-based coverage; {_share(skipped)}",
+            f"one-based coverage; {_named(skipped)}",
         )
 
 
@@ -83,5 +83,5 @@ def _total(seen: Seen) -> str:
     return f"sum {sum(number.value for number in numbers):.{decimals}f}"
 
 
-def _share(skipped: Interval) -> str:
+def _named(skipped: Interval) -> str:
     return f"rows without or with all labels: {skipped.lo:.1%} to {skipped.hi:.1%} in every run"

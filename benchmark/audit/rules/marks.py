@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from decimal import ROUND_DOWN, ROUND_HALF_EVEN, Decimal
 from itertools import combinations
 
-from benchmark.audit.model import Finding, Level, Number, Row
+from benchmark.audit.numbers import Finding, Level, Number, Row
 from benchmark.score.metrics import METRICS
 
 DIRECTIONS = {metric.id: metric.direction for metric in METRICS}
@@ -80,8 +80,8 @@ def _better(metric: str, one: Row, other: Row) -> bool:
 
 
 def _differ(a: Number, b: Number) -> bool:
-    """Tell whether two texts cannot be the same number, each reading taken by itself."""
+    """Tell whether two texts cannot be the same number, cut either way."""
     finer, coarser = (a, b) if a.decimals >= b.decimals else (b, a)
     unit, printed = Decimal(1).scaleb(-coarser.decimals), Decimal(coarser.text)
-    readings = {Decimal(finer.text).quantize(unit, way) for way in (ROUND_HALF_EVEN, ROUND_DOWN)}
-    return printed not in readings
+    possible = {Decimal(finer.text).quantize(unit, way) for way in (ROUND_HALF_EVEN, ROUND_DOWN)}
+    return printed not in possible

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from math import nan, sqrt
 
-from benchmark.audit.model import TOLERANCE, Seen, Violation
+from benchmark.audit.numbers import TOLERANCE, Seen, Violation
 
 
 def means_in_range(seen: Seen) -> Iterator[Violation]:
@@ -34,7 +34,7 @@ def standard_deviations(seen: Seen) -> Iterator[Violation]:
         b, mean, n = seen.facts.largest(metric), seen.mean(metric), max(seen.row.n_runs or 2, 2)
         at = min(max((a + b) / 2, mean.lo), mean.hi)  # the product is largest at the middle of the range
         limit = sqrt(n / (n - 1) * max((at - a) * (b - at), 0.0))
-        smallest = number.interval(seen.reading).lo
+        smallest = number.interval(seen.cut).lo
         if smallest > limit + TOLERANCE:
             runs = f"{n} runs" if seen.row.n_runs else "any number of runs"
             text = (

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmark.audit.model import TOLERANCE, Seen, Violation
+from benchmark.audit.numbers import TOLERANCE, Seen, Violation
 
 GRID = np.linspace(0, 1, 2001)
 """Shares that are tried; bounds are widened by one step."""

@@ -1,4 +1,4 @@
-"""Whose numbers a claim is checked against, the paper's printed ones or ours per seed; it knows no claim."""
+"""Methods compared with each other, by the paper's numbers or by ours per seed; it touches no file."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import pandas as pd
 
 from benchmark.contracts import Provenance
 from benchmark.inference import TEST_TO_TRAIN, Comparison, Summary, corrected_paired, welch
-from benchmark.paper.evidence import Judged, comparable, provenance_of, why_not
+from benchmark.paper.evidence import Evidence, rows_of_cell, why_not
 from benchmark.paper.printed import PAPER_SEEDS
 
-LEAST_EQUAL = 5
+FEWEST_EQUAL = 5
 """Seeds from which on differences that are all equal are taken for certain: on few test rows two or three
 counts agree easily."""
 Chosen = tuple[tuple[str, ...], tuple[str, ...]]
@@ -24,7 +24,7 @@ class CannotJudgeError(ValueError):
 
 
 class Side(Protocol):
-    """Means and comparisons of methods on shared data sets."""
+    """Whose numbers a claim is checked against: means and comparisons of methods."""
 
     name: str
 
@@ -86,27 +86,27 @@ class OurSide:
 
     name = "ours"
 
-    def __init__(self, judged: Judged) -> None:
-        self._judged = judged
+    def __init__(self, evidence: Evidence) -> None:
+        self._evidence = evidence
 
     def datasets(self, names: Sequence[str]) -> Chosen:
         """Return the data sets with numbers that are not look-alikes."""
-        kept, notes = [], []
+        usable, notes = [], []
         for name in names:
-            provenance = provenance_of(self._judged, name)
+            provenance = self._evidence.provenance(name)
             if not provenance:
                 notes.append(f"{name}: not run")
             elif provenance == Provenance.LOOK_ALIKE:
                 notes.append(f"{name}: look-alike data")
             else:
-                kept.append(name)
-        return tuple(kept), tuple(notes)
+                usable.append(name)
+        return tuple(usable), tuple(notes)
 
     def methods(self, names: Sequence[str]) -> Chosen:
         """Return the methods but the reconstructed ones."""
-        lost = [name for name in names if name in self._judged.reconstructed]
-        kept = tuple(name for name in names if name not in lost)
-        return kept, tuple(f"{name} left out: reconstructed" for name in lost)
+        lost = [name for name in names if name in self._evidence.reconstructed]
+        usable = tuple(name for name in names if name not in lost)
+        return usable, tuple(f"{name} left out: reconstructed" for name in lost)
 
     def mean(self, dataset: str, method: str, metric: str) -> float:
         """Return the mean over seeds."""
@@ -114,11 +114,9 @@ class OurSide:
 
     def compare(self, dataset: str, first: str, second: str, metric: str) -> Comparison:
         """Return the corrected paired test over seeds."""
-        frame = self._judged.as_printed
-        hashes = frame.loc[
-            (frame["dataset"] == dataset) & frame["method"].isin([first, second]), "data_hash"
-        ].unique()
-        if len(hashes) > 1:
+        seen = self._evidence.data_hashes
+        nothing: frozenset[str] = frozenset()
+        if len(seen.get((dataset, first), nothing) | seen.get((dataset, second), nothing)) > 1:
             raise CannotJudgeError(
                 f"{first} and {second} saw different versions of {dataset}; run both again"
             )
@@ -127,45 +125,39 @@ class OurSide:
 
     def compare_rules(self, dataset: str, method: str, metric: str, rules: Sequence[str]) -> Comparison:
         """Test a method's own rule minus the rule that all methods were given, over the same scores."""
-        own = self._rows(self._judged.as_printed, dataset, method, metric)
-        equal = self._rows(self._judged.equal, dataset, method, metric)
+        own = rows_of_cell(self._evidence.as_printed, dataset, method, metric)
+        equal = rows_of_cell(self._evidence.equal, dataset, method, metric)
         found = (set(own["threshold"]), set(equal["threshold"]))
         if found != ({rules[0]}, {rules[1]}):
             raise CannotJudgeError(f"{method} on {dataset} was not read with both {rules[0]} and {rules[1]}")
         self._values(dataset, method, metric)
-        if reason := why_not(equal, self._judged.seeds):
+        if reason := why_not(equal, self._evidence.seeds):
             raise CannotJudgeError(f"{method} on {dataset} with {rules[1]}: {reason}")
         return self._paired(dataset, _by_seed(own), _by_seed(equal), f"two rules of {method} on {dataset}")
 
     def compare_steps(self, dataset: str, method: str, metric: str) -> Comparison:
         """Test the last decoding step minus the first."""
-        if self._judged.steps is None:
-            raise CannotJudgeError(f"{self._judged.source} keeps no decoding steps per seed")
+        if self._evidence.steps is None:
+            raise CannotJudgeError(f"{self._evidence.source} keeps no decoding steps per seed")
         self._values(dataset, method, metric)
-        rows = self._rows(self._judged.steps, dataset, method, metric)
+        rows = rows_of_cell(self._evidence.steps, dataset, method, metric)
         rows = rows[rows["step"] > 0]
         if rows.empty:
             raise CannotJudgeError(f"{method} on {dataset} left no decoding steps")
         first, last = (rows[rows["step"] == step] for step in (rows["step"].min(), rows["step"].max()))
         for step in (first, last):
-            if reason := why_not(step, self._judged.seeds):
+            if reason := why_not(step, self._evidence.seeds):
                 raise CannotJudgeError(f"steps of {method} on {dataset}: {reason}")
         return self._paired(dataset, _by_seed(last), _by_seed(first), f"two steps of {method} on {dataset}")
 
     def _paired(self, dataset: str, first: pd.Series, second: pd.Series, what: str) -> Comparison:
-        return paired(first, second, what, self._judged.test_to_train(dataset))
+        return paired(first, second, what, self._evidence.test_to_train(dataset))
 
     def _values(self, dataset: str, method: str, metric: str) -> pd.Series:
-        values, reason = comparable(self._judged, dataset, method, metric)
+        values, reason = self._evidence.comparable(dataset, method, metric)
         if reason:
             raise CannotJudgeError(f"{method} on {dataset}: {reason}")
         return values
-
-    @staticmethod
-    def _rows(frame: pd.DataFrame, dataset: str, method: str, metric: str) -> pd.DataFrame:
-        return frame[
-            (frame["dataset"] == dataset) & (frame["method"] == method) & (frame["metric"] == metric)
-        ]
 
 
 def paired(
@@ -185,7 +177,7 @@ def paired(
     Raises
     ------
     CannotJudgeError
-        If the seeds differ between the sides, or fewer than `LEAST_EQUAL` of them all differ by the same, so
+        If the seeds differ between the sides, or fewer than `FEWEST_EQUAL` of them all differ by the same, so
         that nothing shows how large chance is.
     """
     if sorted(first.index) != sorted(second.index):
@@ -194,10 +186,10 @@ def paired(
             "run the same seeds of both"
         )
     test = corrected_paired((first - second).to_numpy(), test_to_train)
-    if test.standard_error == 0 and test.p_value < 1 and len(first) < LEAST_EQUAL:
+    if test.standard_error == 0 and test.p_value < 1 and len(first) < FEWEST_EQUAL:
         raise CannotJudgeError(
             f"{what}: cannot judge: they differ by {test.difference:+.4f} on each of {len(first)} seeds, "
-            f"which shows no chance to hold it against; run {LEAST_EQUAL} seeds or more"
+            f"which shows no chance to hold it against; run {FEWEST_EQUAL} seeds or more"
         )
     return test
 

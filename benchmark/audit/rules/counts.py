@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from benchmark.audit.model import TOLERANCE, Key, Seen, Violation, level_of
+from benchmark.audit.numbers import TOLERANCE, Key, Seen, Violation, level_of
 
 
 def subset_accuracy_and_hamming(seen: Seen) -> Iterator[Violation]:

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from benchmark.contracts import MethodSpec
-from benchmark.paper.evidence import Judged
+from benchmark.paper.evidence import Evidence
 from benchmark.tables.aggregate import PER_SEED_COLUMNS
 
 SEEDS = tuple(range(10))
@@ -60,11 +60,11 @@ def cell(method, metric, values, dataset="ml2000", seeds=None, threshold=None, *
     return pd.DataFrame(rows, columns=list(PER_SEED_COLUMNS))
 
 
-def judged(*cells, equal=(), steps=None, seeds=SEEDS, methods=METHODS, **known):
+def evidence(*cells, equal=(), steps=None, seeds=SEEDS, methods=METHODS, **known):
     """Put cells before the judge."""
     columns = list(PER_SEED_COLUMNS)
     empty = pd.DataFrame(columns=columns)
-    return Judged(
+    return Evidence(
         as_printed=pd.concat(cells, ignore_index=True) if cells else empty,
         equal=pd.concat(equal, ignore_index=True) if equal else empty,
         steps=steps,

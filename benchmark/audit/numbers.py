@@ -1,4 +1,4 @@
-"""A printed table as intervals, what is known of its data sets, and what a rule returns; it knows no rule."""
+"""What a printed number stands for, and what is known of its data set; it knows no rule."""
 
 from __future__ import annotations
 
@@ -13,13 +13,17 @@ import pandas as pd
 from benchmark.score.metrics import METRICS
 
 Level = Literal["impossible", "suspicious"]
-Reading = Literal["rounded", "truncated"]
+Cut = Literal["rounded", "truncated"]
+"""How the digits that are not printed were cut off."""
 Key = tuple[str, tuple[str, ...], Level]
 """Rule, metrics and level: the first three fields of a `Violation`."""
-READINGS: tuple[Reading, ...] = ("rounded", "truncated")
+CUTS: tuple[Cut, ...] = ("rounded", "truncated")
 TOLERANCE = 1e-9
 """Slack of every comparison: sums of float64, nothing else."""
-COLUMNS = ("table", "dataset", "method", "variant", "metric", "mean", "std", "n_runs", "hard", "bold")
+COLUMNS = (
+    *("table", "dataset", "method", "variant", "metric", "mean", "std", "n_runs"),
+    *("scored_from_predictions", "bold"),
+)
 """The long frame that is audited; `mean` and `std` are texts as printed, empty where nothing is."""
 
 
@@ -60,10 +64,10 @@ class Number:
         exponent = exact.as_tuple().exponent
         return cls(stripped, float(exact), max(0, -int(exponent)))
 
-    def interval(self, reading: Reading) -> Interval:
+    def interval(self, cut: Cut) -> Interval:
         """Return all values that are printed like this."""
         unit = 10.0**-self.decimals
-        if reading == "rounded":
+        if cut == "rounded":
             return Interval(self.value - unit / 2, self.value + unit / 2)
         return Interval(self.value, self.value + unit)
 
@@ -115,7 +119,7 @@ class Row:
     variant: str
     """Tells apart rows of the same method, such as two threshold rules; may be empty."""
     n_runs: int | None
-    hard: bool
+    scored_from_predictions: bool
     """Whether scores were 0/1 predictions."""
     means: Mapping[str, Number] = field(default_factory=dict)
     stds: Mapping[str, Number] = field(default_factory=dict)
@@ -133,15 +137,15 @@ class Row:
 
 @dataclass(frozen=True)
 class Seen:
-    """A row under one reading of its digits."""
+    """A row, its digits taken as cut in one way."""
 
     row: Row
-    reading: Reading
+    cut: Cut
     facts: Facts
 
     def raw(self, metric: str) -> Interval:
         """Return where the mean may lie, by its digits alone."""
-        return self.row.means[metric].interval(self.reading)
+        return self.row.means[metric].interval(self.cut)
 
     def mean(self, metric: str) -> Interval:
         """Return where the mean may lie, by its digits and the metric's range."""
@@ -154,7 +158,7 @@ class Seen:
             return 0.0
         std = self.row.stds.get(metric)
         half_range = self.facts.largest(metric) / 2  # Popoviciu's inequality
-        return half_range if std is None else min(std.interval(self.reading).hi, half_range)
+        return half_range if std is None else min(std.interval(self.cut).hi, half_range)
 
     def has(self, *metrics: str) -> bool:
         """Tell whether all these means are printed."""
@@ -163,13 +167,13 @@ class Seen:
 
 @dataclass(frozen=True)
 class Violation:
-    """A rule that one row breaks under one reading."""
+    """A rule that one row breaks, its digits cut in one way."""
 
     rule: str
     metrics: tuple[str, ...]
     level: Level
     statement: str
-    """What is wrong, with the printed numbers; the same under both readings."""
+    """What is wrong, with the printed numbers; the same either way."""
     found: float
     """What the row says at its most favourable, nan where the statement says all."""
     limit: float
@@ -179,7 +183,7 @@ class Violation:
 
 @dataclass(frozen=True)
 class Finding:
-    """A rule that one row breaks under every reading."""
+    """A rule that one row breaks however its digits were cut."""
 
     level: Level
     rule: str
@@ -190,7 +194,7 @@ class Finding:
     metrics: tuple[str, ...]
     statement: str
     numbers: Mapping[str, tuple[float, float]]
-    """Per reading: the row at its most favourable, and the limit that it breaks. Empty for marks."""
+    """By cut: the row at its most favourable, and the limit that it breaks. Empty for marks."""
     assumption: str
 
 
@@ -205,9 +209,8 @@ def rows_of(frame: pd.DataFrame) -> list[Row]:
     _check(frame)
     rows = []
     for key, part in frame.groupby(["table", "dataset", "method", "variant"], sort=False):
-        table, dataset, method, variant = key
+        table, dataset, method, variant = map(str, key)
         first = part.iloc[0]
-        n_runs = None if pd.isna(first["n_runs"]) else int(first["n_runs"])
         metrics = part["metric"].astype(str).tolist()
         means, stds = (
             {
@@ -219,7 +222,9 @@ def rows_of(frame: pd.DataFrame) -> list[Row]:
         )
         rows.append(
             Row(
-                *(str(table), str(dataset), str(method), str(variant), n_runs, bool(first["hard"])),
+                *(table, dataset, method, variant),
+                n_runs=None if pd.isna(first["n_runs"]) else int(first["n_runs"]),
+                scored_from_predictions=bool(first["scored_from_predictions"]),
                 means=means,
                 stds=stds,
                 bold={m: bool(b) for m, b in zip(metrics, part["bold"], strict=True) if not pd.isna(b)},

@@ -1,4 +1,4 @@
-"""All rules over all rows, under both readings of the digits; it knows the rules by name and no table."""
+"""All rules over all rows, with digits cut either way; it knows the rules by name and no table."""
 
 from __future__ import annotations
 
@@ -8,9 +8,17 @@ from typing import Any
 
 import pandas as pd
 
-from benchmark.audit import counts, deviations, hard, marks, ranking, share
-from benchmark.audit.implied import implied, notes
-from benchmark.audit.model import READINGS, Facts, Finding, Reading, Row, Seen, Violation, rows_of
+from benchmark.audit.inversions import inverted
+from benchmark.audit.notes import notes
+from benchmark.audit.numbers import CUTS, Cut, Facts, Finding, Row, Seen, Violation, rows_of
+from benchmark.audit.rules import (
+    counts,
+    deviations,
+    marks,
+    ranking,
+    rows_without_labels,
+    scored_from_predictions,
+)
 
 ROW_RULES: tuple[Callable[[Seen], Iterator[Violation]], ...] = (
     deviations.means_in_range,
@@ -32,8 +40,8 @@ class Report:
     """What an audit says."""
 
     findings: tuple[Finding, ...]
-    implied: pd.DataFrame
-    """See `implied.implied`."""
+    inverted: pd.DataFrame
+    """See `inversions.inverted`."""
     notes: tuple[str, ...]
     """How digits look cut, and what could not be judged."""
 
@@ -41,7 +49,7 @@ class Report:
         """Return plain lists and dictionaries; what is undefined is None."""
         return {
             "findings": [_plain(finding) for finding in self.findings],
-            "implied": self.implied.astype(object).where(self.implied.notna(), None).to_dict("records"),
+            "implied": self.inverted.astype(object).where(self.inverted.notna(), None).to_dict("records"),
             "notes": list(self.notes),
         }
 
@@ -52,9 +60,8 @@ def audit(frame: pd.DataFrame, facts: Mapping[str, Facts]) -> Report:
     Parameters
     ----------
     frame : DataFrame
-        Columns `model.COLUMNS`, one row per printed cell. Rows that share `table`, `dataset` and `n_runs`
-        are taken to be tested on the same rows. `hard` marks rows whose scores are 0/1 predictions; `bold`
-        may be missing (NA).
+        Columns `numbers.COLUMNS`, one row per printed cell. Rows that share `table`, `dataset` and `n_runs`
+        are taken to be tested on the same rows. `bold` may be missing (NA).
     facts : mapping
         What is known of each data set.
 
@@ -79,30 +86,32 @@ def audit(frame: pd.DataFrame, facts: Mapping[str, Facts]) -> Report:
             f"nothing is known of data set {unknown[0]!r}, not even its number of labels; register it or "
             f"correct the table (known: {', '.join(sorted(facts))})"
         )
-    hits = {reading: _violations(rows, facts, reading) for reading in READINGS}
-    first, second = (hits[reading] for reading in READINGS)
+    hits = {cut: _violations(rows, facts, cut) for cut in CUTS}
+    first, second = (hits[cut] for cut in CUTS)
     shared = [key for key in first if key in second]
     findings = [_merge(rows[key[0]], first[key], second[key]) for key in sorted(shared, key=lambda k: k[0])]
     findings += [*marks.bold_marks(rows), *marks.two_tables(rows)]
-    return Report(tuple(findings), implied(rows, facts), notes(rows, facts))
+    return Report(tuple(findings), inverted(rows, facts), notes(rows, facts))
 
 
-def _violations(rows: Sequence[Row], facts: Mapping[str, Facts], reading: Reading) -> Hits:
-    seen = [Seen(row, reading, facts[row.dataset]) for row in rows]
+def _violations(rows: Sequence[Row], facts: Mapping[str, Facts], cut: Cut) -> Hits:
+    seen = [Seen(row, cut, facts[row.dataset]) for row in rows]
     hits: Hits = {}
     for i, one in enumerate(seen):
         for rule in ROW_RULES:
             _add(hits, i, rule(one))
-        if one.row.hard:
-            _add(hits, i, hard.densities(one))
+        if one.row.scored_from_predictions:
+            _add(hits, i, scored_from_predictions.densities(one))
     places = {id(one): i for i, one in enumerate(seen)}
     for together in _same_test_rows(seen):
         if together[0].facts.degenerate is None:
-            for one, violation in share.contradictions(together):
+            for one, violation in rows_without_labels.contradictions(together):
                 i = places[id(one)]
                 if not any(key[0] == i and key[2] == violation.metrics for key in hits):
                     _add(hits, i, iter((violation,)))
-        for one, violation in hard.disagreements([one for one in together if one.row.hard]):
+        for one, violation in scored_from_predictions.disagreements(
+            [one for one in together if one.row.scored_from_predictions]
+        ):
             _add(hits, places[id(one)], iter((violation,)))
     return hits
 
@@ -120,7 +129,7 @@ def _same_test_rows(seen: Sequence[Seen]) -> list[list[Seen]]:
 
 
 def _merge(row: Row, rounded: Violation, truncated: Violation) -> Finding:
-    pairs = zip(READINGS, (rounded, truncated), strict=True)
+    pairs = zip(CUTS, (rounded, truncated), strict=True)
     return Finding(
         level=rounded.level,
         rule=rounded.rule,
@@ -138,6 +147,6 @@ def _merge(row: Row, rounded: Violation, truncated: Violation) -> Finding:
 def _plain(finding: Finding) -> dict[str, Any]:
     content = {**vars(finding), "metrics": list(finding.metrics)}
     content["numbers"] = {
-        reading: {"found": found, "limit": limit} for reading, (found, limit) in finding.numbers.items()
+        cut: {"found": found, "limit": limit} for cut, (found, limit) in finding.numbers.items()
     }
     return content

@@ -1,19 +1,21 @@
-"""Reads what is to be judged, current records or a committed reference, into one frame; it judges nothing."""
+"""Reads our numbers, current records or committed references, and their origin; it judges nothing."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
-from benchmark.contracts import MethodSpec, Record
-from benchmark.paper.evidence import Judged, own_reading
-from benchmark.run.bench import Bench, Inventory
+from benchmark.contracts import Job, MethodSpec, Record
+from benchmark.paper.evidence import Evidence
+from benchmark.run.bench import Bench
 from benchmark.run.config import ConfigError
 from benchmark.run.describe import describe_mixed_versions
 from benchmark.run.split import sizes
+from benchmark.run.store import RecordError
 from benchmark.tables.aggregate import PER_SEED_COLUMNS
 from benchmark.tables.reference import (
     METRIC_COLUMNS,
@@ -23,39 +25,44 @@ from benchmark.tables.reference import (
     STEP_COLUMNS,
     STEP_KEYS,
     STEPS_FILE,
+    distinct_environments,
     lengthen,
     read_csv,
+    read_environments,
+    read_settings,
 )
-from benchmark.tables.results import EQUAL_RULE, Results, results_of
+from benchmark.tables.results import EQUAL_RULE, results_of
 
 
 @dataclass(frozen=True)
-class Source:
-    """What is judged, where its verdicts belong, and which printed data sets it is about."""
+class Gathered:
+    """Evidence, and what is known of its place."""
 
-    judged: Judged
+    evidence: Evidence
     folder: Path
-    """Where verdicts are written."""
-    datasets: tuple[str, ...]
+    """Where verdicts on it are written; of a reference, its own."""
+    records: tuple[Record, ...] | None = None
+    """The records that it was read from; None for a reference."""
 
 
-@dataclass(frozen=True)
-class Records:
-    """Current records of the chosen data sets and methods, read again under both rules."""
-
-    inventory: Inventory
-    results: Results
-    messages: tuple[str, ...]
-    warnings: tuple[str, ...]
-
-
-def read_records(bench: Bench) -> Records:
-    """Read the current records.
+def gather(bench: Bench, reference: bool) -> list[Gathered]:
+    """Read the committed references of the profile, one for each data set, or else the current records.
 
     Raises
     ------
     ConfigError
-        If there is none of the chosen data sets and methods.
+        If there is nothing to judge, or a reference cannot be used.
+    """
+    return gather_references(bench) if reference else [gather_records(bench)]
+
+
+def gather_records(bench: Bench) -> Gathered:
+    """Read the current records of the chosen data sets and methods again.
+
+    Raises
+    ------
+    ConfigError
+        If there is none.
     """
     pairs = bench.recorded_pairs()
     if not pairs:
@@ -66,29 +73,23 @@ def read_records(bench: Bench) -> Records:
         )
     inventory = bench.inventory(pairs)
     results, unreadable = results_of(bench, inventory)
-    warning = describe_mixed_versions(inventory.records())
-    left_out = tuple(f"left out: {text}" for text in (*inventory.broken, *unreadable))
-    return Records(inventory, results, left_out, (warning,) if warning else ())
-
-
-def source_of_records(records: Records, bench: Bench) -> Source:
-    """Put the current records before the judge; verdicts go to the tables folder."""
-    results = records.results
-    judged = Judged(
+    mixed_versions = describe_mixed_versions(inventory.records())
+    evidence = Evidence(
         as_printed=results.as_printed,
         equal=results.equal,
         steps=results.steps,
         methods=tuple(bench.registry.methods.values()),
         seeds=bench.seeds,
         source=f"current records at profile {bench.profile.name}",
+        datasets=bench.datasets.ids,
         limits=_limits(bench),
         split_sizes=_split_sizes(bench),
         missing="not run with these flags; run it, or take a committed reference with --reference",
-        left_out=_stale(records.inventory.stale),
-        messages=records.messages,
-        warnings=records.warnings,
+        left_out=_stale(inventory.stale),
+        messages=tuple(f"left out: {text}" for text in (*inventory.broken, *unreadable)),
+        warnings=(mixed_versions,) if mixed_versions else (),
     )
-    return Source(judged, bench.tables_dir, bench.datasets.ids)
+    return Gathered(evidence, bench.tables_dir, inventory.records())
 
 
 def _stale(records: Iterable[Record]) -> dict[tuple[str, str], str]:
@@ -102,8 +103,8 @@ def _stale(records: Iterable[Record]) -> dict[tuple[str, str], str]:
     }
 
 
-def sources_of_references(bench: Bench) -> list[Source]:
-    """Read each committed reference of the profile; its verdicts go beside it.
+def gather_references(bench: Bench) -> list[Gathered]:
+    """Read each committed reference of the profile.
 
     Raises
     ------
@@ -118,16 +119,18 @@ def sources_of_references(bench: Bench) -> list[Source]:
             f"cannot judge: {root} holds no reference of {', '.join(missing or bench.datasets.ids)}; "
             "correct --profile, --results or --datasets, or write one with the command reference"
         )
-    return [Source(read_reference(root / name, bench), root / name, (name,)) for name in found]
+    return [Gathered(read_reference(root, name, bench), root / name) for name in found]
 
 
-def read_reference(folder: Path, bench: Bench) -> Judged:
+def read_reference(root: Path, dataset: str, bench: Bench) -> Evidence:
     """Read one reference folder.
 
     Parameters
     ----------
-    folder : Path
-        `results/reference/<profile>/<data set>`.
+    root : Path
+        `results/reference/<profile>`.
+    dataset : str
+        Name of the reference's folder.
     bench
         Which seeds and methods are wanted, and how each method is read.
 
@@ -136,6 +139,7 @@ def read_reference(folder: Path, bench: Bench) -> Judged:
     ConfigError
         If a file is missing, lacks a column or holds what is not a number.
     """
+    folder = root / dataset
     per_seed = read_csv(folder / PER_SEED_FILE, REFERENCE_COLUMNS)
     origin = read_csv(folder / PROVENANCE_FILE, ("dataset", "method", "provenance", "profile"))
     if wrong := set(origin["profile"]) - {bench.profile.name}:
@@ -152,13 +156,14 @@ def read_reference(folder: Path, bench: Bench) -> Judged:
         raise ConfigError(f"cannot judge: {folder / PROVENANCE_FILE} does not say where {lost} comes from")
     frame = _chosen(frame, bench)[list(PER_SEED_COLUMNS)]
     as_printed, left_out = _read_as_printed(frame, tuple(bench.registry.methods.values()))
-    return Judged(
+    return Evidence(
         as_printed=as_printed,
         equal=frame[frame["threshold"] == EQUAL_RULE],
         steps=_read_steps(folder, bench),
         methods=tuple(bench.registry.methods.values()),
         seeds=bench.seeds,
         source=f"the reference of profile {bench.profile.name}",
+        datasets=(dataset,),
         limits=_limits(bench),
         split_sizes=_split_sizes(bench),
         missing="not in the reference, or left out by --methods"
@@ -175,17 +180,17 @@ def _read_steps(folder: Path, bench: Bench) -> pd.DataFrame | None:
         return None
     table = read_csv(folder / STEPS_FILE, STEP_COLUMNS, numbers=("seed", "step", *METRIC_COLUMNS))
     steps = lengthen(_chosen(table, bench), STEP_KEYS)
-    return steps[_own(steps, tuple(bench.registry.methods.values()))]
+    return steps[_as_printed(steps, tuple(bench.registry.methods.values()))]
 
 
 def _chosen(frame: pd.DataFrame, bench: Bench) -> pd.DataFrame:
     return frame[frame["seed"].isin(bench.seeds) & frame["method"].isin(bench.methods.ids)]
 
 
-def _own(frame: pd.DataFrame, methods: Sequence[MethodSpec]) -> pd.Series:
-    """Say which rows are read as their method reads its scores."""
-    readings = pd.Series(list(zip(frame["threshold"], frame["scoring"], strict=True)), index=frame.index)
-    return readings == frame["method"].map(own_reading(methods))
+def _as_printed(frame: pd.DataFrame, methods: Sequence[MethodSpec]) -> pd.Series:
+    """Say which rows were made with their method's own threshold rule and scoring."""
+    made_with = pd.Series(list(zip(frame["threshold"], frame["scoring"], strict=True)), index=frame.index)
+    return made_with == frame["method"].map({spec.id: (spec.threshold, spec.scoring) for spec in methods})
 
 
 def _unregistered(methods: pd.Series, bench: Bench) -> tuple[str, ...]:
@@ -196,12 +201,12 @@ def _unregistered(methods: pd.Series, bench: Bench) -> tuple[str, ...]:
 def _read_as_printed(
     frame: pd.DataFrame, methods: Sequence[MethodSpec]
 ) -> tuple[pd.DataFrame, dict[tuple[str, str], str]]:
-    """Choose each method's own reading; name the pairs of which the reference holds only another one."""
-    kept = frame[_own(frame, methods)]
+    """Choose rows with each method's own rule and scoring; name the pairs that have only other rows."""
+    own = frame[_as_printed(frame, methods)]
     pairs = set(zip(frame["dataset"], frame["method"], strict=True))
-    lost = pairs - set(zip(kept["dataset"], kept["method"], strict=True))
+    lost = pairs - set(zip(own["dataset"], own["method"], strict=True))
     reason = "cannot judge: read by another rule or scoring than this version's; write the reference again"
-    return kept, dict.fromkeys(lost, reason)
+    return own, dict.fromkeys(lost, reason)
 
 
 def _limits(bench: Bench) -> dict[str, str]:
@@ -224,15 +229,50 @@ def _split_sizes(bench: Bench) -> dict[str, tuple[int, int]]:
     return found
 
 
-def joined(sources: Sequence[Source]) -> Judged:
-    """Put the references of several data sets together, so that they are judged as one."""
-    judged = [source.judged for source in sources]
-    steps = [one.steps for one in judged if one.steps is not None]
-    return replace(
-        judged[0],
-        as_printed=pd.concat([one.as_printed for one in judged], ignore_index=True),
-        equal=pd.concat([one.equal for one in judged], ignore_index=True),
-        steps=pd.concat(steps, ignore_index=True) if steps else None,
-        left_out={pair: why for one in judged for pair, why in one.left_out.items()},
-        messages=tuple(dict.fromkeys(message for one in judged for message in one.messages)),
-    )
+def origin_of(gathered: Gathered, bench: Bench) -> dict[str, Any]:
+    """Return where the numbers of one data set and method come from.
+
+    Returns
+    -------
+    dict
+        Folders of records by seed, settings by configuration hash, environments; of a reference also its
+        folder.
+
+    Raises
+    ------
+    ConfigError
+        If a file of a reference cannot be read.
+    """
+    if gathered.records is None:
+        return _origin_of_reference(gathered, bench)
+    ordered = sorted(gathered.records, key=lambda record: record.seed)
+    jobs = [(Job(record.dataset, record.method, record.seed), record.config_hash) for record in ordered]
+    return {
+        "folders": {job.seed: str(bench.store.folder(job, config_hash)) for job, config_hash in jobs},
+        "settings": {record.config_hash: dict(record.settings) for record in ordered},
+        "environments": distinct_environments(ordered),
+    }
+
+
+def _origin_of_reference(gathered: Gathered, bench: Bench) -> dict[str, Any]:
+    """Return what a reference holds, and the folders of its records that are still here."""
+    known = read_settings(gathered.folder)
+    folders, settings = {}, {}
+    keys = ["dataset", "method", "seed", "config_hash"]
+    jobs = gathered.evidence.as_printed[keys].drop_duplicates()
+    for dataset, method, seed, config_hash in jobs.itertuples(index=False):
+        job = Job(dataset, method, int(seed))
+        if config_hash in known.get(method, {}):
+            settings[config_hash] = dict(known[method][config_hash])
+        try:
+            record = bench.store.find(job, config_hash)
+        except RecordError:
+            continue
+        if record is not None:
+            folders[job.seed] = str(bench.store.folder(job, config_hash))
+    return {
+        "reference": str(gathered.folder),
+        "folders": folders,
+        "settings": settings,
+        "environments": read_environments(gathered.folder),
+    }
