@@ -18,7 +18,7 @@ Cell = tuple[str, str, str]
 
 @dataclass(frozen=True)
 class Evidence:
-    """Numbers of ours, under the as-printed reading, and what decides whether they may be compared."""
+    """Numbers of ours, and what decides whether they may be compared."""
 
     as_printed: pd.DataFrame
     """`benchmark.tables.aggregate.PER_SEED_COLUMNS`, each method under its own scoring and rule."""
@@ -37,7 +37,7 @@ class Evidence:
     limits: Mapping[str, str] = field(default_factory=dict)
     """By data set, what the profile takes away from the printed protocol; absent for nothing."""
     left_out: Mapping[tuple[str, str], str] = field(default_factory=dict)
-    """Why numbers that exist of a data set and method did not enter: another version, or another reading."""
+    """Why numbers that exist of a data set and method did not enter: another version, or another rule."""
     messages: tuple[str, ...] = ()
     """What the source had that could not be used at all, for the person who asked."""
     missing: str = "not run"

@@ -107,13 +107,16 @@ def compare_methods(evidence: Evidence, asked: Selection) -> Significance:
         ranked = tuple(rank_test(frame, metric) for metric, (frame, _) in means.items())
         return replace(found, rank_tests=ranked, problems=_reasons(means))
     pairs, problems = paired_tests(evidence, methods, datasets)
-    why = (
+    return replace(found, why_no_ranks=_why_no_ranks(least, len(methods)), pairs=pairs, problems=problems)
+
+
+def _why_no_ranks(n_datasets: int, n_methods: int) -> str:
+    return (
         f"Ranks, Friedman's test and a critical-difference diagram need at least {ENOUGH} real or rebuilt "
         "data sets on which every method has finished every seed, and three methods; data sets here: "
-        f"{least}, methods: {len(methods)}. Below that a rank says little (with five data sets Wilcoxon's "
+        f"{n_datasets}, methods: {n_methods}. Below that a rank says little (with five data sets Wilcoxon's "
         "test cannot reach 0.05), so methods are compared in pairs on each data set."
     )
-    return replace(found, why_no_ranks=why, pairs=pairs, problems=problems)
 
 
 def _reasons(means: Mapping[str, tuple[pd.DataFrame, dict[str, str]]]) -> tuple[str, ...]:

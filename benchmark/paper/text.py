@@ -130,15 +130,10 @@ def _ours(cell: Mapping[Any, Any]) -> Cell:
 
 
 def _tests(tested: pd.DataFrame) -> Table:
+    datasets = {name: _dataset(name, tested) for name in tested["dataset"].unique()}
     rows = []
     for cell in tested.to_dict("records"):
-        title = " ".join(
-            (
-                _dataset(cell["dataset"], tested),
-                names.method_title(cell["method"]),
-                _metric(cell["metric"]),
-            )
-        )
+        titles = (datasets[cell["dataset"]], names.method_title(cell["method"]), _metric(cell["metric"]))
         texts = (
             f"{cell['difference']:+.4f}",
             f"{cell['low']:+.4f} to {cell['high']:+.4f}",
@@ -151,7 +146,7 @@ def _tests(tested: pd.DataFrame) -> Table:
             cell["verdict"],
             cell["seeds_needed"],
         )
-        rows.append(Row(title, tuple(map(Cell, texts))))
+        rows.append(Row(" ".join(titles), tuple(map(Cell, texts))))
     caption = (
         "Table V: The tests behind the verdicts. Differences are ours minus the centre of the printed "
         "interval."
