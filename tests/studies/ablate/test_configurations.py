@@ -13,13 +13,13 @@ from benchmark.registry import RegistryError
 from benchmark.run.bench import Bench
 from benchmark.run.config import ConfigError, Running
 from benchmark.studies.ablate.configurations import (
-    Stage,
     configuration_id,
     declared_factors,
     factorial,
     one_at_a_time,
     registry_of,
 )
+from benchmark.studies.ablate.study import Stage
 from m3la.estimator import M3LA
 from m3la.rows import METHODS
 
@@ -38,7 +38,7 @@ def stage_of(configurations, tmp_path):
     bench = Bench.of(
         registry_of(configurations, data), profile="tiny", seeds="2", data_dir=tmp_path, results_dir=tmp_path
     )
-    return Stage(configurations, bench, Running())
+    return Stage("screening", configurations, bench, Running())
 
 
 def test_every_level_is_tried_once_and_is_one_that_the_method_offers():
