@@ -35,5 +35,5 @@ def test_m3la_beat_br_fair_on_every_seed_where_only_the_labels_carry_the_signal(
     rows: pd.DataFrame, method: str
 ) -> None:
     part = rows[(rows["control"] == "label_signal") & (rows["metric"] == "macro_auc")]
-    wide = part.pivot_table(index="seed", columns="method", values="value")
-    assert (wide[method] > wide["BR-fair"] + 0.05).all()
+    by_method = part.pivot_table(index="seed", columns="method", values="value")
+    assert (by_method[method] > by_method["BR-fair"] + 0.05).all()

@@ -5,8 +5,9 @@ import re
 from pathlib import Path
 
 import pytest
+from ablate_methods import study_registry
 from sklearn.base import BaseEstimator
-from tiny_benchmark import ToyData, method
+from tiny_benchmark import ToyData
 
 from benchmark.learning.checks import check_options
 from benchmark.registry import RegistryError
@@ -99,13 +100,13 @@ def test_all_combinations_come_once_the_baseline_first():
 
 
 def test_jobs_are_planned_for_each_configuration_under_the_profile_s_caps(tmp_path):
-    configurations = factorial(method(epochs=7), 100, {"blur": 0.2})
+    configurations = factorial(study_registry().methods["M3LA"], 100, {"sharpness": 0.6})
     plan = stage_of(configurations, tmp_path).plan()
     assert [(job.job.method, job.job.seed) for job in plan.to_run()] == [
-        ("Prior", 0),
-        ("Prior[blur=0.2]", 0),
-        ("Prior", 1),
-        ("Prior[blur=0.2]", 1),
+        ("M3LA", 0),
+        ("M3LA[sharpness=0.6]", 0),
+        ("M3LA", 1),
+        ("M3LA[sharpness=0.6]", 1),
     ]
     assert {job.setup.settings["options"]["epochs"] for job in plan.jobs} == {2}  # tiny's cap
     assert len({job.setup.config_hash for job in plan.jobs}) == 2
