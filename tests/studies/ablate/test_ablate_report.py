@@ -1,4 +1,4 @@
-"""The report of the sensitivity study: it tells what a reader must know, and its figure is reproducible."""
+"""The report of the ablation: it tells what a reader must know, and its figure is reproducible."""
 
 import dataclasses
 
@@ -7,11 +7,12 @@ import pandas as pd
 import pytest
 
 from benchmark.score.metrics import METRICS
-from benchmark.studies.ablate.effects import BASELINE, READING, TRAINING, VALUE_COLUMNS, examine
+from benchmark.studies.ablate.effects import examine
 from benchmark.studies.ablate.figure import draw_ranking
-from benchmark.studies.ablate.text import Setting, sensitivity_tables, sensitivity_text
+from benchmark.studies.ablate.paired import AFTER_TRAINING, BASELINE, TRAINING, VALUE_COLUMNS
+from benchmark.studies.ablate.text import Conditions, latex_tables, page
 
-SETTING = Setting("M3LA", "literal", "ml2000", "real data", "profile paper", 100, 3, "eq16a", 1800, 200)
+CONDITIONS = Conditions("M3LA", "literal", "ml2000", "real data", "profile paper", 100, 3, "eq16a", 1800, 200)
 PRINTED = pd.DataFrame(
     [(metric.id, metric.direction, 0.5, 0.1) for metric in METRICS],
     columns=["metric", "direction", "centre", "std"],
@@ -24,7 +25,7 @@ def findings(spread=True):
         (TRAINING, "cost", "none"): (0.5, 0.61, 0.7),
         (TRAINING, "cost", "rank_$x"): (0.0, 0.1, np.nan),
         (TRAINING, "w_co", "<zero>"): (np.nan,) * 3,
-        (READING, "scoring", "hard"): (-0.2, -0.1, 0.0),
+        (AFTER_TRAINING, "scoring", "hard"): (-0.2, -0.1, 0.0),
     }
     rows = [
         (*key, seed, metric.id, 0.5 + off, "failed: DivergenceError" if np.isnan(off) else "")
@@ -36,7 +37,7 @@ def findings(spread=True):
 
 
 def test_the_text_tells_counts_failures_and_how_many_were_tried():
-    text = sensitivity_text([(SETTING, findings())])
+    text = page([(CONDITIONS, findings())])
     assert "100 epochs, 3 paired seeds" in text
     assert "5 configurations tried here, 2 of them without a distance" in text
     assert "- w_co = <zero>: 3 of 3 seeds without a result; failed: DivergenceError" in text
@@ -48,7 +49,7 @@ def test_the_text_tells_counts_failures_and_how_many_were_tried():
 
 
 def test_effects_are_bold_where_the_interval_leaves_out_0_and_has_a_width():
-    text = sensitivity_text([(SETTING, findings())])
+    text = page([(CONDITIONS, findings())])
     cost = next(line for line in text.splitlines() if line.startswith("| cost = none"))
     hard = next(line for line in text.splitlines() if line.startswith("| scoring = hard"))
     assert "**+5.03**" in cost
@@ -60,12 +61,12 @@ def test_effects_are_bold_where_the_interval_leaves_out_0_and_has_a_width():
 def test_without_any_distance_the_text_says_so():
     found = findings()
     none = dataclasses.replace(found, distances=found.distances.assign(distance=np.nan))
-    text = sensitivity_text([(SETTING, none)])
+    text = page([(CONDITIONS, none)])
     assert "No configuration finished all seeds and metrics (5 configurations tried here" in text
 
 
 def test_latex_has_a_file_per_table_and_escapes_levels():
-    files = sensitivity_tables([(SETTING, findings()), (SETTING, findings())])
+    files = latex_tables([(CONDITIONS, findings()), (CONDITIONS, findings())])
     assert sorted(files) == ["ablate_a1.tex", "ablate_a2.tex", "ablate_b1.tex", "ablate_b2.tex"]
     assert r"rank\_\$x" in files["ablate_a2.tex"]
     assert "?" not in files["ablate_a1.tex"]

@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmark.score.metrics import METRICS
-from benchmark.studies.ablate import effects as sensitivity
-from benchmark.studies.ablate.effects import BASELINE, COMBINATION, READING, TRAINING, VALUE_COLUMNS
+from benchmark.studies.ablate.contrasts import contrasts
+from benchmark.studies.ablate.effects import distances, effects, largest, rank_factors, spread_effects
+from benchmark.studies.ablate.paired import AFTER_TRAINING, BASELINE, COMBINATION, TRAINING, VALUE_COLUMNS
 
 IDS = [metric.id for metric in METRICS]
 PRINTED = pd.DataFrame(
@@ -52,7 +53,7 @@ SHIFTED = rows(TRAINING, "cost", "none", {0: 1.0, 1: 102.0, 2: -47.0})
 
 
 def test_a_planted_shift_gives_its_effect_and_interval():
-    found = sensitivity.effects(frame(BASE, SHIFTED), PRINTED)
+    found = effects(frame(BASE, SHIFTED), PRINTED)
     # Differences of 1, 2 and 3: mean 2, deviation 1, corrected standard error sqrt(1/3 + 1/9) = 2/3.
     for name, sign in (("macro_auc", 1), ("ranking_loss", -1)):
         row = of(found, metric=name)
@@ -64,9 +65,9 @@ def test_a_planted_shift_gives_its_effect_and_interval():
 
 
 def test_pairs_are_formed_by_seed_and_not_by_place():
-    found = sensitivity.effects(frame(BASE, SHIFTED), PRINTED)
+    found = effects(frame(BASE, SHIFTED), PRINTED)
     shuffled = frame(SHIFTED[::-1], BASE).sample(frac=1, random_state=3)
-    again = sensitivity.effects(shuffled, PRINTED)
+    again = effects(shuffled, PRINTED)
     pd.testing.assert_frame_equal(found, again)
     # Unpaired, seeds that differ by 150 deviations would hide a shift of 2.
     assert of(found, metric="macro_auc")["effect_high"] < 6
@@ -77,7 +78,7 @@ def test_seeds_that_one_side_lacks_make_no_pair_and_say_why():
     changed = rows(TRAINING, "cost", "none", {0: 1.0, 1: nan, 2: 3.0}, "failed: the loss is nan")
     lost = rows(TRAINING, "cost", "rank", {0: nan, 1: nan, 2: nan}, "refused: no such cost")
     late = rows(TRAINING, "order", "fixed", {0: 2.0, 1: 2.5, 2: 1.0})
-    found = sensitivity.effects(frame(base, changed, lost, late), PRINTED)
+    found = effects(frame(base, changed, lost, late), PRINTED)
     row = of(found, level="none", metric="macro_f1")
     assert (row["n_pairs"], row["n_seeds"]) == (1, 3)
     assert row["effect"] == pytest.approx(1)
@@ -90,7 +91,7 @@ def test_seeds_that_one_side_lacks_make_no_pair_and_say_why():
     assert (row["n_pairs"], row["reason"]) == (2, "baseline: timeout: 600 s")
     assert row["effect"] == pytest.approx(2.25)
 
-    ranking = sensitivity.rank_factors(found)
+    ranking = rank_factors(found)
     assert list(ranking["factor"]) == ["order", "cost"]  # one pair is too few to be ranked by
     assert isnan(ranking["rank"].iloc[1])
     assert list(ranking["n_without"]) == [0, 2]
@@ -100,13 +101,13 @@ def test_a_metric_undefined_in_one_seed_loses_that_pair_only():
     values = frame(BASE, SHIFTED)
     hit = (values["level"] == "none") & (values["seed"] == 2) & (values["metric"] == "micro_auc")
     values.loc[hit, "value"] = nan
-    found = sensitivity.effects(values, PRINTED)
+    found = effects(values, PRINTED)
     assert of(found, metric="micro_auc")["n_pairs"] == 2
     assert of(found, metric="macro_auc")["n_pairs"] == 3
 
 
 def test_equal_numbers_have_no_effect_at_all():
-    found = sensitivity.effects(frame(BASE, rows(TRAINING, "label", "b", {0: 0, 1: 100, 2: -50})), PRINTED)
+    found = effects(frame(BASE, rows(TRAINING, "label", "b", {0: 0, 1: 100, 2: -50})), PRINTED)
     assert (found[["effect", "effect_low", "effect_high"]] == 0).all(axis=None)
     assert (found["p_value"] == 1).all()
 
@@ -122,27 +123,27 @@ def test_equal_numbers_have_no_effect_at_all():
 )
 def test_what_cannot_be_measured_is_refused(values, printed, message):
     with pytest.raises(ValueError, match=message):
-        sensitivity.effects(values, printed)
+        effects(values, printed)
 
 
 def test_factors_are_ranked_by_their_strongest_level_and_metric_in_either_direction():
     small = rows(TRAINING, "cost", "hamming", {0: 1.0, 1: 101.0, 2: -49.0})
     worse = rows(TRAINING, "order", "random", {0: -5.0, 1: 96.0, 2: -56.0})  # -5, -4, -6
-    read = rows(READING, "scoring", "hard", {0: 9.0, 1: 109.0, 2: -41.0})
-    found = sensitivity.effects(frame(BASE, SHIFTED, small, worse, read), PRINTED)
-    ranking = sensitivity.rank_factors(found)
+    read = rows(AFTER_TRAINING, "scoring", "hard", {0: 9.0, 1: 109.0, 2: -41.0})
+    found = effects(frame(BASE, SHIFTED, small, worse, read), PRINTED)
+    ranking = rank_factors(found)
     assert list(ranking["factor"]) == ["scoring", "order", "cost"]
     assert list(ranking["rank"]) == [1, 2, 3]
     assert ranking["effect"].abs().tolist() == pytest.approx([9, 5, 2])
     assert of(ranking, factor="cost")["level"] == "none"
     assert of(ranking, factor="cost")["n_levels"] == 2
-    chosen = sensitivity.largest(ranking)  # what acts after training needs no further runs
+    chosen = largest(ranking)  # what acts after training needs no further runs
     assert list(chosen["factor"]) == ["order", "cost"]
-    assert list(sensitivity.largest(ranking, most=1)["factor"]) == ["order"]
+    assert list(largest(ranking, most=1)["factor"]) == ["order"]
 
 
 def test_ddof_changes_the_printed_deviation_by_a_known_share():
-    row = of(sensitivity.spread_effects(frame(BASE), PRINTED), metric="coverage")
+    row = of(spread_effects(frame(BASE), PRINTED), metric="coverage")
     sample = np.std([0, 100, -50], ddof=1)
     assert row["effect"] == pytest.approx((sqrt(2 / 3) - 1) * sample)
     assert isnan(row["effect_low"])
@@ -153,13 +154,13 @@ def test_distances_count_every_configuration_and_judge_only_complete_ones():
     far = rows(TRAINING, "a", "2", {0: -3.0, 1: -3.0})
     partial = rows(TRAINING, "a", "3", {0: 0.0, 1: nan}, "failed: diverged")
     base = rows(BASELINE, "", "", {0: 2.0, 1: 2.0})
-    found = sensitivity.distances(frame(base, far, near, partial), PRINTED)
+    found = distances(frame(base, far, near, partial), PRINTED)
     assert list(found["level"]) == ["1", "", "2", "3"]
     assert found["distance"].tolist() == pytest.approx([1.5, 2, 3, nan], nan_ok=True)
     assert found["reason"].iloc[3] == "failed: diverged"  # its one seed would have been the nearest
     one = frame(base)
     one.loc[one["metric"] == "coverage", "value"] += 3 * STD["coverage"]
-    row = sensitivity.distances(one, PRINTED).iloc[0]
+    row = distances(one, PRINTED).iloc[0]
     assert (row["farthest"], row["farthest_by"]) == ("coverage", pytest.approx(5))
     assert row["distance"] == pytest.approx(sqrt((9 * 4 + 25) / 10))
 
@@ -183,7 +184,7 @@ def eight(offsets):
 @given(st.lists(st.floats(-5, 5), min_size=24, max_size=24))
 def test_contrasts_are_twice_the_coefficients_of_a_least_squares_fit(numbers):
     offsets = np.array(numbers).reshape(3, 2, 2, 2)
-    found = sensitivity.contrasts(eight(offsets), PRINTED, CHOSEN)
+    found = contrasts(eight(offsets), PRINTED, CHOSEN)
     assert len(found) == 7 * 10
     codes = np.array([[2 * k - 1 for k in on] for on in np.ndindex(2, 2, 2)], float)
     a, b, c = codes.T
@@ -201,7 +202,7 @@ def test_a_pure_interaction_is_one_and_a_seed_with_a_gap_leaves_every_contrast()
     offsets += np.arange(4)[:, None, None, None] * 10  # seeds differ, which pairing removes
     values = eight(offsets)
     values.loc[(values["seed"] == 2) & (values["factor"] == "a + c"), "value"] = nan
-    found = sensitivity.contrasts(values, PRINTED, CHOSEN)
+    found = contrasts(values, PRINTED, CHOSEN)
     by_term = found[found["metric"] == "macro_f1"].set_index("term")["effect"].to_dict()
     expected = {"a": 1.5, "b": 1.5, "c": 0, "a × b": 1.5, "a × c": 0, "b × c": 0, "a × b × c": 0}
     assert by_term == pytest.approx(expected, abs=1e-9)
@@ -212,4 +213,4 @@ def test_a_pure_interaction_is_one_and_a_seed_with_a_gap_leaves_every_contrast()
 def test_an_absent_combination_is_refused():
     values = eight(np.zeros((2, 2, 2, 2)))
     with pytest.raises(ValueError, match=r"b \+ c = y \+ z is absent"):
-        sensitivity.contrasts(values[values["factor"] != "b + c"], PRINTED, CHOSEN)
+        contrasts(values[values["factor"] != "b + c"], PRINTED, CHOSEN)

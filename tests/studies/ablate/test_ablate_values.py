@@ -10,8 +10,13 @@ from benchmark.score.conventions import CONVENTIONS, metrics_under
 from benchmark.score.metrics import METRICS
 from benchmark.score.reading import read_scores
 from benchmark.score.thresholds import RULES
-from benchmark.studies.ablate.effects import BASELINE, READING, TRAINING
-from benchmark.studies.ablate.values import NO_RECORD, READINGS, collect_values, reading_keys
+from benchmark.studies.ablate.paired import AFTER_TRAINING, BASELINE, TRAINING
+from benchmark.studies.ablate.values import (
+    FACTORS_AFTER_TRAINING,
+    NO_RECORD,
+    collect_values,
+    keys_after_training,
+)
 
 SPEC = MethodSpec("M", object, threshold="eq16a")
 KEYS = {"M": (BASELINE, "", ""), "M[a=b]": (TRAINING, "a", "b")}
@@ -55,7 +60,7 @@ def value(values, *key):
 
 def test_readings_of_the_baseline_equal_those_made_by_hand():
     entries = [(record("M", seed), arrays(seed)) for seed in (0, 1)]
-    values = collect_values(entries, KEYS, (0, 1), SPEC, tuple(READINGS))
+    values = collect_values(entries, KEYS, (0, 1), SPEC, tuple(FACTORS_AFTER_TRAINING))
     for seed in (0, 1):
         stored = arrays(seed)
         own = read_scores(stored, "soft", "eq16a")
@@ -63,24 +68,24 @@ def test_readings_of_the_baseline_equal_those_made_by_hand():
         for metric in ("macro_f1", "ranking_loss", "coverage"):
             by_hand = {
                 (BASELINE, "", ""): own.metrics[metric],
-                (READING, "threshold", "fixed"): read_scores(stored, "soft", "fixed").metrics[metric],
-                (READING, "scoring", "hard"): hard.metrics[metric],
-                (READING, "convention", "lamda"): metrics_under(
+                (AFTER_TRAINING, "threshold", "fixed"): read_scores(stored, "soft", "fixed").metrics[metric],
+                (AFTER_TRAINING, "scoring", "hard"): hard.metrics[metric],
+                (AFTER_TRAINING, "convention", "lamda"): metrics_under(
                     CONVENTIONS["lamda"], stored["labels"], stored["scores"], own.predictions
                 )[metric],
             }
             for key, expected in by_hand.items():
                 assert value(values, *key, seed, metric)[0] == expected
-    lamda = value(values, READING, "convention", "lamda", 0, "coverage")[0]
+    lamda = value(values, AFTER_TRAINING, "convention", "lamda", 0, "coverage")[0]
     assert lamda == pytest.approx(value(values, BASELINE, "", "", 0, "coverage")[0] - 1)  # counts from 0
 
 
 def test_each_level_but_the_baseline_s_own_is_read_once():
-    keys = reading_keys(SPEC, tuple(READINGS))
+    keys = keys_after_training(SPEC, tuple(FACTORS_AFTER_TRAINING))
     assert len(set(keys)) == len(keys) == len(RULES) - 1 + 1 + len(CONVENTIONS) - 1
-    assert (READING, "threshold", "eq16a") not in keys
-    assert {factor for _, factor, _ in reading_keys(SPEC, ["scoring"])} == {"scoring"}
-    assert reading_keys(SPEC, ["a"]) == ()
+    assert (AFTER_TRAINING, "threshold", "eq16a") not in keys
+    assert {factor for _, factor, _ in keys_after_training(SPEC, ["scoring"])} == {"scoring"}
+    assert keys_after_training(SPEC, ["a"]) == ()
 
 
 def test_a_lacking_value_says_why():
@@ -93,19 +98,19 @@ def test_a_lacking_value_says_why():
     assert len(values) == (2 + len(RULES) - 1 + len(CONVENTIONS) - 1) * 3 * len(METRICS)
     lacking = {
         (BASELINE, "", "", 1): "failed: DivergenceError: the loss is nan",
-        (READING, "threshold", "fixed", 1): "failed: DivergenceError: the loss is nan",
+        (AFTER_TRAINING, "threshold", "fixed", 1): "failed: DivergenceError: the loss is nan",
         (BASELINE, "", "", 2): NO_RECORD,
         (TRAINING, "a", "b", 0): "timeout: no result after 600 s",
-        (READING, "threshold", "eq13@holdout", 0): "refused: rule 'eq13@holdout' needs scores",
+        (AFTER_TRAINING, "threshold", "eq13@holdout", 0): "refused: rule 'eq13@holdout' needs scores",
     }
     for key, reason in lacking.items():
         found = value(values, *key, "macro_f1")
         assert isnan(found[0])
         assert found[1].startswith(reason)
-    undefined = value(values, READING, "convention", "sklearn", 0, "example_auc")
+    undefined = value(values, AFTER_TRAINING, "convention", "sklearn", 0, "example_auc")
     assert isnan(undefined[0])
     assert undefined[1] == "undefined under scikit-learn's rules"
-    assert value(values, READING, "convention", "sklearn", 0, "macro_f1")[1] == ""
+    assert value(values, AFTER_TRAINING, "convention", "sklearn", 0, "macro_f1")[1] == ""
 
 
 def test_every_configuration_is_read_by_the_baseline_s_rule():
