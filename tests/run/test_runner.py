@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 import math
+import os
 import signal
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
+import joblib
 import numpy as np
+import psutil
 import pytest
 import tiny_benchmark
 from rich.console import Console
-from tiny_benchmark import Careful, ToyData, method, registry
+from tiny_benchmark import Careful, ToyData, method, quick_and_slow, registry
 
+from benchmark.cli import main
 from benchmark.contracts import Job, Provenance, Shape
 from benchmark.registry import Selection
 from benchmark.run.backends import BackendError, parallel, refuse_threads
@@ -25,12 +29,13 @@ from benchmark.run.bench import Bench
 from benchmark.run.config import Limits, Profile, Running
 from benchmark.run.describe import describe_status
 from benchmark.run.devices import DevicePool
+from benchmark.run.isolation import run_isolated
 from benchmark.run.plan import make_plan
 from benchmark.run.pool import run_plan
 from benchmark.run.progress import Progress
 from benchmark.run.store import RecordStore
 from benchmark.run.times import Machine
-from benchmark.run.worker import JobResult
+from benchmark.run.worker import JobResult, make_task, supervise
 
 pytestmark = pytest.mark.usefixtures("warm_fork_server")
 
@@ -204,16 +209,6 @@ def test_caps_take_the_first_rows_of_the_split(bench):
     np.testing.assert_array_equal(capped["scores"], whole["scores"][:3])
 
 
-def test_one_and_two_workers_give_the_same_scores(tmp_path):
-    digests = []
-    for jobs in (1, 2):
-        bench = Toys(tmp_path / str(jobs))
-        assert bench.run(registry(), jobs=jobs).counts == {"done": 2}
-        digests.append([record.score_digest for record in bench.inventory(registry()).records()])
-    assert digests[0] == digests[1]
-    assert len(set(digests[0])) == 2
-
-
 def test_two_runs_at_once_share_the_jobs_and_spoil_nothing(bench):
     toys = registry(method("Slow", seconds=0.3))
     seeds = (0, 1, 2, 3)
@@ -243,8 +238,6 @@ def test_real_data_come_first_then_seeds(bench):
 
 
 def test_a_method_meant_for_one_data_set_runs_elsewhere_only_when_named(bench):
-    import dataclasses
-
     limited = dataclasses.replace(method("Special"), datasets=("home",))
     toys = registry(limited, datasets=(ToyData("home"), ToyData("away")))
 
@@ -289,41 +282,63 @@ def test_code_edited_during_a_run_is_noticed(bench, monkeypatch):
     assert bench.states(toys, seeds=(0,)) == ["missing"]
 
 
-def test_ctrl_c_keeps_what_is_done_and_the_next_run_goes_on(tmp_path):
-    command = [sys.executable, tiny_benchmark.__file__, "--profile", "tiny", "--seeds", "4", "--jobs", "2"]
-    command += ["--results", str(tmp_path), "--data", str(tmp_path)]
-    root = Path(__file__).resolve().parents[2]
-    first = subprocess.Popen(
-        command,
-        cwd=root,
+def test_two_workers_are_stopped_by_ctrl_c_keep_what_is_done_and_the_next_run_goes_on(bench, capsys):
+    """Six quick jobs end, and Ctrl-C comes after the first of six slow ones; one worker does the rest."""
+    flags = ["--profile", "tiny", "--seeds", "6", "--results", str(bench.folder), "--data", str(bench.folder)]
+    program = subprocess.Popen(
+        [sys.executable, tiny_benchmark.__file__, *flags, "--jobs", "2"],
+        cwd=Path(__file__).resolve().parents[2],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         # A shell starts what runs in the background with Ctrl-C ignored, and children inherit that.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
-    for line in first.stdout:
-        if line.startswith("[2/"):
+    for line in program.stdout:
+        if line.startswith("[1/6] toy Slow"):
             break
-    first.send_signal(signal.SIGINT)
-    rest = first.stdout.read()
-    assert first.wait(timeout=30) == 130, rest
+    started = psutil.Process(program.pid).children(recursive=True)
+    program.send_signal(signal.SIGINT)
+    rest = program.stdout.read()
+    assert program.wait(timeout=30) == 130, rest
     assert "goes on from there" in rest
-    done = set(tmp_path.glob("runs/toy/*/*/record.json"))
-    assert 2 <= len(done) < 8
-    written = {path: path.stat().st_mtime_ns for path in done}
-    time.sleep(0.2)
-    second = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=120, check=False)
-    assert second.returncode == 0, second.stderr
-    assert f"8 jobs, {len(done)} done, {8 - len(done)} to run" in second.stdout
-    assert len(list(tmp_path.glob("runs/toy/*/*/record.json"))) == 8
-    assert {path: path.stat().st_mtime_ns for path in done} == written
+    _, alive = psutil.wait_procs(started, timeout=10)
+    assert alive == []
+
+    done = {path: path.stat().st_mtime_ns for path in bench.folder.glob("runs/toy/*/*/record.json")}
+    assert 7 <= len(done) < 12
+    by_two_workers = {record.job: record.score_digest for record in bench.store.scan().records}
+    assert main([*flags, "--jobs", "1"], quick_and_slow()) == 0
+    assert f"12 jobs, {len(done)} done, {12 - len(done)} to run" in capsys.readouterr().out
+    assert {path: path.stat().st_mtime_ns for path in done} == done
+    assert len(list(bench.folder.glob("runs/toy/*/*/record.json"))) == 12
+
+    alone = Toys(bench.folder / "one worker")
+    alone.run(registry(), seeds=range(6))
+    by_one = {record.seed: record.score_digest for record in alone.store.scan().records}
+    assert len(set(by_one.values())) == 6
+    assert all(digest == by_one[job.seed] for job, digest in by_two_workers.items())
 
 
-def test_dask_with_single_threaded_workers_runs_jobs(bench):
+def test_single_threaded_workers_of_dask_take_tasks_and_start_children(bench):
     pytest.importorskip("distributed")
-    assert bench.run(registry(), jobs=2, backend="dask").counts == {"done": 2}
-    assert bench.states(registry()) == ["done", "done"]
+    slot = bench.inventory(registry(), seeds=(0,)).slots[0]
+    task = make_task(slot, bench.bench(registry(), seeds=(0,)))
+    edited = {**task.blank.settings, "code": "another"}
+    planned_before = dataclasses.replace(task, blank=dataclasses.replace(task.blank, settings=edited))
+    calls = [
+        joblib.delayed(supervise)((planned_before,), DevicePool(("cpu",), bench.folder)),
+        *(joblib.delayed(run_isolated)(os.getppid, ()) for _ in range(3)),
+    ]
+    with parallel("dask", 2) as run:
+        answers = list(run(calls))
+    (refused,) = (answer for answer in answers if isinstance(answer, tuple))
+    assert refused[0].job == slot.job
+    assert "edited after this run was planned" in refused[0].error
+    outcomes = [answer for answer in answers if not isinstance(answer, tuple)]
+    assert [outcome.reason for outcome in outcomes] == ["finished"] * 3
+    own_fork_server = run_isolated(os.getppid, ()).value
+    assert own_fork_server not in {outcome.value for outcome in outcomes}
 
 
 def test_backends_with_threads_are_refused():
