@@ -185,11 +185,16 @@ def registry(*methods: MethodSpec, datasets: tuple[Any, ...] = (ToyData(),)) -> 
     return Registry(by_id, {spec.id: spec for spec in datasets})
 
 
+def slow_registry() -> Registry:
+    """Return a quick and a slow method."""
+    return registry(method("Prior"), method("Slow", seconds=0.5))
+
+
 def main_of_a_slow_run() -> int:
     """Run a command line over slow jobs; tests start this module as a program to interrupt it."""
     from benchmark.cli import main
 
-    return main(registry=registry(method("Prior"), method("Slow", seconds=0.5)))
+    return main(registry=slow_registry())
 
 
 if __name__ == "__main__":
