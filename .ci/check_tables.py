@@ -9,17 +9,17 @@ from pathlib import Path
 
 import pandas as pd
 
-from benchmark.registry import discover
+from benchmark.registry import Registry, discover
 from benchmark.score.metrics import METRICS
+from benchmark.tables.cells import MISSING
+from benchmark.tables.names import RECONSTRUCTED_MARK, method_title
+from benchmark.tables.write import TABLES
 
-NAMES = ("table1", "table2_as-printed", "table2_equal", "table3_as-printed", "table3_equal", "steps", "cost")
-MISSING = "–"
 NUMBER = re.compile(r"-?\d+\.\d{3}(±\d+\.\d{3})?")
 
 
-def missing_numbers(metrics: pd.DataFrame) -> list[str]:
+def missing_numbers(metrics: pd.DataFrame, registry: Registry) -> list[str]:
     """Name each (data set, method, metric) of the registry that has no finite mean over unfailed seeds."""
-    registry = discover()
     found = {
         (row["dataset"], row["method"], row["metric"])
         for row in metrics.to_dict("records")
@@ -47,15 +47,19 @@ def unreadable_cells(text: str, methods: set[str]) -> list[str]:
 
 def main(folder: Path) -> int:
     """Return 0 if the tables in `folder` are whole, else 1 after saying what is wrong."""
-    files = [f"{name}.{suffix}" for name in NAMES for suffix in ("md", "tex")] + [
+    files = [f"{name}.{suffix}" for name in TABLES for suffix in ("md", "tex")] + [
         "metrics.csv",
         "per_seed.csv",
     ]
     problems = [f"{name} is missing or empty" for name in files if not _filled(folder / name)]
     if not problems:
-        problems += [f"no number for {key}" for key in missing_numbers(pd.read_csv(folder / "metrics.csv"))]
-        methods = {method.replace("Wco", "$W_{co}$") for method in discover().methods}
-        for name in NAMES[1:5]:
+        registry, metrics = discover(), pd.read_csv(folder / "metrics.csv")
+        problems += [f"no number for {key}" for key in missing_numbers(metrics, registry)]
+        methods = {
+            method_title(spec.id) + (RECONSTRUCTED_MARK if spec.reconstructed else "")
+            for spec in registry.methods.values()
+        }
+        for name in (name for name in TABLES if name.startswith(("table2", "table3"))):
             cells = unreadable_cells((folder / f"{name}.md").read_text(encoding="utf-8"), methods)
             problems += [f"{name}.md, {cell}" for cell in cells]
     for problem in problems:

@@ -1,1 +1,1 @@
-"""One file, one method."""
+"""The methods that M3LA is compared with: a file or a package each, found by its `METHODS`."""

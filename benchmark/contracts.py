@@ -268,7 +268,10 @@ class Job:
 
 @dataclass(frozen=True)
 class Record:
-    """What one job left behind: `record.json`, and `scores.npz` beside it (see `benchmark.run.store`)."""
+    """What one job left behind: `record.json`, and `scores.npz` beside it (see `benchmark.run.store`).
+
+    No metric is among it: metrics are computed from the stored scores, under whatever rule is asked for.
+    """
 
     schema_version: int
     dataset: str
@@ -281,27 +284,22 @@ class Record:
     profile: str
     preset: str
     scoring: Scoring
-    """How this row is read by default; the stored scores are always soft."""
+    """How this row was read by default when it was made; the stored scores are always soft."""
     threshold: str
-    """The method's own rule."""
-    transductive: bool
-    """Whether that rule looked at test scores."""
+    """The method's own rule then."""
     provenance: Provenance
     data_hash: str
     data_note: str = ""
-    metrics: Mapping[str, float] = field(default_factory=dict)
-    """The ten metrics under the method's own scoring and rule."""
-    step_metrics: tuple[Mapping[str, float], ...] = ()
-    """The ten metrics after each decoding step, for methods whose trace has `step_scores`."""
-    extraction: Mapping[str, float] = field(default_factory=dict)
-    """What reading the modalities cost, for methods that read them one by one; see
-    `benchmark.score.acquisition`. Empty for others, and absent from records of before it was measured."""
     score_digest: str = ""
     """SHA-256 of the scores as little-endian float32 in C order."""
     seconds: Mapping[str, float] = field(default_factory=dict)
-    """Wall-clock seconds per phase (load, fit, predict, evaluate)."""
+    """Wall-clock seconds per phase (load, fit, predict, trace), or the total of a job that did not finish."""
     peak_mib: float = 0.0
     environment: Mapping[str, Any] = field(default_factory=dict)
     error: str = ""
     """Traceback of a failed job."""
     attempts: int = 1
+
+    @property
+    def job(self) -> Job:
+        return Job(self.dataset, self.method, self.seed)

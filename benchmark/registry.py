@@ -24,7 +24,7 @@ class SelectionError(ValueError):
 
 
 class RegistryError(RuntimeError):
-    """A module that declares its methods or data set wrongly."""
+    """A module that cannot be imported, or declares its methods or data set wrongly."""
 
 
 @dataclass(frozen=True)
@@ -51,12 +51,14 @@ def discover(
     Parameters
     ----------
     method_sources, dataset_sources
-        Dotted names of modules, or of packages whose public modules are looked through.
+        Dotted names of modules, whose declarations keep their order, or of packages: what their public
+        modules and packages (these in their `__init__`) declare comes in the order of the ids.
 
     Raises
     ------
     RegistryError
-        If two modules declare the same id (in any case), or a declaration has the wrong type.
+        If a module cannot be imported, two declare the same id (in any case), or a declaration has the wrong
+        type.
     """
     with _imports_are_no_garbage():
         return Registry(
@@ -81,32 +83,47 @@ def _imports_are_no_garbage() -> Iterator[None]:
 def _collect(sources: Sequence[str], attribute: str, kind: Any) -> dict[str, Any]:
     found: dict[str, Any] = {}
     owners: dict[str, str] = {}
-    for module in _modules(sources):
-        declared = getattr(module, attribute, ())
-        for spec in declared if isinstance(declared, (tuple, list)) else (declared,):
-            if not isinstance(spec, kind):
-                raise RegistryError(
-                    f"{module.__name__}.{attribute} holds {spec!r}; it must be a {kind.__name__} "
-                    f"(see benchmark/contracts.py)"
-                )
+    for source in sources:
+        root = _imported(source)
+        members = list(_members(root)) if hasattr(root, "__path__") else [root]
+        specs = [(spec, member.__name__) for member in members for spec in _declared(member, attribute, kind)]
+        if hasattr(root, "__path__"):
+            specs.sort(key=lambda item: item[0].id.lower())  # where a file lies decides nothing
+        for spec, owner in specs:
             if (key := spec.id.lower()) in owners:
                 raise RegistryError(
-                    f"the id {spec.id!r} is declared by {owners[key]} and by {module.__name__}; rename one"
+                    f"the id {spec.id!r} is declared by {owners[key]} and by {owner}; rename one"
                 )
-            owners[key] = module.__name__
+            owners[key] = owner
             found[spec.id] = spec
     return found
 
 
-def _modules(sources: Sequence[str]) -> Iterator[ModuleType]:
-    for source in sources:
-        root = importlib.import_module(source)
-        if not hasattr(root, "__path__"):
-            yield root
-            continue
-        for info in sorted(pkgutil.iter_modules(root.__path__), key=lambda info: info.name):
-            if not info.name.startswith("_") and not info.ispkg:
-                yield importlib.import_module(f"{source}.{info.name}")
+def _members(package: ModuleType) -> Iterator[ModuleType]:
+    for info in sorted(pkgutil.iter_modules(package.__path__), key=lambda info: info.name):
+        if not info.name.startswith("_"):
+            yield _imported(f"{package.__name__}.{info.name}")
+
+
+def _declared(module: ModuleType, attribute: str, kind: Any) -> Iterator[Any]:
+    declared = getattr(module, attribute, ())
+    for spec in declared if isinstance(declared, (tuple, list)) else (declared,):
+        if not isinstance(spec, kind):
+            raise RegistryError(
+                f"{module.__name__}.{attribute} holds {spec!r}; it must be a {kind.__name__} "
+                f"(see benchmark/contracts.py)"
+            )
+        yield spec
+
+
+def _imported(name: str) -> ModuleType:
+    try:
+        return importlib.import_module(name)
+    except Exception as error:
+        raise RegistryError(
+            f"{name} cannot be imported ({type(error).__name__}: {error}); "
+            f"python -c 'import {name}' shows where"
+        ) from error
 
 
 def suggestion(name: str, known: Sequence[str]) -> str:

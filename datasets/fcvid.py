@@ -1,8 +1,7 @@
 """FCVID: videos of one category each, five sets of 400 features; it must not know who reads it."""
 
 from benchmark.contracts import Shape
-
-from .lookalike import LookAlikeBacked
+from datasets.lookalike import LookAlikeBacked
 
 DATASET = LookAlikeBacked(
     id="fcvid",

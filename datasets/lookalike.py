@@ -29,10 +29,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from benchmark.contracts import Array, Dataset, Provenance, Shape, Streams
-
-from ._base import UserFirst, cache_directory
-from ._cache import cached_arrays
+from benchmark.contracts import Array, Dataset, Provenance, Shape, Streams, cache_directory
+from datasets.cache import cached_arrays
+from datasets.user_first import UserFirst
 
 ZIPF = 0.8
 THEMES = 6

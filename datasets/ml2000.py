@@ -15,8 +15,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from benchmark.contracts import Array, Dataset, Provenance, Shape
-
-from ._base import UserFirst, as_features, as_labels, file_sha256, refusal
+from datasets.formats.arrays import as_features, as_labels, file_sha256, refusal
+from datasets.user_first import UserFirst
 
 HERE = Path(__file__).parent
 MANIFEST_KEYS = frozenset(

@@ -1,8 +1,7 @@
 """MSRA: web images, seven sets of colour, texture and face features; it must not know who reads it."""
 
 from benchmark.contracts import Shape
-
-from .lookalike import LookAlikeBacked
+from datasets.lookalike import LookAlikeBacked
 
 DATASET = LookAlikeBacked(
     id="msra",

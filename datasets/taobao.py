@@ -1,8 +1,7 @@
 """TAOBAO: pictures of items on sale, four image feature sets; it must not know who reads it."""
 
 from benchmark.contracts import Shape
-
-from .lookalike import LookAlikeBacked
+from datasets.lookalike import LookAlikeBacked
 
 DATASET = LookAlikeBacked(
     id="taobao",

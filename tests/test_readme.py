@@ -102,9 +102,12 @@ class TestCommands:
 
 
 class TestStatements:
-    def test_the_rows_are_the_registered_methods(self) -> None:
+    def test_the_rows_are_registered_methods_and_all_of_the_papers_are_among_them(self) -> None:
         named = [name for row in table_rows("row | what it is") for name in ids(row[0])]
-        assert sorted(named) == sorted(discover().methods)
+        methods = discover().methods
+        assert len(set(named)) == len(named)
+        assert set(named) <= set(methods)
+        assert {spec.id for spec in methods.values() if spec.in_paper} <= set(named)
 
     def test_rows_that_are_not_in_the_paper_say_so(self) -> None:
         for first, text in table_rows("row | what it is"):

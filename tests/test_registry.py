@@ -18,6 +18,7 @@ def test_the_project_has_the_papers_data_sets_and_methods_under_unique_ids():
     for ids in (found.methods, found.datasets):
         assert len({name.lower() for name in ids}) == len(ids)
     assert all(spec.id == name for name, spec in found.methods.items())
+    assert [spec.id for spec in found.methods.values() if spec.reconstructed] == ["CS3G"]
 
 
 def test_a_method_is_added_by_adding_one_file_and_twins_are_refused(tmp_path, monkeypatch):
@@ -35,6 +36,33 @@ def test_a_method_is_added_by_adding_one_file_and_twins_are_refused(tmp_path, mo
     (package / "wrong.py").write_text("METHODS = ('M3LA',)\n")
     with pytest.raises(RegistryError, match="must be a MethodSpec"):
         discover(("somebodys_methods.wrong",), ())
+
+
+def test_methods_of_a_package_come_by_id_wherever_they_are_declared_and_those_of_a_module_as_declared(
+    tmp_path, monkeypatch
+):
+    package = tmp_path / "sorted_methods"
+    (package / "a_family" / "deep").mkdir(parents=True)
+    (package / "__init__.py").write_text("")
+    lines = "from tiny_benchmark import method\nMETHODS = tuple(method(id) for id in {ids!r})\n"
+    (package / "a_family" / "__init__.py").write_text(lines.format(ids=("d", "B")))
+    (package / "a_family" / "deep" / "__init__.py").write_text(
+        "raise ImportError('a package looks after its own')"
+    )
+    (package / "a_family" / "hidden.py").write_text("raise ImportError('a package looks after its own')")
+    (package / "z_file.py").write_text(lines.format(ids=("C", "a")))
+    (package / "nothing.py").write_text("")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert list(discover(("sorted_methods",), ()).methods) == ["a", "B", "C", "d"]
+    assert list(discover(("sorted_methods.z_file",), ()).methods) == ["C", "a"]
+
+
+def test_the_order_of_the_rows_is_that_of_the_tables():
+    found = discover()
+    assert [name for name in found.methods if not name.startswith("M3LA")] == [
+        "BR", "BR-fair", "CC", "CC-fair", "CS3G", "CS3G-plain", "DMP", "MCC",
+    ]  # fmt: skip
+    assert list(found.datasets) == ["fcvid", "ml2000", "msra", "taobao"]
 
 
 @pytest.mark.parametrize(

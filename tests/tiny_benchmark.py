@@ -92,6 +92,13 @@ class HalfTraced(OneByOne):
         return {"n_read": super().trace(modalities)["n_read"]}
 
 
+class Unstorable(Prior):
+    """Traces, for seed 0, what no file of arrays can hold."""
+
+    def trace(self, modalities):
+        return {"odd": np.array([object()]) if self.streams_.seed == 0 else np.zeros(1)}
+
+
 class OnDevice(Prior):
     """Notes in a file when it used which device."""
 

@@ -7,6 +7,6 @@ metrics of one row bound each other. A finding is
 - `suspicious` if that takes an inversion of averages over several runs, of numbers that are not linear in
   what is averaged (F1, products), or rests on what another row of the table says.
 
-Every rule is evaluated as if the digits were rounded and as if they were truncated, and alarms only if both
-readings violate it. Conventions are those of `benchmark.score.metrics`.
+Every rule is evaluated as if the digits were rounded and as if they were truncated, and alarms only if it is
+broken both ways. Conventions are those of `benchmark.score.metrics`.
 """

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from benchmark.exit_codes import FINDING, OK
 from benchmark.run import flags
 from benchmark.run.flags import Command
 
@@ -48,14 +50,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, registry: Registry) -> int:
     """Print the audit of the tables; 0 without a finding, 1 with one."""
-    import json
-
-    from benchmark.audit.gather import facts_of, joined, read_audit_table
-    from benchmark.audit.run import audit
+    from benchmark.audit.gather import facts_of, one_frame, read_audit_table
+    from benchmark.audit.judge import audit
     from benchmark.audit.text import render_audit
     from benchmark.contracts import data_directory
 
-    hard = (
+    scored_from_predictions = (
         [name.strip() for name in args.hard.split(",")]
         if args.hard is not None
         else [spec.id for spec in registry.methods.values() if spec.scoring == "hard"]
@@ -69,13 +69,13 @@ def run(args: argparse.Namespace, registry: Registry) -> int:
     if args.runs is not None and args.runs < 1:
         raise ValueError(f"--runs {args.runs}: a table is of one run at least")
     tables = [
-        read_audit_table(path, _name(path), hard, dataset, args.runs or _paper_runs(path))
+        read_audit_table(path, _name(path), scored_from_predictions, dataset, args.runs or _paper_runs(path))
         for path, dataset in chosen
     ]
-    report = audit(joined(tables), facts_of(tables, registry, data_directory(args.data)))
+    report = audit(one_frame(tables), facts_of(tables, registry, data_directory(args.data)))
     names = [_name(path) for path, _ in chosen]
     print(json.dumps(report.to_json(), indent=1) if args.json else render_audit(report, names).rstrip("\n"))
-    return 1 if report.findings else 0
+    return FINDING if report.findings else OK
 
 
 def _paper_runs(path: Path) -> int | None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from benchmark.audit.model import COLUMNS, Facts, Interval
+from benchmark.audit.numbers import COLUMNS, Facts, Interval
 from benchmark.contracts import Array, Dataset, DatasetSpec, Provenance
 from benchmark.registry import Registry, suggestion
 from benchmark.run.split import sizes
@@ -25,7 +25,7 @@ class AuditTable:
     """One table as it is audited."""
 
     frame: pd.DataFrame
-    """Columns `audit.model.COLUMNS`."""
+    """Columns `audit.numbers.COLUMNS`."""
     source: pd.DataFrame
     """The file's own columns: where ours say which data they are of."""
     printed: bool
@@ -35,7 +35,7 @@ class AuditTable:
 def read_audit_table(
     path: Path,
     name: str,
-    hard_methods: Collection[str] = (),
+    scored_from_predictions: Collection[str] = (),
     dataset: str | None = None,
     n_runs: int | None = None,
 ) -> AuditTable:
@@ -46,7 +46,7 @@ def read_audit_table(
     path : Path
     name : str
         How findings call the table.
-    hard_methods : collection of str
+    scored_from_predictions : collection of str
         Methods of a published table whose scores are 0/1 predictions; our own tables say it themselves.
     dataset : str, optional
         Data set of a published table without such a column.
@@ -61,7 +61,7 @@ def read_audit_table(
     source = _read_text(path)
     if {"mean", "std", "direction"} <= set(source.columns):
         checked = read_printed(path, None if "dataset" in source else dataset)
-        frame = _published(source, checked, hard_methods, n_runs)
+        frame = _published(source, checked, scored_from_predictions, n_runs)
     elif {"mean", "std", "n_seeds", "threshold", "scoring"} <= set(source.columns):
         frame = _aggregated(source)
     elif {"value", "seed", "status", "threshold", "scoring"} <= set(source.columns):
@@ -83,7 +83,7 @@ def _read_text(path: Path) -> pd.DataFrame:
 
 
 def _published(
-    source: pd.DataFrame, checked: pd.DataFrame, hard: Collection[str], n_runs: int | None
+    source: pd.DataFrame, checked: pd.DataFrame, scored_from_predictions: Collection[str], n_runs: int | None
 ) -> pd.DataFrame:
     return checked.assign(
         mean=source["mean"],  # as printed: the number of digits counts
@@ -91,15 +91,20 @@ def _published(
         table="",
         variant="",
         n_runs=n_runs,
-        hard=checked["method"].isin(list(hard)),
+        scored_from_predictions=checked["method"].isin(list(scored_from_predictions)),
     )
 
 
 def _aggregated(source: pd.DataFrame) -> pd.DataFrame:
     several = source["n_seeds"].astype(int)
-    variant = [", ".join(parts) for parts in zip(source["profile"], *_read_as(source), strict=True)]
-    hard = source["scoring"] == "hard"
-    frame = source.assign(table="", variant=variant, n_runs=several, hard=hard, bold=None)
+    parts = zip(source["profile"], source["threshold"], source["scoring"], strict=True)
+    frame = source.assign(
+        table="",
+        variant=[", ".join(names) for names in parts],
+        n_runs=several,
+        scored_from_predictions=source["scoring"] == "hard",
+        bold=None,
+    )
     return frame[several > 0].reset_index(drop=True)
 
 
@@ -107,20 +112,19 @@ def _per_seed(source: pd.DataFrame) -> pd.DataFrame:
     """Each seed is a table of its own, of one run: seeds have different test rows."""
     done = source[source["status"] == "done"].reset_index(drop=True)
     seed = "seed " + done["seed"]
-    variant = [
-        ", ".join(parts) for parts in zip(seed, *_read_as(done), done["config_hash"], strict=True)
-    ]  # the hash keeps apart the seeds of two profiles
-    hard = done["scoring"] == "hard"
+    # The hash keeps apart the seeds of two profiles.
+    parts = zip(seed, done["threshold"], done["scoring"], done["config_hash"], strict=True)
     return done.rename(columns={"value": "mean"}).assign(
-        std="", table=", " + seed, variant=variant, n_runs=1, hard=hard, bold=None
+        std="",
+        table=", " + seed,
+        variant=[", ".join(names) for names in parts],
+        n_runs=1,
+        scored_from_predictions=done["scoring"] == "hard",
+        bold=None,
     )
 
 
-def _read_as(source: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
-    return source["threshold"], source["scoring"]
-
-
-def joined(tables: Sequence[AuditTable]) -> pd.DataFrame:
+def one_frame(tables: Sequence[AuditTable]) -> pd.DataFrame:
     """Put tables into one frame for `audit`.
 
     Raises
@@ -196,9 +200,11 @@ def label_facts(labels: Array, n_test: int) -> Facts:
         min(float(counts.max()), float(counts.mean()) + margin),
     )
     empty, full = int(np.sum(counts == 0)), int(np.sum(counts == q))
-    return Facts(q, cardinality, float(counts.mean()), _share(empty, n, n_test), _share(full, n, n_test))
+    return Facts(
+        q, cardinality, float(counts.mean()), _fraction(empty, n, n_test), _fraction(full, n, n_test)
+    )
 
 
-def _share(special: int, n: int, n_test: int) -> Interval:
-    """Bound the share of special rows among any `n_test` of n rows."""
+def _fraction(special: int, n: int, n_test: int) -> Interval:
+    """Bound the fraction of special rows among any `n_test` of n rows."""
     return Interval(max(0, n_test - (n - special)) / n_test, min(special, n_test) / n_test)

@@ -8,8 +8,8 @@ from math import isnan
 import pandas as pd
 from tabulate import tabulate
 
-from benchmark.audit.model import Finding
-from benchmark.audit.run import Report
+from benchmark.audit.judge import Report
+from benchmark.audit.numbers import Finding
 
 
 def render_audit(report: Report, tables: Sequence[str]) -> str:
@@ -25,15 +25,15 @@ def render_audit(report: Report, tables: Sequence[str]) -> str:
         f"## Findings: {n_impossible} impossible, {n_suspicious} suspicious",
         "\n".join(_finding(finding) for finding in report.findings) or "None.",
     ]
-    if len(report.implied):
-        parts += ["## What the numbers imply", IMPLIED, *_implied(report.implied)]
+    if len(report.inverted):
+        parts += ["## What the numbers imply", INVERTED, *_inverted(report.inverted)]
     if report.notes:
         parts += ["## How digits look cut, what was known, and what cannot be judged"]
         parts += ["\n".join(f"- {note}" for note in report.notes)]
     return "\n\n".join(parts) + "\n"
 
 
-IMPLIED = (
+INVERTED = (
     "Averages over runs, inverted; intervals cover the digits that are not printed, not the deviations over "
     "runs. `cardinality`: labels per test row, from Hamming loss, micro-F1 and micro-AUC of rows with hard "
     "scores. `predicted labels`: per test row, from Hamming loss, micro-F1 and the cardinality (known, or "
@@ -44,7 +44,7 @@ IMPLIED = (
 def _finding(finding: Finding) -> str:
     where = "/".join(part for part in (finding.dataset, finding.method, finding.variant) if part)
     numbers = "; ".join(
-        f"{found:.4g} against {limit:.4g} if {reading}" for reading, (found, limit) in finding.numbers.items()
+        f"{found:.4g} against {limit:.4g} if {cut}" for cut, (found, limit) in finding.numbers.items()
     )
     detail = f" ({numbers})" if numbers else ""
     assumes = "" if finding.assumption == "none" else f" Assumes: {finding.assumption}."
@@ -52,10 +52,10 @@ def _finding(finding: Finding) -> str:
     return f"{head}: {finding.statement}{detail}.{assumes}"
 
 
-def _implied(implied: pd.DataFrame) -> list[str]:
-    columns = [*dict.fromkeys(implied["quantity"])]
+def _inverted(inverted: pd.DataFrame) -> list[str]:
+    columns = [*dict.fromkeys(inverted["quantity"])]
     rows = []
-    for key, part in implied.groupby(["table", "dataset", "method", "variant"], sort=False):
+    for key, part in inverted.groupby(["table", "dataset", "method", "variant"], sort=False):
         cells = {
             line["quantity"]: _estimate(line["value"], line["low"], line["high"])
             for line in part.to_dict("records")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,8 +11,14 @@ import pandas as pd
 
 from benchmark.drift.refits import NOISE_COLUMNS, NOISE_KEYS
 from benchmark.run.config import ConfigError
-from benchmark.tables.reference import PER_SEED_FILE, REFERENCE_COLUMNS, read_csv
-from benchmark.tables.wide import lengthen
+from benchmark.tables.reference import (
+    PER_SEED_FILE,
+    REFERENCE_COLUMNS,
+    lengthen,
+    read_csv,
+    read_environments,
+    read_settings,
+)
 
 NOISE_FILE, ACCEPTED_FILE = "refit_noise.csv", "accepted.md"
 
@@ -56,9 +61,8 @@ def read_reference_folder(folder: Path, dataset: str) -> Reference:
         raise ConfigError(
             f"cannot judge: {folder / PER_SEED_FILE} is about {found}, not {dataset}; write it again"
         )
-    environments = _read_json(folder / "environment.json", list, [])
-    settings = _read_json(folder / "settings.json", dict, {})
-    return Reference(folder, per_seed, read_noise(folder), tuple(environments), settings)
+    environments = tuple(read_environments(folder))
+    return Reference(folder, per_seed, read_noise(folder), environments, read_settings(folder))
 
 
 def read_noise(folder: Path) -> pd.DataFrame:
@@ -93,15 +97,3 @@ def write_noise(folder: Path, measured: pd.DataFrame, methods: Collection[str] |
         pd.concat(frames, ignore_index=True).to_csv(path, index=False, lineterminator="\n")
     else:
         path.unlink(missing_ok=True)
-
-
-def _read_json(path: Path, kind: type, default: Any) -> Any:
-    if not path.is_file():
-        return default
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ConfigError(f"cannot judge: {path} is not JSON ({error}); write the reference again") from error
-    if not isinstance(content, kind):
-        raise ConfigError(f"cannot judge: {path} holds no {kind.__name__}; write the reference again")
-    return content

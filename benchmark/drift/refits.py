@@ -14,9 +14,8 @@ import pandas as pd
 from benchmark.contracts import Record
 from benchmark.run.bench import Bench, Pair
 from benchmark.run.config import ConfigError
-from benchmark.tables.reference import REFERENCE_KEYS
+from benchmark.tables.reference import METRIC_COLUMNS, REFERENCE_KEYS, widen
 from benchmark.tables.results import results_of
-from benchmark.tables.wide import METRIC_COLUMNS, widen
 
 NOISE_KEYS = (*REFERENCE_KEYS[:3], "refit", *REFERENCE_KEYS[3:])
 NOISE_COLUMNS = (*NOISE_KEYS, *METRIC_COLUMNS)

@@ -11,8 +11,8 @@ import pandas as pd
 
 from benchmark.contracts import Provenance
 from benchmark.inference import ALPHA, Comparison, holm
-from benchmark.paper.evidence import Judged, provenance_of
-from benchmark.paper.sides import CannotJudgeError, OurSide, PaperSide, Side
+from benchmark.paper.comparisons import CannotJudgeError, OurSide, PaperSide, Side
+from benchmark.paper.evidence import Evidence
 from benchmark.score.metrics import METRICS
 
 SUPPORTED, PARTLY, NOT_SUPPORTED = "supported", "partly supported", "not supported"
@@ -104,7 +104,7 @@ class Finding:
     """Why it cannot be judged, or what was left out."""
 
 
-def check_claims(claims: Sequence[Claim], printed: pd.DataFrame, judged: Judged | None) -> pd.DataFrame:
+def check_claims(claims: Sequence[Claim], printed: pd.DataFrame, evidence: Evidence | None) -> pd.DataFrame:
     """Give each claim a verdict on each side that can say something of it.
 
     A claim is supported if its criterion holds in at least `need` of the cells, partly supported if in at
@@ -117,7 +117,7 @@ def check_claims(claims: Sequence[Claim], printed: pd.DataFrame, judged: Judged 
     claims : sequence of Claim
     printed : DataFrame
         As `benchmark.paper.printed.read_cells` returns it.
-    judged : Judged or None
+    evidence : Evidence or None
         None judges the paper's side alone.
 
     Returns
@@ -128,11 +128,11 @@ def check_claims(claims: Sequence[Claim], printed: pd.DataFrame, judged: Judged 
     rows = []
     for claim in claims:
         sides: list[Side] = [PaperSide(printed)] if "paper" in claim.sides else []
-        if judged is not None and "ours" in claim.sides:
-            sides.append(OurSide(judged))
+        if evidence is not None and "ours" in claim.sides:
+            sides.append(OurSide(evidence))
         rows += [
             {"section": claim.section, "quote": claim.quote, "reading": claim.reading}
-            | asdict(_finding(claim, side, judged))
+            | asdict(_finding(claim, side, evidence))
             for side in sides
         ]
     columns = ["id", "section", "quote", "reading", "side", "verdict", "scope", "cells", "better"]
@@ -140,7 +140,7 @@ def check_claims(claims: Sequence[Claim], printed: pd.DataFrame, judged: Judged 
     return pd.DataFrame(rows, columns=columns)
 
 
-def _finding(claim: Claim, side: Side, judged: Judged | None) -> Finding:
+def _finding(claim: Claim, side: Side, evidence: Evidence | None) -> Finding:
     datasets, dropped = side.datasets(claim.datasets)
     methods, lost = side.methods(claim.methods)
     rivals, lost_rivals = side.methods(claim.rivals)
@@ -154,7 +154,7 @@ def _finding(claim: Claim, side: Side, judged: Judged | None) -> Finding:
             notes.append(str(error))
     if not outcomes:
         return Finding(claim.id, side.name, CANNOT, "", reason="; ".join(notes))
-    scope = _scope(datasets, judged if side.name == "ours" else None)
+    scope = _scope(datasets, evidence if side.name == "ours" else None)
     return _count(claim, side, outcomes, scope, "; ".join(notes))
 
 
@@ -208,10 +208,10 @@ def _listed(labels: list[str]) -> str:
     return f"{len(labels)}" + (f" ({', '.join(labels)})" if 0 < len(labels) <= 10 else "")
 
 
-def _scope(datasets: Sequence[str], judged: Judged | None) -> str:
-    if judged is None:
+def _scope(datasets: Sequence[str], evidence: Evidence | None) -> str:
+    if evidence is None:
         return ", ".join(datasets)
-    rebuilt = [name for name in datasets if provenance_of(judged, name) == Provenance.REBUILT]
+    rebuilt = [name for name in datasets if evidence.provenance(name) == Provenance.REBUILT]
     return ", ".join(f"{name} (on our features)" if name in rebuilt else name for name in datasets)
 
 
@@ -219,18 +219,18 @@ def _gap_closed(claim: Claim, side: Side, datasets: Sequence[str]) -> str:
     """Say how much of the distance from a paper's row to the method its stand-in covers."""
     texts = []
     for stand_in, row in claim.instead_of.items():
-        shares = []
+        closed = []
         for dataset in datasets:
             for metric in claim.metrics:
                 try:
                     top, low = side.mean(dataset, claim.methods[0], metric), side.mean(dataset, row, metric)
-                    shares.append((side.mean(dataset, stand_in, metric) - low) / (top - low))
+                    closed.append((side.mean(dataset, stand_in, metric) - low) / (top - low))
                 except (CannotJudgeError, ZeroDivisionError):
                     continue
-        if shares:
+        if closed:
             texts.append(
-                f"{stand_in} in place of {row} closes {np.median(shares):.0%} of the gap to "
-                f"{claim.methods[0]} (median over {len(shares)} metrics)"
+                f"{stand_in} in place of {row} closes {np.median(closed):.0%} of the gap to "
+                f"{claim.methods[0]} (median over {len(closed)} metrics)"
             )
     return "; ".join(texts) or "share of the gap closed: cannot judge"
 

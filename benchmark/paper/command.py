@@ -1,10 +1,13 @@
-"""The commands compare, significance and explain; heavy imports wait for the call."""
+"""The commands compare, significance and explain: reads flags, prints; heavy imports wait for the call."""
 
 from __future__ import annotations
 
 import argparse
+import json
+import sys
 from typing import TYPE_CHECKING
 
+from benchmark.exit_codes import CANNOT, FINDING, OK
 from benchmark.run import flags
 from benchmark.run.flags import Command
 
@@ -29,16 +32,57 @@ def _judging_flags(parser: argparse.ArgumentParser) -> None:
 
 def compare(args: argparse.Namespace, registry: Registry) -> int:
     """Give each printed cell and each claim a verdict."""
-    from benchmark.paper.compare import run
+    from benchmark.paper.compare import as_json, exit_code_of, judge_all
+    from benchmark.paper.gather import gather
+    from benchmark.paper.printed import read_paper
+    from benchmark.paper.text import claims_text, verdicts_text
+    from benchmark.paper.write import write_judgement
 
-    return run(args, flags.bench_of(args, registry))
+    parts = gather(flags.bench_of(args, registry), args.reference)
+    judgements = judge_all([part.evidence for part in parts], read_paper())
+    judged = list(zip(judgements, (part.folder for part in parts), strict=True))
+    for judgement, folder in judged:
+        write_judgement(judgement, folder)
+    source = judgements[0].evidence.source
+    if args.json:
+        print(json.dumps([as_json(judgement, str(folder)) for judgement, folder in judged], indent=1))
+    else:
+        for judgement in judgements:
+            print(verdicts_text(judgement.verdicts, judgement.totals, source))
+        print(claims_text(judgements[0].claims, source))
+        for _, folder in judged:
+            print(f"wrote verdicts and claims to {folder}")
+    for judgement in judgements:
+        for problem in (*judgement.evidence.warnings, *judgement.problems):
+            print(problem, file=sys.stderr)
+        if judgement.exit_code == CANNOT:
+            print(f"cannot judge {source}: no printed cell is comparable", file=sys.stderr)
+    return exit_code_of(judgements)
 
 
 def significance(args: argparse.Namespace, registry: Registry) -> int:
     """Compare the methods with each other."""
-    from benchmark.paper.significance_command import run
+    from benchmark.paper.evidence import as_one
+    from benchmark.paper.gather import gather
+    from benchmark.paper.significance import as_json, compare_methods
+    from benchmark.paper.significance_text import significance_text
+    from benchmark.paper.write import write_significance
 
-    return run(args, flags.bench_of(args, registry))
+    bench = flags.bench_of(args, registry)
+    evidence = as_one([part.evidence for part in gather(bench, args.reference)])
+    found = compare_methods(evidence, bench.methods)
+    folder = bench.references_dir if args.reference else bench.tables_dir
+    written = write_significance(found, folder)
+    if args.json:
+        print(json.dumps(as_json(found), indent=1))
+    else:
+        print(significance_text(found))
+        print(f"wrote {', '.join(written)} to {folder}")
+    for problem in (*evidence.warnings, *evidence.messages, *found.problems):
+        print(problem, file=sys.stderr)
+    if found.exit_code == CANNOT:
+        print("cannot judge: no two methods could be compared on real or rebuilt data", file=sys.stderr)
+    return max(found.exit_code, FINDING) if evidence.messages else found.exit_code
 
 
 def _cell_flags(parser: argparse.ArgumentParser) -> None:
@@ -52,9 +96,34 @@ def _cell_flags(parser: argparse.ArgumentParser) -> None:
 
 def explain(args: argparse.Namespace, registry: Registry) -> int:
     """Trace one number back."""
-    from benchmark.paper.explain import run
+    from benchmark.paper.explain import explain as explain_cell
+    from benchmark.paper.gather import gather, origin_of
+    from benchmark.paper.printed import read_paper
+    from benchmark.paper.text import explanation_text
+    from benchmark.registry import select
+    from benchmark.score.metrics import METRICS
 
-    return run(args, flags.bench_of(args, registry))
+    bench = flags.bench_of(args, registry)
+    metric = _one(select(args.metric, tuple(m.id for m in METRICS), "metric").ids, "METRIC", args.metric)
+    method = _one(bench.methods.ids, "METHOD", args.methods)
+    dataset = _one(bench.datasets.ids, "DATASET", args.datasets)
+    (gathered,) = gather(bench, args.reference)
+    origin = origin_of(gathered, bench)
+    found = explain_cell(gathered.evidence, dataset, method, metric, read_paper(), origin)
+    print(json.dumps(found, indent=1, default=str) if args.json else explanation_text(found))
+    unreadable = () if args.reference else gathered.evidence.messages
+    for message in unreadable:
+        print(message, file=sys.stderr)
+    return FINDING if found["problem"] or unreadable else OK
+
+
+def _one(ids: tuple[str, ...], what: str, text: str) -> str:
+    """Return the only id that a text chose, or raise `ConfigError`."""
+    from benchmark.run.config import ConfigError
+
+    if len(ids) != 1:
+        raise ConfigError(f"{what} {text!r} chooses {', '.join(ids)}; explain traces one cell, so name one")
+    return ids[0]
 
 
 COMMANDS = {

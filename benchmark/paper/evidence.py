@@ -1,9 +1,9 @@
-"""What is put before the judge: one frame of numbers per seed and what is known of it; it touches no file."""
+"""What is put before the judge: numbers of ours per seed and what is known of them; it touches no file."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import isfinite, nan
 
@@ -12,13 +12,13 @@ import pandas as pd
 from benchmark.contracts import MethodSpec, Provenance
 from benchmark.inference import TEST_TO_TRAIN
 
-Reading = Mapping[str, tuple[str, str]]
-"""Threshold rule and scoring by method."""
+Cell = tuple[str, str, str]
+"""Data set, method and metric."""
 
 
 @dataclass(frozen=True)
-class Judged:
-    """Numbers of ours, under the as-printed reading, and what decides whether they may be compared."""
+class Evidence:
+    """Numbers of ours, and what decides whether they may be compared."""
 
     as_printed: pd.DataFrame
     """`benchmark.tables.aggregate.PER_SEED_COLUMNS`, each method under its own scoring and rule."""
@@ -31,11 +31,13 @@ class Judged:
     seeds: tuple[int, ...]
     """Seeds that every cell must have."""
     source: str
-    """What is judged, in words."""
+    """Where the numbers are from, in words."""
+    datasets: tuple[str, ...] = ()
+    """Data sets that the numbers are asked of, whether there are any of them or not."""
     limits: Mapping[str, str] = field(default_factory=dict)
     """By data set, what the profile takes away from the printed protocol; absent for nothing."""
     left_out: Mapping[tuple[str, str], str] = field(default_factory=dict)
-    """Why numbers that exist of a data set and method did not enter: another version, or another reading."""
+    """Why numbers that exist of a data set and method did not enter: another version, or another rule."""
     messages: tuple[str, ...] = ()
     """What the source had that could not be used at all, for the person who asked."""
     missing: str = "not run"
@@ -46,18 +48,16 @@ class Judged:
     """What else that person should know; it keeps nothing from being judged."""
 
     @cached_property
-    def _cells(self) -> dict[tuple[str, str, str], pd.DataFrame]:
+    def _cells(self) -> Mapping[Cell, pd.DataFrame]:
         keys = ["dataset", "method", "metric"]
         groups = self.as_printed.groupby(keys, sort=False)
         return {(str(d), str(name), str(metric)): rows for (d, name, metric), rows in groups}
 
     @cached_property
-    def _pairs(self) -> frozenset[tuple[str, str]]:
-        return frozenset((dataset, method) for dataset, method, _ in self._cells)
-
-    def has(self, dataset: str, method: str) -> bool:
-        """Say whether there is any number of a method on a data set."""
-        return (dataset, method) in self._pairs
+    def data_hashes(self) -> Mapping[tuple[str, str], frozenset[str]]:
+        """Which versions of a data set each method saw, by data set and method."""
+        groups = self.as_printed.groupby(["dataset", "method"], sort=False)["data_hash"]
+        return {(str(d), str(name)): frozenset(hashes.dropna()) for (d, name), hashes in groups}
 
     def test_to_train(self, dataset: str) -> float:
         """Return n_test / n_train of a data set's splits."""
@@ -71,8 +71,7 @@ class Judged:
         return self._cells.get((dataset, method, metric), self.as_printed.iloc[:0])
 
     @cached_property
-    def provenances(self) -> Mapping[str, str]:
-        """Where each data set's numbers come from."""
+    def _provenances(self) -> Mapping[str, str]:
         pairs = self.as_printed.drop_duplicates("dataset")
         return dict(zip(pairs["dataset"], pairs["provenance"], strict=True))
 
@@ -80,6 +79,65 @@ class Judged:
     def reconstructed(self) -> frozenset[str]:
         """Methods whose original could not be found: their numbers say nothing of the paper's row."""
         return frozenset(spec.id for spec in self.methods if spec.reconstructed)
+
+    def provenance(self, dataset: str) -> str:
+        """Return where a data set's numbers come from, or an empty string if there are none."""
+        return self._provenances.get(dataset, "")
+
+    @cached_property
+    def _comparable(self) -> dict[Cell, tuple[pd.Series, str]]:
+        return {}
+
+    def comparable(self, dataset: str, method: str, metric: str) -> tuple[pd.Series, str]:
+        """Return a cell's values by seed, or an empty series and the reason why it is not comparable.
+
+        The reasons are tried in a fixed order: not run, look-alike data, reconstructed method, a profile that
+        is not the printed protocol, then what `why_not` finds.
+        """
+        cell = (dataset, method, metric)
+        if cell not in self._comparable:  # claims ask for the same cells again and again
+            self._comparable[cell] = self._examine(*cell)
+        return self._comparable[cell]
+
+    def _examine(self, dataset: str, method: str, metric: str) -> tuple[pd.Series, str]:
+        rows = self.cell(dataset, method, metric)
+        nothing = pd.Series(dtype=float)
+        left_out = self.left_out.get((dataset, method), "")
+        if rows.empty:
+            if not any(spec.id == method for spec in self.methods):
+                return nothing, left_out or "method not implemented"
+            if (dataset, method) in self.data_hashes:
+                return nothing, f"cannot judge: no {metric} of it in {self.source}"
+            return nothing, left_out or self.missing
+        provenances = set(rows["provenance"])
+        if Provenance.LOOK_ALIKE in provenances:
+            return nothing, "look-alike data"
+        if len(provenances) > 1:
+            return nothing, f"cannot judge: mixes {' and '.join(sorted(provenances))} data"
+        if method in self.reconstructed:
+            return nothing, "reconstructed method: the original could not be found"
+        if dataset in self.limits:
+            return nothing, self.limits[dataset]
+        if reason := why_not(rows, self.seeds):
+            return nothing, f"{reason}; {left_out}" if left_out else reason
+        return rows.set_index("seed")["value"].sort_index(), ""
+
+    def shown(self, dataset: str, method: str, metric: str) -> tuple[float, float, int]:
+        """Return mean, deviation and number of a cell's finished seeds, comparable or not.
+
+        They are for display alone; nan where seeds mix versions or data, or the metric is undefined for one.
+        """
+        rows = self.cell(dataset, method, metric)
+        done = rows[rows["status"] == "done"]
+        mixed = any(done[column].nunique() > 1 for column in ("config_hash", "data_hash", "provenance"))
+        if done.empty or mixed or not done["value"].map(isfinite).all() or done["seed"].duplicated().any():
+            return nan, nan, 0
+        return float(done["value"].mean()), float(done["value"].std(ddof=1)), len(done)
+
+
+def rows_of_cell(frame: pd.DataFrame, dataset: str, method: str, metric: str) -> pd.DataFrame:
+    """Return the rows of any long frame that are about one cell."""
+    return frame[(frame["dataset"] == dataset) & (frame["method"] == method) & (frame["metric"] == metric)]
 
 
 def why_not(rows: pd.DataFrame, seeds: Sequence[int]) -> str:
@@ -116,53 +174,15 @@ def _seeds(seeds: Iterable[int]) -> str:
     return f"seed{'s' if len(numbers) > 1 else ''} {', '.join(map(str, numbers))}"
 
 
-def own_reading(methods: Sequence[MethodSpec]) -> Reading:
-    """Return each method's own threshold rule and scoring: the as-printed reading."""
-    return {spec.id: (spec.threshold, spec.scoring) for spec in methods}
-
-
-def comparable(judged: Judged, dataset: str, method: str, metric: str) -> tuple[pd.Series, str]:
-    """Return a cell's values by seed, or an empty series and the reason why it is not comparable.
-
-    The reasons are tried in a fixed order: not run, look-alike data, reconstructed method, a profile that is
-    not the printed protocol, then what `why_not` finds.
-    """
-    rows = judged.cell(dataset, method, metric)
-    nothing = pd.Series(dtype=float)
-    left_out = judged.left_out.get((dataset, method), "")
-    if rows.empty:
-        if not any(spec.id == method for spec in judged.methods):
-            return nothing, left_out or "method not implemented"
-        if judged.has(dataset, method):
-            return nothing, f"cannot judge: no {metric} of it in {judged.source}"
-        return nothing, left_out or judged.missing
-    provenances = set(rows["provenance"])
-    if Provenance.LOOK_ALIKE in provenances:
-        return nothing, "look-alike data"
-    if len(provenances) > 1:
-        return nothing, f"cannot judge: mixes {' and '.join(sorted(provenances))} data"
-    if method in judged.reconstructed:
-        return nothing, "reconstructed method: the original could not be found"
-    if dataset in judged.limits:
-        return nothing, judged.limits[dataset]
-    if reason := why_not(rows, judged.seeds):
-        return nothing, f"{reason}; {left_out}" if left_out else reason
-    return rows.set_index("seed")["value"].sort_index(), ""
-
-
-def shown(judged: Judged, dataset: str, method: str, metric: str) -> tuple[float, float, int]:
-    """Return mean, deviation and number of the finished seeds of a cell that is not comparable.
-
-    They are for display alone; nan where seeds mix versions or data, or the metric is undefined for one.
-    """
-    rows = judged.cell(dataset, method, metric)
-    done = rows[rows["status"] == "done"]
-    mixed = any(done[column].nunique() > 1 for column in ("config_hash", "data_hash", "provenance"))
-    if done.empty or mixed or not done["value"].map(isfinite).all() or done["seed"].duplicated().any():
-        return nan, nan, 0
-    return float(done["value"].mean()), float(done["value"].std(ddof=1)), len(done)
-
-
-def provenance_of(judged: Judged, dataset: str) -> str:
-    """Return where a data set's numbers come from, or an empty string if there are none."""
-    return judged.provenances.get(dataset, "")
+def as_one(parts: Sequence[Evidence]) -> Evidence:
+    """Put the numbers of several data sets together, so that they are judged as one."""
+    steps = [part.steps for part in parts if part.steps is not None]
+    return replace(
+        parts[0],
+        as_printed=pd.concat([part.as_printed for part in parts], ignore_index=True),
+        equal=pd.concat([part.equal for part in parts], ignore_index=True),
+        steps=pd.concat(steps, ignore_index=True) if steps else None,
+        datasets=tuple(dict.fromkeys(name for part in parts for name in part.datasets)),
+        left_out={pair: why for part in parts for pair, why in part.left_out.items()},
+        messages=tuple(dict.fromkeys(message for part in parts for message in part.messages)),
+    )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import pandas as pd
 
@@ -19,6 +18,8 @@ COLUMNS = ("dataset", "metric", "median_std", "margin")
 
 def make_margins(table2: pd.DataFrame, methods: Sequence[str] = SCORE_PRODUCING) -> pd.DataFrame:
     """Return the margin of each data set and metric: `FACTOR` median printed deviations, or the floor.
+
+    `results/paper/margins.csv` holds them, so that no change here moves a verdict unseen.
 
     Parameters
     ----------
@@ -47,26 +48,3 @@ def make_margins(table2: pd.DataFrame, methods: Sequence[str] = SCORE_PRODUCING)
     # Ten decimals: 1.5 times a median of two printed numbers has at most five, the rest is binary noise.
     margin = (FACTOR * frame["median_std"]).round(10).where(lambda value: value > floors, floors)
     return frame.assign(median_std=frame["median_std"].round(10), margin=margin)[list(COLUMNS)]
-
-
-def margins_text(margins: pd.DataFrame) -> str:
-    """Return the content of the data file that fixes the margins."""
-    return margins.to_csv(index=False, lineterminator="\n")
-
-
-def read_margins(path: Path) -> pd.DataFrame:
-    """Read the data file.
-
-    Raises
-    ------
-    ValueError
-        If columns are missing, a cell appears twice or a margin is not above 0.
-    """
-    frame = pd.read_csv(path)
-    if missing := set(COLUMNS) - set(frame.columns):
-        raise ValueError(
-            f"{path}: expected the columns {', '.join(COLUMNS)}, {', '.join(sorted(missing))} missing"
-        )
-    if frame.duplicated(["dataset", "metric"]).any() or not (frame["margin"] > 0).all():
-        raise ValueError(f"{path}: a cell appears twice, or a margin is not above 0; write the file again")
-    return frame[list(COLUMNS)]

@@ -1,23 +1,54 @@
-"""The 300 printed cells of Tables II and III as one frame; it must not know a result of ours."""
+"""Reads what the paper says, its printed cells, margins and claims; it must not know a result of ours."""
 
 from __future__ import annotations
 
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
+from benchmark.paper.margins import COLUMNS as MARGIN_COLUMNS
+from benchmark.run.config import ConfigError
+from benchmark.tables.names import TABLE3_DATASET
 from benchmark.tables.printed import read_printed
 
+PAPER = Path(__file__).resolve().parents[2] / "results" / "paper"
 PAPER_SEEDS = 10
 """'we repeat experiment ten times' (section IV-A)."""
-TABLE3_DATASET = "ml2000"
 CELL = ["dataset", "method", "metric"]
 DECIMALS = 3
 """Of both tables; a few means are printed with two, and the zeros of MSRA's SubAcc without any."""
 
 
+@dataclass(frozen=True)
+class Paper:
+    """What is to be reproduced."""
+
+    cells: pd.DataFrame
+    """See `read_cells`."""
+    margins: pd.DataFrame
+    """See `read_margins`."""
+    claims: Sequence[Mapping[str, Any]]
+    """Tables of the claims file."""
+
+
+def read_paper(folder: Path = PAPER) -> Paper:
+    """Read `table2.csv`, `table3.csv`, `margins.csv` and `claims.toml`.
+
+    Raises
+    ------
+    ConfigError, ValueError
+        If one of them is not as expected.
+    """
+    margins = read_margins(folder / "margins.csv")
+    return Paper(read_cells(folder), margins, read_claims(folder / "claims.toml"))
+
+
 def read_cells(folder: Path) -> pd.DataFrame:
-    """Read both tables.
+    """Read the 300 cells of both tables.
 
     Parameters
     ----------
@@ -55,3 +86,38 @@ def unit_of(text: str) -> float:
     """
     _, point, decimals = text.strip().partition(".")
     return float(10.0 ** -(len(decimals) if point else DECIMALS))
+
+
+def read_margins(path: Path) -> pd.DataFrame:
+    """Read the data file that fixes how close counts as reproduced.
+
+    Raises
+    ------
+    ValueError
+        If columns are missing, a cell appears twice or a margin is not above 0.
+    """
+    frame = pd.read_csv(path)
+    if missing := set(MARGIN_COLUMNS) - set(frame.columns):
+        raise ValueError(
+            f"{path}: expected the columns {', '.join(MARGIN_COLUMNS)}, {', '.join(sorted(missing))} missing"
+        )
+    if frame.duplicated(["dataset", "metric"]).any() or not (frame["margin"] > 0).all():
+        raise ValueError(f"{path}: a cell appears twice, or a margin is not above 0; write the file again")
+    return frame[list(MARGIN_COLUMNS)]
+
+
+def read_claims(path: Path) -> list[Mapping[str, Any]]:
+    """Read the tables of a claims file.
+
+    Raises
+    ------
+    ConfigError
+        If it is not TOML, or holds no `[[claim]]`.
+    """
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path} is not valid TOML: {error}") from error
+    if not isinstance(content.get("claim"), list):
+        raise ConfigError(f"{path} holds no [[claim]]")
+    return list(content["claim"])

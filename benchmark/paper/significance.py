@@ -1,35 +1,127 @@
-"""Our methods against each other: ranks over data sets where there are enough, else paired tests on each.
+"""`significance`: our methods against each other, by ranks over data sets where there are enough of them.
 
-It touches no file and knows no method.
-
-References
-----------
-.. [1] Demsar, J. (2006). Statistical comparisons of classifiers over multiple data sets. JMLR 7, 1-30.
-.. [2] Benavoli, A., Corani, G. and Mangili, F. (2016). Should we really use post-hoc tests based on
-       mean-ranks? JMLR 17, 1-10.
+Else by paired tests on each data set. It touches no file and knows no method.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import combinations
-from math import sqrt
+from typing import Any
 
-import numpy as np
 import pandas as pd
-from scipy import stats
 
 from benchmark.contracts import MethodSpec
-from benchmark.inference import ALPHA, holm
-from benchmark.paper.evidence import Judged, comparable
-from benchmark.paper.sides import CannotJudgeError, OurSide
+from benchmark.exit_codes import CANNOT, FINDING, OK
+from benchmark.inference import holm
+from benchmark.paper.comparisons import CannotJudgeError, OurSide
+from benchmark.paper.evidence import Evidence
+from benchmark.paper.ranks import ENOUGH, RankTest, rank_test
+from benchmark.registry import Selection
+from benchmark.run.config import ConfigError
 from benchmark.score.metrics import METRICS
+from benchmark.tables.json_rows import json_rows
 
-ENOUGH = 6
-"""Data sets from which on ranks are compared: with fewer, Wilcoxon's test of a pair cannot reach 0.05 (five
-data sets give at least 2 / 2^5 = 0.0625)."""
 PAIR_COLUMNS = ("dataset", "metric", "first", "second", "difference", "low", "high", "p_value", "p_holm", "n")
+
+
+@dataclass(frozen=True)
+class Significance:
+    """What was found: rank tests from `ENOUGH` data sets on, else paired tests and the reason."""
+
+    evidence: Evidence
+    methods: tuple[str, ...]
+    """Rows that are compared, one of each method."""
+    further_rows: tuple[str, ...] = ()
+    """Of methods that enter with another row."""
+    reconstructed: tuple[str, ...] = ()
+    """Rows that may not enter, as the original could not be found."""
+    rank_tests: tuple[RankTest, ...] = ()
+    why_no_ranks: str = ""
+    pairs: pd.DataFrame = field(default_factory=pd.DataFrame)
+    problems: tuple[str, ...] = ()
+
+    @property
+    def scored_from_predictions(self) -> tuple[str, ...]:
+        """Those of `methods` whose scores are 0/1 predictions."""
+        return tuple(
+            spec.id for spec in self.evidence.methods if spec.scoring == "hard" and spec.id in self.methods
+        )
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """The tests as one table: of ranks, or of pairs."""
+        if not self.rank_tests:
+            return self.pairs
+        return pd.DataFrame(
+            [
+                {
+                    "metric": test.metric,
+                    "method": method,
+                    "mean_rank": rank,
+                    "n_datasets": test.n_datasets,
+                    "friedman_p": test.p_value,
+                    "critical_difference": test.critical_difference,
+                    **{f"p_holm_{other}": test.pairwise[other][method] for other in test.pairwise.columns},
+                }
+                for test in self.rank_tests
+                for method, rank in zip(self.methods, test.ranks, strict=True)
+            ]
+        )
+
+    @property
+    def exit_code(self) -> int:
+        """0: all was compared; 1: something could not be; 2: nothing could."""
+        if not self.rank_tests and self.pairs.empty:
+            return CANNOT
+        return FINDING if any("cannot judge" in text for text in self.problems) else OK
+
+
+def compare_methods(evidence: Evidence, asked: Selection) -> Significance:
+    """Rank the methods over data sets, or test them in pairs on each.
+
+    Raises
+    ------
+    ConfigError
+        If fewer than two methods are left once each enters once.
+    """
+    # Every method had the same protocol, so a profile's limits forbid no comparison among them.
+    evidence = replace(evidence, limits={})
+    present = set(evidence.as_printed["method"])
+    chosen = [name for name in asked.ids if name in present or name in asked.named]
+    rows, further_rows = one_row_per_method(evidence.methods, chosen, asked.named)
+    lost = tuple(name for name in rows if name in evidence.reconstructed)
+    methods = tuple(name for name in rows if name not in lost)
+    if len(methods) < 2:
+        raise ConfigError(
+            f"cannot judge: {', '.join(methods) or 'no method'} is all there is to compare"
+            + (f" ({', '.join(lost)}: a reconstruction never enters)" if lost else "")
+            + "; run or name two methods"
+        )
+    found = Significance(evidence, methods, further_rows, lost)
+    datasets = list(evidence.as_printed["dataset"].unique())
+    means = {metric.id: usable_means(evidence, methods, datasets, metric.id) for metric in METRICS}
+    least = min(len(frame) for frame, _ in means.values())
+    if len(methods) >= 3 and least >= ENOUGH:
+        ranked = tuple(rank_test(frame, metric) for metric, (frame, _) in means.items())
+        return replace(found, rank_tests=ranked, problems=_reasons(means))
+    pairs, problems = paired_tests(evidence, methods, datasets)
+    return replace(found, why_no_ranks=_why_no_ranks(least, len(methods)), pairs=pairs, problems=problems)
+
+
+def _why_no_ranks(n_datasets: int, n_methods: int) -> str:
+    return (
+        f"Ranks, Friedman's test and a critical-difference diagram need at least {ENOUGH} real or rebuilt "
+        "data sets on which every method has finished every seed, and three methods; data sets here: "
+        f"{n_datasets}, methods: {n_methods}. Below that a rank says little (with five data sets Wilcoxon's "
+        "test cannot reach 0.05), so methods are compared in pairs on each data set."
+    )
+
+
+def _reasons(means: Mapping[str, tuple[pd.DataFrame, dict[str, str]]]) -> tuple[str, ...]:
+    reasons = [item for _, found in means.values() for item in found.items()]
+    return tuple(dict.fromkeys(f"{name}: {why}" for name, why in reasons))
 
 
 def one_row_per_method(
@@ -42,7 +134,7 @@ def one_row_per_method(
 
     Returns
     -------
-    kept, left_out
+    entering, left_out
         Ids in the order of `methods`.
 
     Raises
@@ -54,7 +146,7 @@ def one_row_per_method(
     for spec in methods:
         if spec.id in chosen:
             families.setdefault(spec.estimator, []).append(spec)
-    kept = []
+    entering = []
     for rows in families.values():
         asked = [spec.id for spec in rows if spec.id in set(named)]
         if len(asked) > 1:
@@ -63,13 +155,15 @@ def one_row_per_method(
                 "of them"
             )
         first = next((spec.id for spec in rows if spec.in_paper), rows[0].id)
-        kept.append(asked[0] if asked else first)
+        entering.append(asked[0] if asked else first)
     order = [spec.id for spec in methods if spec.id in chosen]
-    return tuple(name for name in order if name in kept), tuple(name for name in order if name not in kept)
+    return tuple(name for name in order if name in entering), tuple(
+        name for name in order if name not in entering
+    )
 
 
 def usable_means(
-    judged: Judged, methods: Sequence[str], datasets: Sequence[str], metric: str
+    evidence: Evidence, methods: Sequence[str], datasets: Sequence[str], metric: str
 ) -> tuple[pd.DataFrame, dict[str, str]]:
     """Return means (data sets, methods) of the data sets that every method can be judged on.
 
@@ -82,7 +176,7 @@ def usable_means(
     for dataset in datasets:
         means = {}
         for method in methods:
-            values, reason = comparable(judged, dataset, method, metric)
+            values, reason = evidence.comparable(dataset, method, metric)
             if reason:
                 reasons[dataset] = reason if reason == "look-alike data" else f"{method}: {reason}"
                 break
@@ -92,75 +186,8 @@ def usable_means(
     return pd.DataFrame.from_dict(rows, orient="index", columns=list(methods)), reasons
 
 
-@dataclass(frozen=True)
-class RankTest:
-    """Friedman's test and what follows from it, for one metric."""
-
-    metric: str
-    n_datasets: int
-    ranks: pd.Series
-    """Average rank per method; 1 is best, ties share."""
-    chi_square: float
-    """Friedman's, corrected for ties."""
-    p_value: float
-    critical_difference: float
-    """Nemenyi's, at `ALPHA`; shown beside the pairwise tests, which decide."""
-    pairwise: pd.DataFrame
-    """(methods, methods) p-values of Wilcoxon's signed-rank tests after Holm's correction."""
-
-
-def rank_test(means: pd.DataFrame, metric: str) -> RankTest:
-    """Compare methods over data sets [1]_, pairs by Wilcoxon's test rather than by mean ranks [2]_.
-
-    Parameters
-    ----------
-    means : (data sets, methods) DataFrame
-    metric : str
-        Id; its direction says which end of the scale is rank 1.
-
-    Raises
-    ------
-    ValueError
-        If there are fewer than three methods or `ENOUGH` data sets, or a mean is nan.
-    """
-    n, k = means.shape
-    if k < 3 or n < ENOUGH:
-        raise ValueError(
-            f"{k} methods on {n} data sets: ranks need at least 3 methods and {ENOUGH} data sets"
-        )
-    if means.isna().any(axis=None):
-        raise ValueError(f"a mean of {metric} is undefined; ranks need all of them")
-    upward = next(m.direction for m in METRICS if m.id == metric) == "up"
-    friedman = stats.friedmanchisquare(*(means[method] for method in means.columns))
-    pairs = list(combinations(means.columns, 2))
-    adjusted = holm([_wilcoxon(means[first] - means[second]) for first, second in pairs])
-    pairwise = pd.DataFrame(1.0, index=means.columns, columns=means.columns)
-    for (first, second), p_value in zip(pairs, adjusted, strict=True):
-        pairwise.loc[first, second] = pairwise.loc[second, first] = p_value
-    return RankTest(
-        metric=metric,
-        n_datasets=n,
-        ranks=means.rank(axis=1, ascending=not upward).mean(),
-        chi_square=float(friedman.statistic),
-        p_value=float(friedman.pvalue),
-        critical_difference=critical_difference(k, n),
-        pairwise=pairwise,
-    )
-
-
-def _wilcoxon(differences: pd.Series) -> float:
-    # Methods that tie everywhere: scipy has nothing to rank.
-    return 1.0 if np.allclose(differences, 0, atol=1e-12) else float(stats.wilcoxon(differences).pvalue)
-
-
-def critical_difference(n_methods: int, n_datasets: int, alpha: float = ALPHA) -> float:
-    """Return Nemenyi's critical difference of average ranks, q_alpha sqrt(k (k + 1) / (6 N)) [1]_."""
-    q = float(stats.studentized_range.isf(alpha, n_methods, np.inf)) / sqrt(2)
-    return q * sqrt(n_methods * (n_methods + 1) / (6 * n_datasets))
-
-
 def paired_tests(
-    judged: Judged, methods: Sequence[str], datasets: Sequence[str]
+    evidence: Evidence, methods: Sequence[str], datasets: Sequence[str]
 ) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """Compare each pair of methods on each data set over the shared splits.
 
@@ -172,16 +199,16 @@ def paired_tests(
         Columns `PAIR_COLUMNS`; `difference` is the first's mean minus the second's, `low` and `high` its
         95 % interval. And why data sets or pairs are missing.
     """
-    side = OurSide(judged)
-    kept, notes = side.datasets(datasets)
+    side = OurSide(evidence)
+    usable, notes = side.datasets(datasets)
     problems = list(notes)
     frames = []
-    for dataset in kept:
+    for dataset in usable:
         for metric in METRICS:
             rows = []
             for first, second in combinations(methods, 2):
                 try:
-                    rows.append(_pair(judged, side, dataset, metric.id, first, second))
+                    rows.append(_pair(evidence, side, dataset, metric.id, first, second))
                 except CannotJudgeError as error:
                     problems.append(str(error))
             frame = pd.DataFrame(rows, columns=[name for name in PAIR_COLUMNS if name != "p_holm"])
@@ -191,8 +218,23 @@ def paired_tests(
 
 
 def _pair(
-    judged: Judged, side: OurSide, dataset: str, metric: str, first: str, second: str
+    evidence: Evidence, side: OurSide, dataset: str, metric: str, first: str, second: str
 ) -> tuple[object, ...]:
     test = side.compare(dataset, first, second, metric)
-    n = len(judged.as_printed.query("dataset == @dataset and method == @first and metric == @metric"))
+    n = len(evidence.cell(dataset, first, metric))
     return (dataset, metric, first, second, test.difference, *test.interval(), test.p_value, n)
+
+
+def as_json(found: Significance) -> dict[str, Any]:
+    """Return what programs read."""
+    return {
+        "source": found.evidence.source,
+        "methods": list(found.methods),
+        "left_out": list(found.further_rows),
+        "reconstructed": list(found.reconstructed),
+        "ranks": json_rows(found.frame) if found.rank_tests else [],
+        "why_no_ranks": found.why_no_ranks,
+        "pairs": json_rows(found.pairs),
+        "problems": list(found.problems),
+        "exit_code": found.exit_code,
+    }

@@ -1,81 +1,48 @@
-"""Comparisons of methods as text and as critical-difference diagrams; it decides nothing."""
+"""Our methods against each other, in words and tables; it decides nothing."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Sequence
 
 import pandas as pd
 
 from benchmark.inference import ALPHA
-from benchmark.paper.significance import RankTest
+from benchmark.paper.ranks import RankTest
+from benchmark.paper.significance import Significance
 from benchmark.paper.text import p_text
 from benchmark.tables import markdown, names
 from benchmark.tables.layout import Block, Cell, Row, Table
 
-HARD_SENTENCE = (
+PREDICTIONS_SENTENCE = (
     "Scored from 0/1 predictions, which costs AUC, ranking loss and coverage (name other rows with --methods "
     "to enter those)"
 )
 
 
-@dataclass(frozen=True)
-class Entering:
-    """Which rows of the tables are compared, and which are not."""
-
-    methods: tuple[str, ...]
-    further_rows: tuple[str, ...] = ()
-    """Of methods that enter with another row."""
-    reconstructed: tuple[str, ...] = ()
-    """Of methods whose original could not be found."""
-    hard: tuple[str, ...] = ()
-    """Among `methods`, those scored from 0/1 predictions."""
-
-    @property
-    def text(self) -> str:
-        """Say it in sentences."""
-        parts = [f"One row per method enters: {', '.join(map(names.method_title, self.methods))}."]
-        if self.further_rows:
-            parts.append(f"Left out as further rows of one of them: {', '.join(self.further_rows)}.")
-        if self.reconstructed:
-            titles = ", ".join(map(names.method_title, self.reconstructed))
-            parts.append(f"Left out as reconstructions of what could not be found: {titles}.")
-        if self.hard:
-            parts.append(f"{HARD_SENTENCE}: {', '.join(self.hard)}.")
-        return " ".join([*parts, "Look-alike data never enter."])
-
-
-def significance_text(
-    source: str,
-    entering: Entering,
-    found: Sequence[RankTest] | tuple[pd.DataFrame, str],
-    split_sizes: Mapping[str, tuple[int, int]],
-) -> str:
-    """Return the Markdown of what was found.
-
-    Parameters
-    ----------
-    source : str
-        What was judged, in words.
-    entering : Entering
-    found : sequence of RankTest, or (DataFrame, str)
-        Rank tests, or paired tests and why there are no ranks.
-    split_sizes : mapping
-        By data set, training and test rows of each split.
-    """
-    ranks = [test for test in found if isinstance(test, RankTest)]
-    lines = [
-        f"# The methods against each other, from {source}",
-        entering.text,
-        *(part for part in found if isinstance(part, str)),
-    ]
-    lines += [_ranks(ranks), *map(_pairwise, ranks)] if ranks else []
-    for part in found:
-        if isinstance(part, pd.DataFrame):
-            for name, group in part.groupby("dataset", sort=False):
-                lines.append(_pairs(group, str(name), split_sizes.get(str(name))))
+def significance_text(found: Significance) -> str:
+    """Return the Markdown of what was found: ranks, or why there are none and the tests of pairs."""
+    evidence, ranks = found.evidence, found.rank_tests
+    lines = [f"# The methods against each other, from {evidence.source}", _entering(found)]
+    if ranks:
+        lines += [_ranks(ranks), *map(_pairwise, ranks)]
+    else:
+        lines.append(found.why_no_ranks)
+        groups = found.pairs.groupby("dataset", sort=False)
+        lines += [_pairs(group, str(name), evidence.split_sizes.get(str(name))) for name, group in groups]
     return "\n\n".join(line.rstrip() for line in lines) + "\n"
+
+
+def _entering(found: Significance) -> str:
+    """Say which rows of the tables are compared, and which are not."""
+    parts = [f"One row per method enters: {', '.join(map(names.method_title, found.methods))}."]
+    if found.further_rows:
+        parts.append(f"Left out as further rows of one of them: {', '.join(found.further_rows)}.")
+    if found.reconstructed:
+        titles = ", ".join(map(names.method_title, found.reconstructed))
+        parts.append(f"Left out as reconstructions of what could not be found: {titles}.")
+    if found.scored_from_predictions:
+        parts.append(f"{PREDICTIONS_SENTENCE}: {', '.join(found.scored_from_predictions)}.")
+    return " ".join([*parts, "Look-alike data never enter."])
 
 
 def _ranks(tests: Sequence[RankTest]) -> str:
@@ -138,26 +105,3 @@ def _pairs(pairs: pd.DataFrame, dataset: str, sizes: tuple[int, int] | None) -> 
     )
     columns = ("difference", "95 % interval", "p", "p Holm", "seeds")
     return markdown.render(Table("P", caption, (Block("pair", (), columns, tuple(rows)),)))
-
-
-def diagram(test: RankTest, path: Path) -> None:
-    """Draw the critical-difference diagram of one metric; bars join methods that no test tells apart."""
-    import matplotlib
-    import scikit_posthocs
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(8, 0.4 * len(test.ranks) + 1.2))  # not pyplot: it would choose a display
-    axes = figure.subplots()
-    ranks = test.ranks.rename(names.method_title)
-    pairwise = test.pairwise.rename(index=names.method_title, columns=names.method_title)
-    scikit_posthocs.critical_difference_diagram(
-        ranks,
-        pairwise,
-        alpha=ALPHA,
-        ax=axes,
-        label_fmt_left="{label} ({rank:.2f})",
-        label_fmt_right="({rank:.2f}) {label}",
-    )
-    axes.set_title(f"{names.METRIC_TITLES[test.metric]}, {test.n_datasets} data sets")
-    with matplotlib.rc_context({"svg.hashsalt": test.metric}):  # the same numbers give the same file
-        figure.savefig(path, bbox_inches="tight", metadata={"Date": None})

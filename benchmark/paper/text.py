@@ -1,7 +1,8 @@
-"""Paper and ours side by side, with a mark for each verdict, and the claims; it decides nothing."""
+"""Verdicts, claims and explanations in words and tables; it decides nothing."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from math import isnan
 from typing import Any
@@ -13,7 +14,6 @@ from benchmark.inference import ALPHA
 from benchmark.paper.verdicts import (
     BETTER,
     NOT_COMPARABLE,
-    READING,
     REBUILT,
     REPRODUCED,
     UNDECIDED,
@@ -61,7 +61,7 @@ def _summary(totals: Totals) -> str:
     return (
         f"{totals.printed} printed cells, {totals.distinct} of them distinct (a cell that Table III repeats "
         f"counts once), {totals.tested} comparable. Every method is read as the paper's row must have been "
-        f"(reading: {READING}). Reproduced: a Welch TOST at {ALPHA} finds the difference inside the margin "
+        f"(reading: as printed). Reproduced: a Welch TOST at {ALPHA} finds the difference inside the margin "
         "of results/paper/margins.csv, also where it is significant; each cell is its own claim, so there "
         "is no correction for multiplicity. Better, worse: Welch's test, Holm's correction over the "
         "comparable cells. Printed means are shifted by half a unit of their last digit, since they look "
@@ -130,16 +130,10 @@ def _ours(cell: Mapping[Any, Any]) -> Cell:
 
 
 def _tests(tested: pd.DataFrame) -> Table:
-
+    datasets = {name: _dataset(name, tested) for name in tested["dataset"].unique()}
     rows = []
     for cell in tested.to_dict("records"):
-        title = " ".join(
-            (
-                _dataset(cell["dataset"], tested),
-                names.method_title(cell["method"]),
-                _metric(cell["metric"]),
-            )
-        )
+        titles = (datasets[cell["dataset"]], names.method_title(cell["method"]), _metric(cell["metric"]))
         texts = (
             f"{cell['difference']:+.4f}",
             f"{cell['low']:+.4f} to {cell['high']:+.4f}",
@@ -152,7 +146,7 @@ def _tests(tested: pd.DataFrame) -> Table:
             cell["verdict"],
             cell["seeds_needed"],
         )
-        rows.append(Row(title, tuple(map(Cell, texts))))
+        rows.append(Row(" ".join(titles), tuple(map(Cell, texts))))
     caption = (
         "Table V: The tests behind the verdicts. Differences are ours minus the centre of the printed "
         "interval."
@@ -179,13 +173,62 @@ def claims_text(claims: pd.DataFrame, source: str) -> str:
 
 
 def _finding(row: Mapping[Any, Any]) -> str:
-    side = {"paper": "The paper's numbers", "ours": "Ours"}[row["side"]]
+    whose = {"paper": "The paper's numbers", "ours": "Ours"}[row["side"]]
     details = [text for text in (row["scope"], row["numbers"], row["reason"]) if text]
-    return f"- {side}: **{row['verdict']}**. " + ". ".join(details) + "."
+    return f"- {whose}: **{row['verdict']}**. " + ". ".join(details) + "."
+
+
+def explanation_text(found: Mapping[str, Any]) -> str:
+    """Return what `benchmark.paper.explain.explain` found, line by line."""
+    lines = [f"{found['metric']} of {found['method']} on {found['dataset']}, from {found['source']}"]
+    lines.append(f"ours: {_mean_and_std(found['mean'], found['std'])} over {found['n_seeds']} seeds")
+    if found["not_comparable_because"]:
+        lines.append(f"not comparable with the paper: {found['not_comparable_because']}")
+    lines += [_paper_line(cell) for cell in found["paper"]] or ["paper: prints no such cell"]
+    read_with = ", ".join(f"{key} {value}" for key, value in found["reading"].items())
+    lines += [f"features: {found['provenance']}", f"read with: {read_with}"]
+    if equal := found["equal_thresholds"]:
+        lines.append(
+            f"with equal thresholds ({equal['threshold']}): {_mean_and_std(equal['mean'], equal['std'])}"
+        )
+    lines += [f"note: {found['note']}"] if found["note"] else []
+    lines.append("seeds:")
+    for row in found["seeds"]:
+        value = "undefined" if row["value"] is None else f"{row['value']:.6f}"
+        place = found["folders"].get(row["seed"], "no record here")
+        lines.append(f"  {row['seed']}: {value} {row['status']}, scores {row['score_digest'][:12]}, {place}")
+    for title, key in (("data", "data_hash"), ("versions (config hash)", "config_hash")):
+        lines.append(f"{title}: {', '.join(dict.fromkeys(row[key] for row in found['seeds']))}")
+    if not found["settings"]:
+        lines.append("settings: not kept by this reference; write it again with: python run_all.py reference")
+    for config_hash, settings in found["settings"].items():
+        lines += [f"settings of {config_hash}:", _indented(settings)]
+    lines += [f"environment of {e.get('jobs', '?')} jobs:\n{_indented(e)}" for e in found["environments"]]
+    return "\n".join(lines)
+
+
+def _paper_line(cell: Mapping[str, Any]) -> str:
+    bold = ", bold" if cell["bold"] else ""
+    distance = (
+        "" if cell["ours_minus_paper"] is None else f"; ours is {cell['ours_minus_paper']:+.4f} from it"
+    )
+    printed = _mean_and_std(cell["mean"], cell["std"])
+    return f"paper, Table {cell['table']}: {printed}{bold}{distance}, margin {cell['margin']}"
+
+
+def _mean_and_std(mean: float | None, std: float | None) -> str:
+    if mean is None:
+        return "no mean"
+    return f"{mean:.3f}" + ("" if std is None else f"±{std:.3f}")
+
+
+def _indented(content: Mapping[str, Any]) -> str:
+    text = json.dumps(content, indent=1, sort_keys=True, default=str)
+    return "\n".join(f"  {line}" for line in text.splitlines())
 
 
 def _metric(metric: str) -> str:
-    return f"{names.METRIC_TITLES[metric]}"
+    return names.METRIC_TITLES[metric]
 
 
 def _dataset(dataset: str, cells: pd.DataFrame) -> str:

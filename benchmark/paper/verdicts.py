@@ -1,4 +1,4 @@
-"""A verdict for every printed cell: reproduced, better, worse or undecided; it touches no file."""
+"""The rule that decides `reproduced`, `decide`, and the verdict of every printed cell; it touches no file."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import pandas as pd
 from benchmark.contracts import Provenance
 from benchmark.inference import (
     ALPHA,
-    Comparison,
     Summary,
     equivalence,
     equivalence_power,
@@ -19,14 +18,12 @@ from benchmark.inference import (
     seeds_to_decide,
     welch,
 )
-from benchmark.paper.evidence import Judged, comparable, provenance_of, shown
+from benchmark.paper.evidence import Cell, Evidence
 from benchmark.paper.printed import PAPER_SEEDS
 
 REPRODUCED, REBUILT = "reproduced", "reproduced (rebuilt features)"
 BETTER, WORSE, UNDECIDED, NOT_COMPARABLE = "better", "worse", "undecided", "not comparable"
 VERDICTS = (REPRODUCED, REBUILT, BETTER, WORSE, UNDECIDED, NOT_COMPARABLE)
-READING = "as printed"
-"""Verdicts read each method with its own scoring and threshold rule, as the paper's rows must have been."""
 
 
 @dataclass(frozen=True)
@@ -57,8 +54,35 @@ class Verdict:
     """For an undecided cell: how many of ours would decide it, or `none`."""
 
 
-def judge(printed: pd.DataFrame, margins: pd.DataFrame, judged: Judged) -> pd.DataFrame:
-    """Give every printed cell its verdict, in this order: not comparable, equivalent, different, undecided.
+def decide(verdict: Verdict, paper: Summary, direction: str, level: float) -> Verdict:
+    """Say whether a tested cell is reproduced, better, worse or undecided, in this order.
+
+    Reproduced: two one-sided tests find the difference inside the margin, also where it is significant.
+    Better, worse: the difference is significant after Holm's correction over all tested cells.
+
+    Parameters
+    ----------
+    verdict : Verdict
+        With the numbers of the cell's tests.
+    paper : Summary
+        The printed cell.
+    direction : str
+        `up` if more is better.
+    level : float
+        Of the test of a difference, for this cell, after the correction.
+    """
+    if verdict.p_equivalence <= ALPHA:
+        return replace(verdict, verdict=REBUILT if verdict.provenance == Provenance.REBUILT else REPRODUCED)
+    if verdict.p_holm <= ALPHA:
+        favourable = (verdict.difference > 0) == (direction == "up")
+        return replace(verdict, verdict=BETTER if favourable else WORSE)
+    ours = Summary(verdict.ours_mean, verdict.ours_std, verdict.n_seeds)
+    needed = seeds_to_decide(paper, ours, verdict.margin, level)
+    return replace(verdict, verdict=UNDECIDED, seeds_needed="none" if needed is None else str(needed))
+
+
+def judge(printed: pd.DataFrame, margins: pd.DataFrame, evidence: Evidence) -> pd.DataFrame:
+    """Give every printed cell its verdict: not comparable, or what `decide` says.
 
     Equivalence is tested per cell at `ALPHA`, without a correction for multiplicity, since each cell is its
     own claim; difference with Holm's correction over the distinct comparable cells. A cell that Table III
@@ -69,8 +93,8 @@ def judge(printed: pd.DataFrame, margins: pd.DataFrame, judged: Judged) -> pd.Da
     printed : DataFrame
         As `benchmark.paper.printed.read_cells` returns it, or some of its rows.
     margins : DataFrame
-        As `benchmark.paper.margins.read_margins` returns it.
-    judged : Judged
+        As `benchmark.paper.printed.read_margins` returns it.
+    evidence : Evidence
 
     Returns
     -------
@@ -90,27 +114,23 @@ def judge(printed: pd.DataFrame, margins: pd.DataFrame, judged: Judged) -> pd.Da
         if (row["dataset"], row["metric"]) not in limit.index:
             raise ValueError(f"no margin for {row['metric']} on {row['dataset']}; write margins.csv again")
         paper = Summary(row["centre"], row["std"], PAPER_SEEDS)
-        cell = _compare(
-            judged, row["dataset"], row["method"], row["metric"], paper, limit[row["dataset"], row["metric"]]
-        )
-        found[row["dataset"], row["method"], row["metric"]] = (paper, row["direction"], *cell)
-    verdicts = _decide(found)
+        key = (row["dataset"], row["method"], row["metric"])
+        margin = limit[row["dataset"], row["metric"]]
+        found[key] = (paper, row["direction"], _test(evidence, *key, paper, margin))
+    verdicts = _decide_all(found)
     columns = printed.drop(columns=["repeats"]).assign(repeats=printed["repeats"])
     return columns.merge(pd.DataFrame([asdict(verdict) for verdict in verdicts]), on=keys, how="left")
 
 
-Found = tuple[Summary, str, Verdict, Comparison | None]
-
-
-def _compare(
-    judged: Judged, dataset: str, method: str, metric: str, paper: Summary, margin: float
-) -> tuple[Verdict, Comparison | None]:
+def _test(
+    evidence: Evidence, dataset: str, method: str, metric: str, paper: Summary, margin: float
+) -> Verdict:
     """Return the numbers of one cell, without the verdict that depends on the other cells."""
-    blank = Verdict(dataset, method, metric, provenance=provenance_of(judged, dataset), margin=margin)
-    values, reason = comparable(judged, dataset, method, metric)
+    blank = Verdict(dataset, method, metric, provenance=evidence.provenance(dataset), margin=margin)
+    values, reason = evidence.comparable(dataset, method, metric)
     if reason:
-        mean, std, n = shown(judged, dataset, method, metric)
-        return replace(blank, reason=reason, ours_mean=mean, ours_std=std, n_seeds=n), None
+        mean, std, n = evidence.shown(dataset, method, metric)
+        return replace(blank, reason=reason, ours_mean=mean, ours_std=std, n_seeds=n)
     ours = Summary(float(values.mean()), float(values.std(ddof=1)), len(values))
     comparison = welch(ours, paper)
     low, high = comparison.interval(1 - 2 * ALPHA)
@@ -125,37 +145,25 @@ def _compare(
         p_equivalence=equivalence(comparison, margin),
         p_difference=comparison.p_value,
         power_at_zero=equivalence_power(paper.std, paper.n, ours.std, ours.n, margin),
-    ), comparison
+    )
 
 
-def _decide(found: Mapping[tuple[str, str, str], Found]) -> list[Verdict]:
-    tested = [key for key, (*_, comparison) in found.items() if comparison is not None]
-    adjusted = dict(zip(tested, holm([found[key][2].p_difference for key in tested]), strict=True))
-    levels = _holm_levels({key: found[key][2].p_difference for key in tested})
-    verdicts = []
-    for key, (paper, direction, verdict, comparison) in found.items():
-        if comparison is not None:
-            verdict = replace(verdict, p_holm=float(adjusted[key]))
-            verdict = _verdict(verdict, paper, direction, levels[key])
-        verdicts.append(verdict)
-    return verdicts
+def _decide_all(found: Mapping[Cell, tuple[Summary, str, Verdict]]) -> list[Verdict]:
+    p_values = {key: verdict.p_difference for key, (*_, verdict) in found.items() if not verdict.reason}
+    adjusted = dict(zip(p_values, holm(list(p_values.values())), strict=True))
+    levels = _holm_levels(p_values)
+    return [
+        decide(replace(verdict, p_holm=float(adjusted[key])), paper, direction, levels[key])
+        if key in p_values
+        else verdict
+        for key, (paper, direction, verdict) in found.items()
+    ]
 
 
-def _holm_levels(p_values: Mapping[tuple[str, str, str], float]) -> dict[tuple[str, str, str], float]:
+def _holm_levels(p_values: Mapping[Cell, float]) -> dict[Cell, float]:
     """Return the level at which Holm tests each cell: alpha over the number of p-values not smaller."""
     ordered = sorted(p_values, key=lambda key: p_values[key])
     return {key: ALPHA / (len(ordered) - rank) for rank, key in enumerate(ordered)}
-
-
-def _verdict(verdict: Verdict, paper: Summary, direction: str, level: float) -> Verdict:
-    if verdict.p_equivalence <= ALPHA:
-        return replace(verdict, verdict=REBUILT if verdict.provenance == Provenance.REBUILT else REPRODUCED)
-    if verdict.p_holm <= ALPHA:
-        favourable = (verdict.difference > 0) == (direction == "up")
-        return replace(verdict, verdict=BETTER if favourable else WORSE)
-    ours = Summary(verdict.ours_mean, verdict.ours_std, verdict.n_seeds)
-    needed = seeds_to_decide(paper, ours, verdict.margin, level)
-    return replace(verdict, verdict=UNDECIDED, seeds_needed="none" if needed is None else str(needed))
 
 
 @dataclass(frozen=True)

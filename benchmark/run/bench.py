@@ -13,7 +13,7 @@ from benchmark.registry import Registry, Selection, parse_seeds, select
 from benchmark.run.config import Limits, Profile, load_profile
 from benchmark.run.fingerprint import canonical, code_digest, code_root, config_hash
 from benchmark.run.split import SPLIT_VERSION, sizes
-from benchmark.run.store import RecordStore
+from benchmark.run.store import RecordStore, is_outdated
 from benchmark.run.trial import PASSED_BY_HARNESS
 
 State = Literal["done", "missing", "failed"]
@@ -46,6 +46,11 @@ class Setup:
     settings: Mapping[str, Any]
     config_hash: str
 
+    @property
+    def uses_device(self) -> bool:
+        """Return whether the method can run on an accelerator."""
+        return "device" in self.method.estimator(**self.options).get_params(deep=False)
+
 
 @dataclass(frozen=True)
 class Slot:
@@ -71,7 +76,7 @@ class Inventory:
     slots: tuple[Slot, ...]
     """Real data first, then by seed, so that a whole table of the real data exists after the first seed."""
     stale: tuple[Record, ...]
-    """Records of this profile whose hash is no longer current."""
+    """Records of this profile that are not of the current hash, or not of the current schema."""
     broken: tuple[str, ...]
     """A message for each record folder that cannot be read."""
 
@@ -230,7 +235,7 @@ class Bench:
             If a data set cannot be used.
         """
         scan = self.store.scan()
-        by_key = {_key(record): record for record in scan.records}
+        by_key = {_key(record): record for record in scan.records if not is_outdated(record)}
         setups = [self.setup(*pair) for pair in (self.chosen_pairs() if pairs is None else pairs)]
         groups = (
             [s for s in setups if (s.facts.provenance is Provenance.LOOK_ALIKE) is synthetic]
@@ -242,7 +247,8 @@ class Bench:
             record
             for record in scan.records
             if record.profile == self.profile.name
-            and current.get((record.dataset, record.method), record.config_hash) != record.config_hash
+            and (wanted := current.get((record.dataset, record.method)))
+            and (wanted != record.config_hash or is_outdated(record))
         )
         return Inventory(self.profile, tuple(slots), stale, scan.broken)
 

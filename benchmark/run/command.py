@@ -1,4 +1,4 @@
-"""The commands that look at jobs and methods without running any; heavy imports wait for the call."""
+"""The commands that look at jobs and methods but run no job; heavy imports wait for the call."""
 
 from __future__ import annotations
 
@@ -45,6 +45,24 @@ def factors(args: argparse.Namespace, registry: Registry) -> int:
     return OK
 
 
+def _check_method_flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "file", metavar="FILE", help="a Python file or module with METHODS, such as baselines/my_method.py"
+    )
+
+
+def check_method(args: argparse.Namespace, registry: Registry) -> int:
+    """Print one line for each check of each method that a file declares."""
+    from benchmark.run.check_method import check_method, declared_methods
+
+    code = OK
+    for spec in declared_methods(args.file, registry):
+        for check, problem in check_method(spec, tuple(registry.datasets)):
+            print(f"FAIL  {spec.id}: {check}: {problem}" if problem else f"ok    {spec.id}: {check}")
+            code = FINDING if problem else code
+    return code
+
+
 COMMANDS = {
     "status": Command(
         "show done, missing, failed and stale jobs per data set and method", _status_flags, status
@@ -53,5 +71,10 @@ COMMANDS = {
         "list the choices that the papers leave open, with levels, default and source",
         _factors_flags,
         factors,
+    ),
+    "check-method": Command(
+        "check what the methods of a file promise, one line for each check",
+        _check_method_flags,
+        check_method,
     ),
 }

@@ -13,6 +13,7 @@ from benchmark.run.bench import Inventory, Slot
 from benchmark.run.config import Running
 from benchmark.run.plan import Plan, PlannedJob, expected_total
 from benchmark.run.progress import about, duration, last_line
+from benchmark.run.store import is_outdated
 from benchmark.run.times import TIMINGS
 from benchmark.run.worker import JobResult
 
@@ -131,9 +132,13 @@ def _time(to_run: Sequence[PlannedJob], running: Running) -> str:
 
 def _warnings(inventory: Inventory) -> list[str]:
     lines = [f"unreadable: {message}" for message in inventory.broken]
-    if inventory.stale:
+    outdated = sum(map(is_outdated, inventory.stale))
+    if others := len(inventory.stale) - outdated:
+        lines.append(f"{others} stale records (made with other code, settings or data) are left out")
+    if outdated:
         lines.append(
-            f"{len(inventory.stale)} stale records (made with other code, settings or data) are left out"
+            f"{outdated} stale records (made by an older version of this program) are left out; run again, "
+            "which keeps them beside the new ones"
         )
     return lines
 

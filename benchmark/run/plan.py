@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 
 from benchmark.contracts import Record
 from benchmark.run.bench import Bench, Inventory, Pair, Slot, State
-from benchmark.run.store import SCHEMA_VERSION
-from benchmark.run.times import Expected, Machine, Source, uses_device
-from benchmark.run.worker import JobRequest, JobResult, Ticket, ticket_for
+from benchmark.run.times import Expected, Machine, Source
+from benchmark.run.worker import JobResult
 
 AUTOMATIC_ATTEMPTS = 2
 """A failed job is retried once by itself; after that only when asked for."""
@@ -92,40 +90,6 @@ def make_plan(
         to_run = slot.state == "missing" or again
         jobs.append(PlannedJob(slot.job, slot.setup, slot.record, to_run, expected.get(pair)))
     return Plan(inventory, tuple(jobs))
-
-
-def make_ticket(slot: Slot, bench: Bench) -> Ticket:
-    """Pack one job for a worker."""
-    setup, spec = slot.setup, slot.setup.method
-    blank = Record(
-        schema_version=SCHEMA_VERSION,
-        dataset=slot.job.dataset,
-        method=slot.job.method,
-        seed=slot.job.seed,
-        config_hash=setup.config_hash,
-        settings=setup.settings,
-        status="failed",
-        profile=bench.profile.name,
-        preset=spec.preset,
-        scoring=spec.scoring,
-        threshold=spec.threshold,
-        transductive=False,
-        provenance=setup.facts.provenance,
-        data_hash=setup.facts.data_hash,
-        data_note=setup.facts.note,
-        attempts=slot.record.attempts + 1 if slot.record else 1,
-    )
-    request = JobRequest(
-        blank=blank,
-        method=dataclasses.replace(spec, options=dict(setup.options)),
-        dataset=setup.facts.spec,
-        data_dir=bench.data_dir,
-        max_train_rows=setup.limits.max_train_rows,
-        max_test_rows=setup.limits.max_test_rows,
-        store_root=bench.store.root,
-        refit=bench.refit,
-    )
-    return ticket_for(request, setup.limits.time_limit_seconds, uses_device(setup))
 
 
 def side_by_side(planned: Sequence[PlannedJob], most: int) -> list[tuple[PlannedJob, ...]]:

@@ -1,4 +1,4 @@
-"""Runs the jobs of a plan and reports their progress; what a job is, it leaves to `jobs`."""
+"""Runs the jobs of a plan on workers and ends them on Ctrl-C; what a job is, it leaves to `worker`."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from benchmark.run.backends import parallel
 from benchmark.run.bench import Bench
 from benchmark.run.config import Running
 from benchmark.run.devices import DevicePool
-from benchmark.run.plan import Plan, make_ticket, side_by_side
+from benchmark.run.plan import Plan, side_by_side
 from benchmark.run.progress import Progress
 from benchmark.run.seeding import limit_threads_of_new_processes
-from benchmark.run.worker import Deadline, JobResult, supervise
+from benchmark.run.worker import Deadline, JobResult, make_task, supervise
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def run_plan(
         return Summary()
     limit_threads_of_new_processes()
     batches = [
-        (batch[0], tuple(make_ticket(job, bench) for job in batch))
+        (batch[0], tuple(make_task(job, bench) for job in batch))
         for batch in side_by_side(planned, running.batch_seeds)
     ]
     workers = min(running.jobs, len(batches))
@@ -69,9 +69,9 @@ def run_plan(
         with parallel(running.backend, workers) as run, progress:
             calls = (
                 joblib.delayed(supervise)(
-                    tickets, devices, None if end is None else Deadline(end, progress.expected(first.job))
+                    tasks, devices, None if end is None else Deadline(end, progress.expected(first.job))
                 )
-                for first, tickets in batches
+                for first, tasks in batches
             )
             for result in (result for results in _closing(run(calls)) for result in results):
                 ended.append(result)

@@ -1,8 +1,15 @@
-"""Imported once by a worker's fork server, so that no job has to load what all jobs need; it knows no method.
+"""What a worker's fork server does once, so that no job has to load what all jobs need; it knows no method.
 
 Importing torch is not enough: its first call of `manual_seed` or of a deterministic switch loads its
 compiler, which takes longer than many a job.
 """
+
+# ruff: noqa: E402
+import signal
+
+# Ctrl-C reaches every process of a terminal, and the parent decides. A fork server that is still importing
+# would only print a traceback over the parent's message, so this comes before all else.
+signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 import sklearn.base  # noqa: F401 - every method is a BaseEstimator
 

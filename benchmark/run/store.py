@@ -10,7 +10,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import math
 import os
 import shutil
 import struct
@@ -29,7 +28,8 @@ from filelock import FileLock, Timeout
 
 from benchmark.contracts import Array, Job, Provenance, Record
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""Of `record.json`. A record of an earlier one is read, but counts as stale."""
 RECORD_FILE = "record.json"
 SCORES_FILE = "scores.npz"
 DAMAGED = (
@@ -49,12 +49,18 @@ class Scan:
     """All that a store holds: readable records, and a message for each folder that is not readable."""
 
     records: tuple[Record, ...]
+    """Also those of an earlier schema; see `is_outdated`."""
     broken: tuple[str, ...]
 
 
 def score_digest(scores: Array) -> str:
     """Return the SHA-256 of scores (n, q) as little-endian float32 in C order."""
     return hashlib.sha256(np.ascontiguousarray(scores, dtype="<f4").tobytes()).hexdigest()
+
+
+def is_outdated(record: Record) -> bool:
+    """Whether an older version of this program made the record, so that its job has to run again."""
+    return record.schema_version < SCHEMA_VERSION
 
 
 class RecordStore:
@@ -103,9 +109,10 @@ class RecordStore:
     def write(self, record: Record, arrays: Mapping[str, Array] | None = None) -> Path:
         """Store a record and its arrays under their final name, in one step; call it holding the lock.
 
-        An earlier record of the same job is replaced; an unreadable one is kept beside it as `*.broken-<k>`.
+        An earlier record of the same job is replaced; one that is unreadable or of an older schema is kept
+        beside it as `*.broken-<k>` or `*.outdated-<k>`.
         """
-        final = self.folder(Job(record.dataset, record.method, record.seed), record.config_hash)
+        final = self.folder(record.job, record.config_hash)
         partial = final.with_name(f".{final.name}.partial")
         if partial.exists():  # left by a process that died while writing; the lock is ours now
             shutil.rmtree(partial)
@@ -115,19 +122,20 @@ class RecordStore:
                 np.savez_compressed(file, allow_pickle=False, **arrays)
                 _flush(file)
         with (partial / RECORD_FILE).open("w", encoding="utf-8") as file:
-            json.dump(_encode(record), file, indent=1, allow_nan=False)
+            json.dump(dataclasses.asdict(record), file, indent=1, allow_nan=False)
             _flush(file)
         _make_way(final)
         partial.rename(final)
         return final
 
     def find(self, job: Job, config_hash: str) -> Record | None:
-        """Return the job's record, or None where there is none or only an unreadable one."""
+        """Return the job's record, or None where there is none, or an unreadable or outdated one."""
         folder = self.folder(job, config_hash)
         try:
-            return read_record(folder) if folder.exists() else None
+            record = read_record(folder) if folder.exists() else None
         except RecordError:
             return None  # `scan` reports it; a broken record counts as not done
+        return None if record is None or is_outdated(record) else record
 
     def arrays(self, record: Record) -> dict[str, Array]:
         """Read a done record's arrays and check the scores against their digest.
@@ -137,7 +145,7 @@ class RecordStore:
         RecordError
             If the file is missing, truncated or altered.
         """
-        path = self.folder(Job(record.dataset, record.method, record.seed), record.config_hash) / SCORES_FILE
+        path = self.folder(record.job, record.config_hash) / SCORES_FILE
         try:
             arrays = _read_arrays(path)
             digest = score_digest(arrays["scores"])
@@ -156,7 +164,7 @@ class RecordStore:
         records: list[Record] = []
         broken: list[str] = []
         for folder in sorted(self.root.glob("[!.]*/[!.]*/[!.]*")):
-            if not folder.is_dir() or ".broken-" in folder.name:
+            if not folder.is_dir() or "." in folder.name:  # set aside by `write`
                 continue
             try:
                 records.append(read_record(folder))
@@ -166,12 +174,12 @@ class RecordStore:
 
 
 def read_record(folder: Path) -> Record:
-    """Read and check one record folder.
+    """Read and check one record folder; of an older schema only the fields that there still are.
 
     Raises
     ------
     RecordError
-        If a file is missing or truncated, the schema is another one, or the content is another job's.
+        If a file is missing or truncated, the schema is an unknown one, or the content is another job's.
     """
     path = folder / RECORD_FILE
     remedy = "it counts as not done; run again to replace it"
@@ -180,9 +188,9 @@ def read_record(folder: Path) -> Record:
     except (OSError, ValueError) as error:
         raise RecordError(f"{path} cannot be read ({error}); {remedy}") from error
     version = content.get("schema_version") if isinstance(content, dict) else None
-    if version != SCHEMA_VERSION:
+    if version not in range(1, SCHEMA_VERSION + 1):
         raise RecordError(
-            f"{path} has schema_version {version!r}, this program reads {SCHEMA_VERSION}; {remedy}"
+            f"{path} has schema_version {version!r}, this program reads 1 to {SCHEMA_VERSION}; {remedy}"
         )
     try:
         record = _decode(content)
@@ -205,38 +213,24 @@ def _read_arrays(path: Path) -> dict[str, Array]:
         return {name: content[name] for name in content.files}
 
 
-def _encode(record: Record) -> dict[str, Any]:
-    content = dataclasses.asdict(record)
-    content["metrics"] = _nan_to_null(record.metrics)
-    content["step_metrics"] = [_nan_to_null(step) for step in record.step_metrics]
-    return content
-
-
-def _decode(content: dict[str, Any]) -> Record:
-    content = dict(content)
-    content["provenance"] = Provenance(content["provenance"])
-    content["metrics"] = _null_to_nan(content["metrics"])
-    content["step_metrics"] = tuple(_null_to_nan(step) for step in content["step_metrics"])
-    return Record(**content)
-
-
-def _nan_to_null(metrics: Mapping[str, float]) -> dict[str, float | None]:
-    return {name: None if math.isnan(value) else float(value) for name, value in metrics.items()}
-
-
-def _null_to_nan(metrics: Mapping[str, float | None]) -> dict[str, float]:
-    return {name: math.nan if value is None else value for name, value in metrics.items()}
+def _decode(content: Mapping[str, Any]) -> Record:
+    fields = {field.name for field in dataclasses.fields(Record)}
+    outdated = content["schema_version"] < SCHEMA_VERSION
+    kept = {name: value for name, value in content.items() if name in fields or not outdated}
+    return Record(**{**kept, "provenance": Provenance(content["provenance"])})
 
 
 def _make_way(final: Path) -> None:
-    """Clear a job's final name: delete a readable earlier record, keep an unreadable one beside it."""
+    """Clear a job's final name: delete a readable earlier record, set an unreadable or outdated one aside."""
     if not final.exists():
         return
     try:
-        read_record(final)
+        label = "outdated" if is_outdated(read_record(final)) else None
     except RecordError:
+        label = "broken"
+    if label is not None:
         k = 1
-        while (aside := final.with_name(f"{final.name}.broken-{k}")).exists():
+        while (aside := final.with_name(f"{final.name}.{label}-{k}")).exists():
             k += 1
         final.rename(aside)
         return

@@ -135,7 +135,7 @@ class Machine:
         profile : the name under which the table has it.
         records : of the method on the data set, whatever their settings.
         """
-        device = self.device if uses_device(setup) else "cpu"
+        device = self.device if setup.uses_device else "cpu"
         if seconds := _of_finished(setup.settings, records, device):
             least, most = min(seconds) / RECORDS_RANGE, max(seconds) * RECORDS_RANGE
             return Expected(statistics.median(seconds), least, most, "finished jobs")
@@ -146,11 +146,6 @@ class Machine:
         row = next((row for row in rows if len(rows) > 1 and row.cpu == Cpu.here()), rows[0])
         seconds_here = row.seconds * self.yardstick / row.yardstick
         return Expected(seconds_here, seconds_here / TABLE_RANGE, seconds_here * TABLE_RANGE, "table")
-
-
-def uses_device(setup: Setup) -> bool:
-    """Return whether the method can run on an accelerator."""
-    return "device" in setup.method.estimator(**setup.options).get_params(deep=False)
 
 
 def device_kind(device: str) -> str:

@@ -1,61 +1,50 @@
-"""A job from request to record: the trial in a child process, its supervision, its failure; no planning.
+"""A job becomes a record: its task, supervised by a worker, its trial in the worker's child; no planning.
 
-`supervise` runs in a worker and stays light (it imports no torch); `run_jobs` runs in the worker's child.
+`supervise` runs in a worker and stays light (it imports no torch); `run_tasks` runs in the worker's child.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import pickle
-import sys
 import time
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
-from benchmark.contracts import Array, DatasetSpec, Job, MethodSpec, Record, Streams
+from benchmark.contracts import Job, Record, Streams
+from benchmark.run.bench import Bench, Slot
+from benchmark.run.config import Limits
 from benchmark.run.devices import DevicePool
 from benchmark.run.fingerprint import code_digest, code_root
-from benchmark.run.isolation import Outcome, run_isolated
+from benchmark.run.isolation import run_isolated
 from benchmark.run.seeding import limit_threads_of_new_processes, make_deterministic
-from benchmark.run.store import RecordStore, score_digest
+from benchmark.run.store import SCHEMA_VERSION, RecordStore, score_digest
 
 if TYPE_CHECKING:
     from benchmark.run.trial import Trial
 
-PRELOAD = ("benchmark.run.ignore_interrupt", "benchmark.run.preloaded")
+PRELOAD = ("benchmark.run.preloaded",)
 JobStatus = Literal["done", "failed", "timeout", "elsewhere", "left out"]
 
 
 @dataclass(frozen=True)
-class JobRequest:
-    """What a child needs to run one job; `blank` holds the parts of the record that are known before."""
+class Task:
+    """One job as a worker gets it: what its record and its child need, and nothing that imports a method."""
 
     blank: Record
-    method: MethodSpec
-    """With the profile's options."""
-    dataset: DatasetSpec
-    data_dir: Path
-    max_train_rows: int | None
-    max_test_rows: int | None
-    store_root: Path
-    refit: int = 0
-    """0 for the job itself; k for its k-th refit: the same rows, another seed of the method."""
-
-
-@dataclass(frozen=True)
-class Ticket:
-    """A request as a worker gets it: the child's part stays pickled, so that a worker imports no method."""
-
-    job: Job
-    blank: Record
+    """The job's record, but for how it ended."""
     payload: bytes
+    """Estimator, options, `fit_together` and `DatasetSpec`, pickled: to unpickle them imports them, which is
+    for the child alone."""
+    data_dir: Path
     store_root: Path
-    time_limit: float | None
+    limits: Limits
+    refit: int
+    """0 for the job itself; k for its k-th refit: the same rows, another seed of the method."""
     uses_device: bool
     code_root: tuple[str, str]
     preload: tuple[str, ...]
@@ -69,6 +58,11 @@ class JobResult:
     status: JobStatus
     seconds: float = 0.0
     error: str = ""
+
+    @classmethod
+    def of(cls, record: Record) -> JobResult:
+        """Tell what a record tells."""
+        return cls(record.job, record.status, sum(record.seconds.values()), record.error)
 
 
 @dataclass(frozen=True)
@@ -85,36 +79,54 @@ class Deadline:
         return max(self.at - time.time(), 0.0)
 
 
-def ticket_for(request: JobRequest, time_limit: float | None, uses_device: bool) -> Ticket:
-    """Pack a request for a worker.
+def make_task(slot: Slot, bench: Bench) -> Task:
+    """Pack one job for a worker.
 
     Raises
     ------
     TypeError
         If the method's or the data set's declaration cannot be pickled.
     """
-    blank = request.blank
+    setup, spec, dataset = slot.setup, slot.setup.method, slot.setup.facts.spec
+    blank = Record(
+        schema_version=SCHEMA_VERSION,
+        dataset=slot.job.dataset,
+        method=slot.job.method,
+        seed=slot.job.seed,
+        config_hash=setup.config_hash,
+        settings=setup.settings,
+        status="failed",
+        profile=bench.profile.name,
+        preset=spec.preset,
+        scoring=spec.scoring,
+        threshold=spec.threshold,
+        provenance=setup.facts.provenance,
+        data_hash=setup.facts.data_hash,
+        data_note=setup.facts.note,
+        attempts=slot.record.attempts + 1 if slot.record else 1,
+    )
     try:
-        payload = pickle.dumps(request)
+        payload = pickle.dumps((spec.estimator, dict(setup.options), spec.fit_together, dataset))
     except (pickle.PicklingError, AttributeError, TypeError) as error:
         raise TypeError(
             f"{blank.method} on {blank.dataset} cannot be sent to another process ({error}); its MethodSpec "
             f"and DatasetSpec may hold only what pickle can handle: module-level classes and plain values"
         ) from error
-    return Ticket(
-        job=Job(blank.dataset, blank.method, blank.seed),
+    return Task(
         blank=blank,
         payload=payload,
-        store_root=request.store_root,
-        time_limit=time_limit,
-        uses_device=uses_device,
-        code_root=code_root(request.method.estimator),
-        preload=(*PRELOAD, request.method.estimator.__module__, type(request.dataset).__module__),
+        data_dir=bench.data_dir,
+        store_root=bench.store.root,
+        limits=setup.limits,
+        refit=bench.refit,
+        uses_device=setup.uses_device,
+        code_root=code_root(spec.estimator),
+        preload=(*PRELOAD, spec.estimator.__module__, type(dataset).__module__),
     )
 
 
 def supervise(
-    tickets: Sequence[Ticket], pool: DevicePool, deadline: Deadline | None = None
+    tasks: Sequence[Task], pool: DevicePool, deadline: Deadline | None = None
 ) -> tuple[JobResult, ...]:
     """Run jobs in one child process and make sure that a record of each one's end exists; it never raises.
 
@@ -122,7 +134,7 @@ def supervise(
 
     Parameters
     ----------
-    tickets
+    tasks
         One job, or several that differ in their seed alone and train side by side.
     pool
         Of devices, one of which the child gets.
@@ -131,179 +143,145 @@ def supervise(
         no record.
     """
     try:
-        return _supervise(tickets, pool, deadline)
+        return _supervise(tasks, pool, deadline)
     except Exception:
         error = traceback.format_exc()
-        return tuple(JobResult(ticket.job, "failed", error=error) for ticket in tickets)
+        return tuple(JobResult(task.blank.job, "failed", error=error) for task in tasks)
 
 
-def _supervise(
-    tickets: Sequence[Ticket], pool: DevicePool, deadline: Deadline | None
-) -> tuple[JobResult, ...]:
+def _supervise(tasks: Sequence[Task], pool: DevicePool, deadline: Deadline | None) -> tuple[JobResult, ...]:
     limit_threads_of_new_processes()
-    first, store = tickets[0], RecordStore(tickets[0].store_root)
+    first, store = tasks[0], RecordStore(tasks[0].store_root)
     if code_digest(first.code_root) != first.blank.settings["code"]:
         message = "not run: the project's code was edited after this run was planned; start the run again"
-        return tuple(JobResult(ticket.job, "failed", error=message) for ticket in tickets)
+        return tuple(JobResult(task.blank.job, "failed", error=message) for task in tasks)
     with ExitStack() as locks:
         results, mine = [], []
-        for ticket in tickets:
-            if not locks.enter_context(store.lock(ticket.job, ticket.blank.config_hash)):
-                results.append(JobResult(ticket.job, "elsewhere"))
+        for task in tasks:
+            job, config_hash = task.blank.job, task.blank.config_hash
+            if not locks.enter_context(store.lock(job, config_hash)):
+                results.append(JobResult(job, "elsewhere"))
                 continue
-            earlier = store.find(ticket.job, ticket.blank.config_hash)
+            earlier = store.find(job, config_hash)
             if earlier is not None and earlier.status == "done":  # by another run, since this one was planned
-                results.append(JobResult(ticket.job, "done", sum(earlier.seconds.values())))
+                results.append(JobResult.of(earlier))
             else:
-                mine.append(ticket)
-        return (*results, *(_run_isolated(mine, store, pool, deadline) if mine else ()))
+                mine.append(task)
+        return (*results, *(_run_in_child(mine, store, pool, deadline) if mine else ()))
 
 
-def _run_isolated(
-    tickets: Sequence[Ticket], store: RecordStore, pool: DevicePool, deadline: Deadline | None
+def _run_in_child(
+    tasks: Sequence[Task], store: RecordStore, pool: DevicePool, deadline: Deadline | None
 ) -> tuple[JobResult, ...]:
-    first = tickets[0]
+    first, seconds = tasks[0], tasks[0].limits.time_limit_seconds
     # A limit is one job's; those of a batch are in it together.
-    limit = math.inf if first.time_limit is None else first.time_limit * len(tickets)
-    payloads = tuple(ticket.payload for ticket in tickets)
+    limit = math.inf if seconds is None else seconds * len(tasks)
     with ExitStack() as lease:
         devices = pool if first.uses_device else DevicePool(("cpu",), pool.lock_dir)
         try:
             device = lease.enter_context(devices.lease(deadline.left() if deadline else None))
         except TimeoutError:
-            return _left_out(tickets, "no device became free in time")
+            return _left_out(tasks, "no device became free in time")
         left = deadline.left() if deadline else math.inf
         if deadline and left <= (deadline.expected or 0.0):
-            return _left_out(tickets, "it is not expected to end in time")
+            return _left_out(tasks, "it is not expected to end in time")
+        shortest = min(limit, left)
         outcome = run_isolated(
-            run_jobs,
-            (payloads, device),
-            time_limit=None if min(limit, left) == math.inf else min(limit, left),
+            run_tasks,
+            (tuple(tasks), device),
+            time_limit=None if shortest == math.inf else shortest,
             preload=first.preload,
         )
     if outcome.reason == "timeout" and left < limit:
-        return _left_out(tickets, "stopped, as the time was over")
+        return _left_out(tasks, "stopped, as the time was over")
     if outcome.reason == "finished":
         finished: tuple[JobResult, ...] = outcome.value
         return finished
-    results = []
-    for ticket in tickets:
-        record = _failure(ticket.blank, outcome, len(tickets))
-        store.write(record)
-        results.append(JobResult(ticket.job, record.status, record.seconds["total"], outcome.message))
-    return tuple(results)
-
-
-def _left_out(tickets: Sequence[Ticket], why: str) -> tuple[JobResult, ...]:
-    return tuple(JobResult(ticket.job, "left out", error=why) for ticket in tickets)
-
-
-def _failure(blank: Record, outcome: Outcome, n_jobs: int) -> Record:
     status: Literal["failed", "timeout"] = "timeout" if outcome.reason == "timeout" else "failed"
-    return dataclasses.replace(
-        blank, status=status, error=outcome.message, seconds={"total": outcome.seconds / n_jobs}
-    )
+    total = {"total": outcome.seconds / len(tasks)}
+    records = [replace(task.blank, status=status, error=outcome.message, seconds=total) for task in tasks]
+    for record in records:
+        store.write(record)
+    return tuple(map(JobResult.of, records))
 
 
-def run_jobs(payloads: Sequence[bytes], device: str) -> tuple[JobResult, ...]:
-    """Run pickled requests, several that differ in their seed alone side by side; runs in the child."""
-    requests: list[JobRequest] = [pickle.loads(payload) for payload in payloads]
+def _left_out(tasks: Sequence[Task], why: str) -> tuple[JobResult, ...]:
+    return tuple(JobResult(task.blank.job, "left out", error=why) for task in tasks)
+
+
+def run_tasks(tasks: Sequence[Task], device: str) -> tuple[JobResult, ...]:
+    """Run tasks, several that differ in their seed alone side by side, and write records; in the child."""
     started = time.perf_counter()
     try:
-        outcomes = _trials(requests, device)
+        trials = _trials(tasks, device)
     except Exception:  # whatever it is becomes the record of each job, with its traceback
-        outcomes = [traceback.format_exc()] * len(requests)
-    share = (time.perf_counter() - started) / len(requests)
+        trials = [traceback.format_exc()] * len(tasks)
+    share = (time.perf_counter() - started) / len(tasks)
     return tuple(
-        _finish(request, outcome, share, device, len(requests))
-        for request, outcome in zip(requests, outcomes, strict=True)
+        JobResult.of(_written(task, trial, share, device, len(tasks)))
+        for task, trial in zip(tasks, trials, strict=True)
     )
 
 
-def _finish(request: JobRequest, outcome: Trial | str, trained: float, device: str, beside: int) -> JobResult:
-    """Write the record of one job from its trial, or from the traceback of why there is none."""
-    blank = request.blank
-    started = time.perf_counter()
-    arrays: Mapping[str, Array] | None = None
-    error = outcome if isinstance(outcome, str) else ""
-    record = blank
-    if not isinstance(outcome, str):
-        try:
-            record, arrays = _record(blank, outcome, device, beside)
-        except Exception:  # becomes this job's record; the others of the batch keep theirs
-            error = traceback.format_exc()
-    seconds = trained + time.perf_counter() - started
-    if error:
-        record = dataclasses.replace(
-            blank, status="failed", error=error, seconds={"total": seconds}, peak_mib=peak_mib()
-        )
-    RecordStore(request.store_root).write(record, arrays)
-    job = Job(blank.dataset, blank.method, blank.seed)
-    return JobResult(job, record.status, seconds, record.error)
-
-
-def _trials(requests: Sequence[JobRequest], device: str) -> list[Trial | str]:
-    """Run the trials of requests for one method on one data set; a traceback for each that failed."""
+def _trials(tasks: Sequence[Task], device: str) -> list[Trial | str]:
+    """Run the trials of tasks for one method on one data set; a traceback for each that failed."""
     from benchmark.run.memory import keep_freed_memory
     from benchmark.run.side_by_side import run_trials_together
     from benchmark.run.trial import build_estimator, run_trial
 
-    first, spec = requests[0], requests[0].method
-    streams = [Streams(r.blank.dataset, method_seed(r.blank.seed, r.refit)) for r in requests]
+    first = tasks[0]
+    estimator, options, fit_together, spec = pickle.loads(first.payload)
+    streams = [Streams(task.blank.dataset, method_seed(task.blank.seed, task.refit)) for task in tasks]
     make_deterministic(streams[0])
     keep_freed_memory()
     clock = time.perf_counter()
-    dataset = first.dataset.load(first.data_dir)
-    loaded = (time.perf_counter() - clock) / len(requests)
+    dataset = spec.load(first.data_dir)
+    loaded = (time.perf_counter() - clock) / len(tasks)
     if dataset.data_hash != first.blank.data_hash:
         raise RuntimeError(
             f"data set {first.blank.dataset!r} changed after the run was planned: its hash is "
             f"{dataset.data_hash}, planned was {first.blank.data_hash}; start the run again"
         )
-    methods = [build_estimator(spec.estimator, spec.options, one, device) for one in streams]
-    caps = (first.max_train_rows, first.max_test_rows)
-    outcomes: list[Trial | Exception]
-    if len(requests) == 1 or spec.fit_together is None:
-        outcomes = [run_trial(methods[0], dataset, first.blank.seed, *caps)]
+    methods = [build_estimator(estimator, options, one, device) for one in streams]
+    caps = (first.limits.max_train_rows, first.limits.max_test_rows)
+    trials: list[Trial | Exception]
+    if len(tasks) == 1 or fit_together is None:
+        trials = [run_trial(methods[0], dataset, first.blank.seed, *caps)]
     else:
-        seeds = [request.blank.seed for request in requests]
-        outcomes = run_trials_together(methods, spec.fit_together, dataset, seeds, *caps)
+        seeds = [task.blank.seed for task in tasks]
+        trials = run_trials_together(methods, fit_together, dataset, seeds, *caps)
     return [
-        "".join(traceback.format_exception(outcome))
-        if isinstance(outcome, Exception)
-        else dataclasses.replace(outcome, seconds={"load": loaded, **outcome.seconds})
-        for outcome in outcomes
+        "".join(traceback.format_exception(trial))
+        if isinstance(trial, Exception)
+        else replace(trial, seconds={"load": loaded, **trial.seconds})
+        for trial in trials
     ]
 
 
-def _record(blank: Record, trial: Trial, device: str, beside: int) -> tuple[Record, Mapping[str, Array]]:
+def _written(task: Task, trial: Trial | str, share: float, device: str, beside: int) -> Record:
+    """Write the record of one job from its trial, or from the traceback of why there is none."""
     from benchmark.run.environment import describe_environment
-    from benchmark.score.acquisition import read_extraction
-    from benchmark.score.reading import read_scores, read_steps
+    from benchmark.run.memory import peak_mib
 
-    clock = time.perf_counter()
-    reading = read_scores(trial.arrays, blank.scoring, blank.threshold)
-    steps = read_steps(trial.arrays, blank.scoring, blank.threshold)
-    extraction = read_extraction(trial.arrays)
-    seconds = {**trial.seconds, "evaluate": time.perf_counter() - clock}
-    arrays = {**trial.arrays, "predictions": reading.predictions, "thresholds": reading.thresholds}
-    record = dataclasses.replace(
-        blank,
-        status="done",
-        transductive=reading.transductive,
-        metrics=reading.metrics,
-        step_metrics=tuple(steps),
-        extraction=extraction,
-        score_digest=score_digest(trial.arrays["scores"]),
-        seconds=seconds,
-        peak_mib=peak_mib(),
-        environment={
-            **describe_environment(),
-            "device": device,
-            **({"side_by_side": beside} if beside > 1 else {}),
-        },
-    )
-    return record, arrays
+    store, error = RecordStore(task.store_root), trial
+    if not isinstance(trial, str):
+        together = {"side_by_side": beside} if beside > 1 else {}
+        record = replace(
+            task.blank,
+            status="done",
+            score_digest=score_digest(trial.arrays["scores"]),
+            seconds=trial.seconds,
+            peak_mib=peak_mib(),
+            environment={**describe_environment(), "device": device, **together},
+        )
+        try:
+            store.write(record, trial.arrays)
+            return record
+        except Exception:  # arrays that no file can hold; the others of the batch keep their records
+            error = traceback.format_exc()
+    record = replace(task.blank, error=str(error), seconds={"total": share}, peak_mib=peak_mib())
+    store.write(record)
+    return record
 
 
 def method_seed(seed: int, refit: int) -> int:
@@ -313,11 +291,3 @@ def method_seed(seed: int, refit: int) -> int:
     method itself draws (initialisation, shuffling, dropout, choices) is drawn anew.
     """
     return seed + refit * 2**32
-
-
-def peak_mib() -> float:
-    """Return the largest resident memory of this process so far, in MiB."""
-    import resource
-
-    peak: Any = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / 2**20 if sys.platform == "darwin" else peak / 2**10

@@ -1,4 +1,4 @@
-"""From a record's arrays to what reading the modalities cost; it knows no method and no file."""
+"""From a record's arrays to what acquiring the modalities cost; it knows no method and no file."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import numpy as np
 
 from benchmark.contracts import Array
 
-EXTRACTION_ARRAYS = ("reading_cost", "n_read", "extracted", "modality_costs")
-"""What the `trace` of a method that reads modalities one by one gives; see `read_extraction`."""
-EXTRACTION = (
+ACQUISITION_ARRAYS = ("reading_cost", "n_read", "extracted", "modality_costs")
+"""What the `trace` of a method that reads modalities one by one gives; see `read_acquisition`."""
+ACQUISITION = (
     "modalities_per_reading",
     "cost_per_reading",
     "modalities_per_instance",
@@ -19,10 +19,10 @@ EXTRACTION = (
     "n_modalities",
     "cost_of_all",
 )
-"""Keys of what `read_extraction` returns, in this order."""
+"""Keys of what `read_acquisition` returns, in this order."""
 
 
-def read_extraction(arrays: Mapping[str, Array]) -> dict[str, float]:
+def read_acquisition(arrays: Mapping[str, Array]) -> dict[str, float]:
     """Average over instances how many modalities were read and what that cost.
 
     A reading is one pass over an instance that ends in predictions: r = 1 where all labels are predicted
@@ -31,7 +31,7 @@ def read_extraction(arrays: Mapping[str, Array]) -> dict[str, float]:
     Parameters
     ----------
     arrays : mapping
-        `scores` (n, q), and of methods that read modalities one by one `EXTRACTION_ARRAYS`:
+        `scores` (n, q), and of methods that read modalities one by one `ACQUISITION_ARRAYS`:
 
         - `reading_cost` (n, r): summed cost of what a reading took, a repeated modality as often as charged;
         - `n_read` (n, r) int: how many different modalities it took, which may include what is no raw
@@ -54,11 +54,11 @@ def read_extraction(arrays: Mapping[str, Array]) -> dict[str, float]:
         If only some of the arrays are there, shapes or types do not fit, a cost is negative or not finite,
         or an instance has more modalities extracted than read.
     """
-    present = [name for name in EXTRACTION_ARRAYS if name in arrays]
+    present = [name for name in ACQUISITION_ARRAYS if name in arrays]
     if not present:
         return {}
-    if len(present) < len(EXTRACTION_ARRAYS):
-        missing = ", ".join(name for name in EXTRACTION_ARRAYS if name not in arrays)
+    if len(present) < len(ACQUISITION_ARRAYS):
+        missing = ", ".join(name for name in ACQUISITION_ARRAYS if name not in arrays)
         raise ValueError(f"the trace has {', '.join(present)} but not {missing}; it must give all or none")
     _check_shapes(arrays)
     _check_values(arrays)
@@ -73,11 +73,11 @@ def read_extraction(arrays: Mapping[str, Array]) -> dict[str, float]:
         len(costs),
         costs.sum(),
     )
-    return {name: float(value) for name, value in zip(EXTRACTION, values, strict=True)}
+    return {name: float(value) for name, value in zip(ACQUISITION, values, strict=True)}
 
 
 def _check_shapes(arrays: Mapping[str, Array]) -> None:
-    reading_cost, n_read, extracted, costs = (arrays[name] for name in EXTRACTION_ARRAYS)
+    reading_cost, n_read, extracted, costs = (arrays[name] for name in ACQUISITION_ARRAYS)
     n = len(arrays["scores"])
     fit = (
         n_read.shape == reading_cost.shape
@@ -88,7 +88,7 @@ def _check_shapes(arrays: Mapping[str, Array]) -> None:
         and extracted.shape == (n, len(costs))
     )
     if not fit:
-        shapes = ", ".join(f"{name} {arrays[name].shape}" for name in EXTRACTION_ARRAYS)
+        shapes = ", ".join(f"{name} {arrays[name].shape}" for name in ACQUISITION_ARRAYS)
         raise ValueError(
             f"the trace of {n} instances has the shapes {shapes}; expected (n, r), (n, r), (n, m), (m,) "
             f"with n = {n} and r at least 1"

@@ -52,6 +52,7 @@ METRICS: tuple[Metric, ...] = (
     Metric("coverage", "down"),
     Metric("subset_accuracy", "up"),
 )
+DIRECTIONS: Mapping[str, Literal["up", "down"]] = {metric.id: metric.direction for metric in METRICS}
 
 
 def compute_metrics(labels: Array, scores: Array, predictions: Array) -> dict[str, float]:

@@ -13,8 +13,8 @@ from benchmark.score.thresholds import Thresholds, apply_thresholds, choose_thre
 
 
 @dataclass(frozen=True)
-class Reading:
-    """One way of reading the scores of one job."""
+class Evaluation:
+    """What the scores of one job come to under one scoring and one threshold rule."""
 
     metrics: dict[str, float]
     """The ten metrics, keys as in `metrics.METRICS`."""
@@ -26,7 +26,7 @@ class Reading:
     """Whether the scores of the test set entered the thresholds."""
 
 
-def read_scores(arrays: Mapping[str, Array], scoring: Scoring, rule: str) -> Reading:
+def read_scores(arrays: Mapping[str, Array], scoring: Scoring, rule: str) -> Evaluation:
     """Threshold the stored scores and compute the ten metrics.
 
     Parameters
@@ -89,10 +89,10 @@ def _choose(arrays: Mapping[str, Array], scores: Array, rule: str) -> Thresholds
     return choose_thresholds(rule, scores, arrays["train_label_frequencies"], arrays.get("holdout_scores"))
 
 
-def _read(labels: Array, scores: Array, scoring: Scoring, thresholds: Thresholds) -> Reading:
+def _read(labels: Array, scores: Array, scoring: Scoring, thresholds: Thresholds) -> Evaluation:
     predictions = apply_thresholds(scores, thresholds.values)
     used = harden(scores, thresholds) if scoring == "hard" else scores
-    return Reading(
+    return Evaluation(
         metrics=compute_metrics(labels, used, predictions),
         thresholds=thresholds.values,
         predictions=predictions,

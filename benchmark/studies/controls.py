@@ -1,7 +1,7 @@
 """What M3LA's parts do on synthetic data whose truth is known by construction: a measurement, not a bar.
 
 `python -m benchmark.studies.controls` trains M3LA, its ablations, a random order, and BR-fair on the control
-generators of `datasets._controls` and writes `controls.csv` and `controls.md`. Smaller than the paper's
+generators of `datasets.controls` and writes `controls.csv` and `controls.md`. Smaller than the paper's
 settings (stated in the table), so that it ends within minutes.
 """
 
@@ -15,13 +15,13 @@ from typing import Any
 import joblib
 import pandas as pd
 
-from baselines.binary_relevance import METHODS as BINARY_RELEVANCE
+from baselines.problem_transform.binary_relevance import METHODS as BINARY_RELEVANCE
 from benchmark.contracts import Dataset, MethodSpec, Provenance, Streams
 from benchmark.run.seeding import make_deterministic
 from benchmark.run.trial import build_estimator, run_trial
 from benchmark.score.reading import read_scores
-from datasets._base import data_hash
-from datasets._controls import Control, label_signal, order_indifferent, order_matters
+from datasets.controls import Control, label_signal, order_indifferent, order_matters
+from datasets.formats.arrays import data_hash
 from m3la.estimator import M3LA
 from m3la.rows import REPAIRED
 

@@ -8,9 +8,7 @@ that pool, and writes `rates.csv`, `power.csv` and `drift_rates.md`. It decides 
 from __future__ import annotations
 
 import argparse
-import csv
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from math import inf
 from pathlib import Path
 from typing import Any
@@ -19,34 +17,27 @@ import numpy as np
 import pandas as pd
 from scipy.stats import binomtest
 
-from baselines.binary_relevance import METHODS as BINARY_RELEVANCE
-from baselines.classifier_chain import ClassifierChain
-from benchmark.contracts import Array, Dataset, MethodSpec, Streams, data_directory
+from benchmark.contracts import Array
 from benchmark.drift.band import ALPHA, paired_bands, refits_needed, unpaired_band
 from benchmark.drift.judge import EQUAL, TOLERANCE
-from benchmark.run.fingerprint import code_digest, code_root
-from benchmark.run.seeding import make_deterministic
-from benchmark.run.trial import build_estimator, run_trial
-from benchmark.run.worker import method_seed
-from benchmark.score.metrics import METRICS
-from benchmark.score.reading import read_scores
-from benchmark.tables.results import EQUAL_RULE
-from datasets.ml2000 import DATASET
-from m3la.rows import METHODS as M3LA_METHODS
+from benchmark.studies.drift_pool import (
+    EPOCHS,
+    FRESH,
+    OTHER_SPLITS,
+    POOL,
+    SPLITS,
+    TEST_ROWS,
+    TRAIN_ROWS,
+    deterministic_methods,
+    fill_pool,
+    stochastic_methods,
+)
 
 HERE = Path(__file__).parents[2] / "results" / "drift"
-TRAIN_ROWS, TEST_ROWS, EPOCHS = 200, 80, 1
-SPLITS = tuple(range(4))
 DESIGNS = (len(SPLITS), 2)
 """Splits of a paired decision, with as many refits as it then needs: this study's own, and that of the
 references of profile `tiny`."""
-POOL = 60
-"""Method seeds per split on either side."""
-FRESH = 20
-OTHER_SPLITS = tuple(range(1000, 1000 + 2 * POOL))
-"""Splits for the unpaired band, the first half for references."""
 SEEDS_A_SIDE = 10
-KEYS = ("method", "seed", "refit", "code")
 POWER = 0.9
 LARGEST_SHIFT = 16.0
 """In standard deviations between refits, at least in `TOLERANCE`; what is not found at it is inf."""
@@ -58,98 +49,13 @@ MEANING = {
 }
 
 
-@dataclass(frozen=True)
-class Fit:
-    """One fit of every method of a set on one split."""
-
-    seed: int
-    refit: int
-
-
-def stochastic_methods() -> list[MethodSpec]:
-    """Return methods whose refits differ: a chain in random order, and M3LA with one epoch."""
-    (m3la,) = (spec for spec in M3LA_METHODS if spec.id == "M3LA")
-    return [
-        MethodSpec("CC-random", ClassifierChain, {"chain_order": "random"}, scoring="hard"),
-        MethodSpec("M3LA", m3la.estimator, {**m3la.options, "epochs": EPOCHS}, threshold=m3la.threshold),
-    ]
-
-
-def deterministic_methods() -> list[MethodSpec]:
-    """Return methods that vary with the split alone; they enter the unpaired band."""
-    return [spec for spec in BINARY_RELEVANCE if spec.id in ("BR", "BR-fair")]
-
-
-def planned_fits(methods: Collection[str]) -> list[tuple[MethodSpec, Fit]]:
-    """Return every fit of the study: both pools and fresh reruns, and single fits on many splits."""
-    paired = [Fit(seed, refit) for refit in range(2 * POOL + FRESH) for seed in SPLITS]
-    single = [Fit(seed, 0) for seed in OTHER_SPLITS]
-    order = [(spec, [*paired, *single]) for spec in stochastic_methods()]
-    order += [(spec, single) for spec in deterministic_methods()]
-    return [(spec, fit) for spec, fits in order if spec.id in methods for fit in fits]
-
-
-def fit_once(spec: MethodSpec, dataset: Dataset, fit: Fit) -> dict[str, Any]:
-    """Fit one method on one split and read it under its own rule and the equal one."""
-    streams = Streams(dataset.id, method_seed(fit.seed, fit.refit))
-    make_deterministic(streams)
-    method = build_estimator(spec.estimator, spec.options, streams, "cpu")
-    arrays = run_trial(method, dataset, fit.seed, TRAIN_ROWS, TEST_ROWS).arrays
-    row: dict[str, Any] = {"method": spec.id, "seed": fit.seed, "refit": fit.refit}
-    for rule in (spec.threshold, EQUAL_RULE):
-        metrics = read_scores(arrays, spec.scoring, rule).metrics
-        row |= {f"{name}:{'own' if rule == spec.threshold else 'equal'}": v for name, v in metrics.items()}
-    return row
-
-
-def fill_pool(path: Path, methods: Collection[str]) -> pd.DataFrame:
-    """Run the methods' fits that `path` does not hold yet, one line each, and return them all."""
-    done: set[tuple[str, int, int]] = set()
-    code = {spec.id: code_digest(code_root(spec.estimator))[:12] for spec, _ in planned_fits(methods)}
-    if path.exists():
-        kept = pd.read_csv(path, dtype={"code": str})
-        _require_same_code(path, kept, code)
-        done = set(kept[["method", "seed", "refit"]].itertuples(index=False, name=None))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    dataset = DATASET.load(data_directory(None))
-    columns = [f"{metric.id}:{rule}" for rule in ("own", "equal") for metric in METRICS]
-    with path.open("a", newline="") as file:
-        writer = csv.DictWriter(file, [*KEYS, *columns], lineterminator="\n")
-        if not done:
-            writer.writeheader()
-        for spec, fit in planned_fits(methods):
-            if (spec.id, fit.seed, fit.refit) not in done:
-                row = fit_once(spec, dataset, fit) | {"code": code[spec.id]}
-                writer.writerow({k: f"{v:.9g}" if isinstance(v, float) else v for k, v in row.items()})
-                file.flush()
-    pool = pd.read_csv(path, dtype={"code": str})
-    return pool[pool["method"].isin(methods)].drop(columns="code")
-
-
-def _require_same_code(path: Path, kept: pd.DataFrame, code: Mapping[str, str]) -> None:
-    """Refuse to go on in a pool whose fits are of other code, as their spread would be that of two versions.
-
-    Raises
-    ------
-    SystemExit
-        With the methods and the remedy.
-    """
-    found = kept["code"] if "code" in kept else pd.Series("", index=kept.index)
-    wanted = kept["method"].map(code)
-    if other := sorted(set(kept.loc[wanted.notna() & (found != wanted), "method"])):
-        raise SystemExit(
-            f"{path} holds fits of other code of {', '.join(other)}; delete it to fit anew, or give another "
-            "--out"
-        )
-
-
 def cube(pool: pd.DataFrame) -> tuple[Array, list[tuple[str, str]]]:
     """Return the paired pool as (splits, refits, cells), and the cells' names."""
     names = [spec.id for spec in stochastic_methods() if spec.id in set(pool["method"])]
     part = pool[pool["seed"].isin(SPLITS) & pool["method"].isin(names)]
-    wide = part.pivot(index=["seed", "refit"], columns="method")
+    by_method = part.pivot(index=["seed", "refit"], columns="method")
     cells = [(method, column) for method in names for column in pool.columns[3:]]
-    values = np.stack([wide[column, method].to_numpy(float) for method, column in cells], axis=1)
+    values = np.stack([by_method[column, method].to_numpy(float) for method, column in cells], axis=1)
     return values.reshape(len(SPLITS), 2 * POOL + FRESH, len(cells)), cells
 
 
@@ -244,8 +150,13 @@ def smallest_shifts(
     return rows
 
 
-def _design(values: Array, n_refits: int) -> str:
-    return f"paired, {len(values)} splits with {n_refits} refits"
+def paired_rates(values: Array, n_refits: int, n_draws: int) -> list[dict[str, Any]]:
+    """Return the rates of paired decisions, of draws and of fresh reruns."""
+    design = f"paired, {len(values)} splits with {n_refits} refits"
+    return [
+        bounded(design, paired_rate(values, n_refits, n_draws), n_draws),
+        bounded(f"{design}, fresh reruns", fresh_rate(values, n_refits), FRESH),
+    ]
 
 
 def bounded(name: str, alarmed: int, decisions: int) -> dict[str, Any]:
@@ -302,22 +213,14 @@ def main(argv: Iterable[str] | None = None) -> int:
     given = parser.parse_args(None if argv is None else list(argv))
     pool = fill_pool(given.out / "pool.csv", given.methods)
     values, cells = cube(pool)
-    judged = [(values[:n_splits], refits_needed(n_splits)) for n_splits in DESIGNS]
-    rates = pd.DataFrame(
-        [
-            row
-            for part, n_refits in judged
-            for row in (
-                bounded(_design(part, n_refits), paired_rate(part, n_refits, given.draws), given.draws),
-                bounded(f"{_design(part, n_refits)}, fresh reruns", fresh_rate(part, n_refits), FRESH),
-            )
-        ]
-        + [bounded("unpaired", unpaired_rate(pool, given.draws // 2), given.draws // 2)]
-    )
+    designs = [(values[:n_splits], refits_needed(n_splits)) for n_splits in DESIGNS]
+    paired = [row for part, n_refits in designs for row in paired_rates(part, n_refits, given.draws)]
+    unpaired = bounded("unpaired", unpaired_rate(pool, given.draws // 2), given.draws // 2)
+    rates = pd.DataFrame([*paired, unpaired])
     power = pd.DataFrame(
         [
             {"splits": len(part), **row}
-            for part, n_refits in judged
+            for part, n_refits in designs
             for row in smallest_shifts(part, cells, n_refits, given.power_draws)
         ]
     )

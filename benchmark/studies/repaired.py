@@ -27,7 +27,7 @@ from benchmark.run.split import split
 from benchmark.run.trial import build_estimator, run_trial
 from benchmark.score.metrics import METRICS
 from benchmark.score.reading import read_scores
-from datasets._mulan import LAYOUTS, load_mulan
+from datasets.formats.mulan import LAYOUTS, load_mulan
 from m3la.estimator import M3LA
 
 RULES = ("fixed", "eq13@holdout", "eq16a@holdout", "eq16b@holdout")
@@ -78,9 +78,11 @@ def rank(trials: pd.DataFrame, rule: str) -> pd.DataFrame:
     values = trials[trials["threshold"] == rule].copy()
     down = [metric.id for metric in METRICS if metric.direction == "down"]
     values.loc[values["metric"].isin(down), "value"] *= -1
-    wide = values.pivot_table(index=["dataset", "seed", "metric"], columns="candidate", values="value")
-    wide = wide.dropna(axis=1)  # a candidate still running has no rank yet
-    ranks = wide.rank(axis=1, ascending=False)
+    by_candidate = values.pivot_table(
+        index=["dataset", "seed", "metric"], columns="candidate", values="value"
+    )
+    complete = by_candidate.dropna(axis=1)  # a candidate still running has no rank yet
+    ranks = complete.rank(axis=1, ascending=False)
     by_dataset = ranks.groupby(level="dataset").mean().T
     return by_dataset.assign(mean_rank=ranks.mean()).sort_values("mean_rank")
 
@@ -90,8 +92,8 @@ def rank_rules(trials: pd.DataFrame, candidate: str) -> pd.Series:
     thresholded = ("macro_f1", "micro_f1", "example_f1", "hamming_loss", "subset_accuracy")
     values = trials[(trials["candidate"] == candidate) & trials["metric"].isin(thresholded)].copy()
     values.loc[values["metric"] == "hamming_loss", "value"] *= -1
-    wide = values.pivot_table(index=["dataset", "seed", "metric"], columns="threshold", values="value")
-    return wide.rank(axis=1, ascending=False).mean().sort_values()
+    by_rule = values.pivot_table(index=["dataset", "seed", "metric"], columns="threshold", values="value")
+    return by_rule.rank(axis=1, ascending=False).mean().sort_values()
 
 
 def describe(trials: pd.DataFrame, candidates: Mapping[str, Mapping[str, Any]]) -> str:

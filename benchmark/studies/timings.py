@@ -21,10 +21,9 @@ from benchmark.registry import discover
 from benchmark.run.bench import Bench, Pair
 from benchmark.run.config import available_cores
 from benchmark.run.isolation import run_isolated
-from benchmark.run.plan import make_ticket
 from benchmark.run.seeding import limit_threads_of_new_processes
 from benchmark.run.times import TIMINGS, Cpu, Timing, read_timings
-from benchmark.run.worker import PRELOAD, run_jobs
+from benchmark.run.worker import Task, make_task, run_tasks
 from benchmark.run.yardstick import yardstick_seconds
 
 FEW = (1, 4)
@@ -33,9 +32,9 @@ MANY = 20
 """Epochs up to which a fit is run whole."""
 
 
-def job_seconds(payload: bytes) -> tuple[str, float]:
+def job_seconds(task: Task) -> tuple[str, float]:
     """Run one job in this process, made for it; return how it ended and the process's seconds so far."""
-    (result,) = run_jobs((payload,), "cpu")
+    (result,) = run_tasks((task,), "cpu")
     return result.error, time.process_time()
 
 
@@ -53,8 +52,8 @@ def timed(bench: Bench, pair: Pair, epochs: int | None = None) -> float:
     profile = dataclasses.replace(bench.profile, limits=limits, dataset_limits={})
     with tempfile.TemporaryDirectory() as folder:
         once = dataclasses.replace(bench, profile=profile, results_dir=Path(folder))
-        ticket = make_ticket(once.inventory([pair]).slots[0], once)
-        outcome = run_isolated(job_seconds, (ticket.payload,), preload=PRELOAD)
+        task = make_task(once.inventory([pair]).slots[0], once)
+        outcome = run_isolated(job_seconds, (task,), preload=task.preload)
     error, seconds = outcome.value if outcome.reason == "finished" else (outcome.message, 0.0)
     if error:
         raise RuntimeError(f"{pair[1]} on {pair[0]} cannot be timed: {error}")

@@ -41,7 +41,7 @@ AGGREGATE_COLUMNS = (
 )
 CELL = ("dataset", "method", "metric", "threshold", "scoring")
 """What one mean is of: one reading of one method on one data set."""
-SHARED = ("provenance", "profile", "preset")
+UNIFORM = ("provenance", "profile", "preset")
 """What all seeds of a cell must have in common; numbers that differ in it are never averaged."""
 
 
@@ -77,7 +77,7 @@ def aggregate(per_seed: pd.DataFrame, extra: Sequence[str] = ()) -> pd.DataFrame
     statistics = statistics.mask(undefined, np.nan)
     # All cells in the order in which they first appear, those whose seeds all failed included.
     cells = per_seed.groupby(keys, sort=False).agg(
-        n_rows=("seed", "size"), **{name: (name, "first") for name in SHARED}
+        n_rows=("seed", "size"), **{name: (name, "first") for name in UNIFORM}
     )
     cells = cells.join(statistics).assign(n_seeds=values.size())
     cells["n_seeds"] = cells["n_seeds"].fillna(0).astype(int)
@@ -91,7 +91,7 @@ def _check(per_seed: pd.DataFrame, keys: list[str]) -> None:
         where = ", ".join(str(value) for value in repeated.iloc[0][keys])
         seed = repeated.iloc[0]["seed"]
         raise ValueError(f"seed {seed} appears twice in the cell ({where}); keep one record per seed")
-    for name in SHARED:
+    for name in UNIFORM:
         kinds = per_seed[[*keys, name]].drop_duplicates()
         mixed = kinds[kinds.duplicated(keys, keep=False)]
         if len(mixed):

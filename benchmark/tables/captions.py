@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
 from benchmark.contracts import Provenance
-from benchmark.tables.cells import Scores
 from benchmark.tables.names import (
     PROVENANCE_MARKS,
     PROVENANCE_TEXTS,
@@ -25,12 +24,12 @@ def profile_sentence(results: Results) -> str:
     return f"Profile {results.profile}{note}."
 
 
-def seeds_sentence(scores: Scores, datasets: Sequence[str]) -> str:
-    """Say over how many seeds the means are."""
+def seeds_sentence(n_expected: Mapping[str, int], datasets: Sequence[str]) -> str:
+    """Say over how many seeds the means are, given the number of each data set that has any."""
     by_count: dict[int, list[str]] = {}
     for dataset in datasets:
-        if dataset in scores.n_expected:
-            by_count.setdefault(scores.n_expected[dataset], []).append(dataset_title(dataset))
+        if dataset in n_expected:
+            by_count.setdefault(n_expected[dataset], []).append(dataset_title(dataset))
     if not by_count:
         return "No finished job yet."
     counts = [
@@ -53,23 +52,23 @@ def threshold_sentence(shown: pd.DataFrame) -> str:
 
 def scoring_sentence(shown: pd.DataFrame) -> str:
     """Name the methods whose scores are their 0/1 predictions."""
-    hard = _methods_by(shown, "scoring").get("hard", [])
-    if not hard:
+    titles = _methods_by(shown, "scoring").get("hard", [])
+    if not titles:
         return ""
-    verb = "is" if len(hard) == 1 else "are"
-    return f"{' and '.join(hard)} {verb} scored from 0/1 predictions."
+    verb = "is" if len(titles) == 1 else "are"
+    return f"{' and '.join(titles)} {verb} scored from 0/1 predictions."
 
 
 def hardening_sentence(results: Results, shown: pd.DataFrame) -> str:
     """Name the methods whose scores are predictions at other thresholds than their own rule's."""
     own = {spec.id: spec.threshold for spec in results.methods}
     rows = shown[(shown["scoring"] == "hard") & (shown["threshold"] != shown["method"].map(own))]
-    hard = _methods_by(rows[rows["method"].isin(list(own))], "scoring").get("hard", [])
-    if not hard:
+    titles = _methods_by(rows, "scoring").get("hard", [])
+    if not titles:
         return ""
     return (
-        f"These thresholds make the 0/1 predictions of {' and '.join(hard)}, so that their AUC, ranking loss "
-        "and coverage differ from the as-printed table's too."
+        f"These thresholds make the 0/1 predictions of {' and '.join(titles)}, so that their AUC, ranking "
+        "loss and coverage differ from the as-printed table's too."
     )
 
 
@@ -83,9 +82,9 @@ def provenance_sentences(results: Results, shown: pd.DataFrame) -> tuple[str, ..
         if mark := PROVENANCE_MARKS[provenance]:
             sentences.append(f"{mark} {', '.join(titles)}: {PROVENANCE_TEXTS[provenance]}.")
     present = set(shown["dataset"])
-    for row in results.datasets:
-        if row.note and row.id in present:
-            sentences.append(f"{row.title}: {row.note.rstrip('. ')}.")
+    for listed in results.datasets:
+        if listed.note and listed.id in present:
+            sentences.append(f"{listed.title}: {listed.note.rstrip('. ')}.")
     return tuple(sentences)
 
 

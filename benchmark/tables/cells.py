@@ -1,4 +1,4 @@
-"""From aggregated numbers to printed cells: bold, grey, incomplete or missing; it knows no layout."""
+"""From one number per seed to printed cells: mean, bold, grey, k/n or missing; it knows no layout."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from typing import Any
 import pandas as pd
 
 from benchmark.contracts import Provenance
-from benchmark.score.metrics import METRICS
+from benchmark.score.metrics import DIRECTIONS
+from benchmark.tables.aggregate import aggregate
 from benchmark.tables.layout import Cell
 from benchmark.tables.results import Results
 
-DIRECTIONS = {metric.id: metric.direction for metric in METRICS}
+MISSING = "–"
 
 
 class Footnotes:
@@ -36,8 +37,8 @@ class Footnotes:
 
 
 @dataclass(frozen=True)
-class Score:
-    """One cell's numbers."""
+class Average:
+    """The mean over a cell's seeds, and what qualifies it."""
 
     mean: float
     std: float
@@ -48,7 +49,7 @@ class Score:
     provenance: Provenance
 
     @classmethod
-    def of(cls, row: Mapping[Hashable, Any], n_expected: int) -> Score:
+    def of(cls, row: Mapping[Hashable, Any], n_expected: int) -> Average:
         """Take the numbers from a row of the aggregated frame."""
         provenance = Provenance(row["provenance"])
         return cls(row["mean"], row["std"], row["n_seeds"], row["n_failed"], n_expected, provenance)
@@ -70,27 +71,44 @@ class Score:
         seeds = "" if self.complete else f" ({self.n_seeds}/{self.n_expected})"
         return f"{self.mean:.3f}{deviation}{seeds}"
 
+    def cell(self, bold: bool = False, text: str | None = None) -> Cell:
+        """Print it, or `text` instead, grey on a look-alike."""
+        grey = self.provenance is Provenance.LOOK_ALIKE
+        return Cell(self.text if text is None else text, bold=bold, grey=grey)
 
-class Scores:
-    """All cells of one reading, and why the others are missing."""
 
-    def __init__(self, results: Results, summary: pd.DataFrame) -> None:
-        self._bundle = results
+def seeds_expected(results: Results) -> dict[str, int]:
+    """Return how many seeds make a cell complete, by data set of which there is any record."""
+    # Seeds, not their count: of two methods with one seed each, neither may have run the other's.
+    found = results.as_printed.groupby("dataset")["seed"].nunique()
+    return {str(dataset): max(int(n), len(results.seeds)) for dataset, n in found.items()}
+
+
+class Averages:
+    """The averages of one reading of all records, as printed cells, and why cells are missing.
+
+    Parameters
+    ----------
+    results : Results
+    per_seed : DataFrame
+        One of its frames, `as_printed` or `equal`.
+    """
+
+    def __init__(self, results: Results, per_seed: pd.DataFrame) -> None:
+        self._results = results
         self._specs = {spec.id: spec for spec in results.methods}
         self.reconstructed = frozenset(spec.id for spec in results.methods if spec.reconstructed)
         """Methods that must take no bold, which readers would credit to the authors of another one."""
-        # Seeds, not their count: of two methods with one seed each, neither may have run the other's.
-        found = results.as_printed.groupby("dataset")["seed"].nunique()
-        self.n_expected = {str(k): max(int(n), len(results.seeds)) for k, n in found.items()}
-        self._scores = {
-            (row["dataset"], row["method"], row["metric"]): Score.of(row, self.n_expected[row["dataset"]])
-            for row in summary.to_dict("records")
+        self.n_expected = seeds_expected(results)
+        self._averages = {
+            (row["dataset"], row["method"], row["metric"]): Average.of(row, self.n_expected[row["dataset"]])
+            for row in aggregate(per_seed).to_dict("records")
         }
 
     def column(
         self, dataset: str, metric: str, methods: Sequence[str], contenders: Iterable[str], notes: Footnotes
     ) -> dict[str, Cell]:
-        """Print one column.
+        """Print one column of a table.
 
         Parameters
         ----------
@@ -107,25 +125,25 @@ class Scores:
         -------
         dict of str to Cell
         """
-        found = {method: self._scores.get((dataset, method, metric)) for method in methods}
-        printed = {m: round(s.mean, 3) for m in contenders if (s := found.get(m)) is not None and s.competes}
+        found = {method: self._averages.get((dataset, method, metric)) for method in methods}
+        printed = {m: round(a.mean, 3) for m in contenders if (a := found.get(m)) is not None and a.competes}
         best = (max if DIRECTIONS[metric] == "up" else min)(printed.values(), default=None)
         winners = {m for m, mean in printed.items() if mean == best and len(printed) > 1}
-        return {m: self._cell(dataset, m, score, m in winners, notes) for m, score in found.items()}
+        return {m: self._cell(dataset, m, average, m in winners, notes) for m, average in found.items()}
 
-    def _cell(self, dataset: str, method: str, score: Score | None, bold: bool, notes: Footnotes) -> Cell:
-        if score is None or isnan(score.mean):
-            return Cell(f"– ({notes.letter(self._reason(dataset, method, score))})")
-        return Cell(score.text, bold=bold, grey=score.provenance is Provenance.LOOK_ALIKE)
+    def _cell(self, dataset: str, method: str, average: Average | None, bold: bool, notes: Footnotes) -> Cell:
+        if average is None or isnan(average.mean):
+            return Cell(f"{MISSING} ({notes.letter(self._reason(dataset, method, average))})")
+        return average.cell(bold)
 
-    def _reason(self, dataset: str, method: str, score: Score | None) -> str:
-        if score is not None:
-            return "all seeds failed" if score.n_seeds == 0 else "undefined on the test rows of a seed"
+    def _reason(self, dataset: str, method: str, average: Average | None) -> str:
+        if average is not None:
+            return "all seeds failed" if average.n_seeds == 0 else "undefined on the test rows of a seed"
         spec = self._specs.get(method)
         if spec is None:
             return "not implemented"
-        if dataset not in {row.id for row in self._bundle.datasets}:
+        if dataset not in {listed.id for listed in self._results.datasets}:
             return "data set not part of this run"
         if spec.datasets is not None and dataset not in spec.datasets:
             return "runs on this data set only when named"
-        return self._bundle.missing_reason
+        return self._results.missing_reason

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from benchmark.exit_codes import FINDING, INTERRUPTED, OK
@@ -109,15 +110,19 @@ def _write_tables(bench: Bench, *, everything: bool) -> int:
     inventory = bench.inventory(pairs)
     reason = "not run" if everything else "not run, or left out by --datasets or --methods"
     results, unreadable = results_of(bench, inventory, reason)
-    written = write_all(results, bench.tables_dir)
-    print(main_tables(results))
-    print(f"wrote {len(written)} files to {bench.tables_dir}")
+    files = write_all(results, bench.tables_dir)
+    print(main_tables(results, files))
+    print(f"wrote {len(files)} files to {bench.tables_dir}")
     if text := describe_mixed_versions(inventory.records()):
         print(text, file=sys.stderr)
-    damaged = (*inventory.broken, *unreadable)
-    for message in damaged:
+    return _tell_left_out((*inventory.broken, *unreadable))
+
+
+def _tell_left_out(messages: Sequence[str]) -> int:
+    """Print why records are not in what was printed, and return the exit code that this asks for."""
+    for message in messages:
         print(f"left out: {message}", file=sys.stderr)
-    return FINDING if damaged else OK
+    return FINDING if messages else OK
 
 
 def _conventions_flags(parser: argparse.ArgumentParser) -> None:
@@ -136,9 +141,7 @@ def conventions(args: argparse.Namespace, registry: Registry) -> int:
     import json
 
     from benchmark.run.config import ConfigError
-    from benchmark.tables.conventions import under_conventions
-    from benchmark.tables.conventions_text import render_conventions
-    from benchmark.tables.results import Entries
+    from benchmark.tables.conventions import conventions_of, render_conventions
 
     bench = flags.bench_of(args, registry)
     inventory = bench.inventory(bench.recorded_pairs())
@@ -148,17 +151,13 @@ def conventions(args: argparse.Namespace, registry: Registry) -> int:
             f"at profile {bench.profile.name} ({len(inventory.stale)} are stale); run them first, or correct "
             "--results, --profile, --datasets, --methods or --seeds"
         )
-    entries, methods = Entries(inventory, bench.store), tuple(registry.methods.values())
-    summary = under_conventions(entries, methods)
+    summary, unreadable = conventions_of(bench, inventory)
     if args.json:
         undefined_as_none = summary.astype(object).where(summary.notna(), None)
         print(json.dumps(undefined_as_none.to_dict("records"), indent=1))
     else:
-        print(render_conventions(summary, methods).rstrip("\n"))
-    damaged = (*inventory.broken, *entries.unreadable)
-    for message in damaged:
-        print(f"left out: {message}", file=sys.stderr)
-    return FINDING if damaged else OK
+        print(render_conventions(summary, tuple(registry.methods.values())).rstrip("\n"))
+    return _tell_left_out((*inventory.broken, *unreadable))
 
 
 COMMANDS = {

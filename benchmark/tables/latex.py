@@ -27,6 +27,7 @@ SPECIAL = {
     "±": r"$\pm$",
     "†": r"$^{\dagger}$",
     "‡": r"$^{\ddagger}$",
+    "§": r"\S{}",
     "–": "--",
     "—": "---",
     "≤": r"$\leq$",
@@ -84,7 +85,8 @@ def _block(block: Block) -> list[str]:
     if block.groups:
         spans = [rf"\multicolumn{{{g.span}}}{{c}}{{{escape(g.title)}}}" for g in block.groups]
         lines += [_line(["", *spans]), _rules_below(block.groups)]
-    lines += [_line(map_escape([block.corner, *block.columns])), r"\midrule", *map(_row, block.rows)]
+    headings = [escape(text) for text in (block.corner, *block.columns)]
+    lines += [_line(headings), r"\midrule", *map(_row, block.rows)]
     if block.below_rule:
         heading = rf"\multicolumn{{{width + 1}}}{{l}}{{\textit{{not in the paper}}}} \\"
         lines += [r"\midrule", heading, *map(_row, block.below_rule)]
@@ -97,11 +99,6 @@ def _rules_below(groups: Sequence[Group]) -> str:
         rules.append(rf"\cmidrule(lr){{{first}-{first + group.span - 1}}}")
         first += group.span
     return "".join(rules)
-
-
-def map_escape(texts: Sequence[str]) -> list[str]:
-    """Escape each text of a row."""
-    return [escape(text) for text in texts]
 
 
 def _row(row: Row) -> str:

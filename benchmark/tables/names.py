@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from benchmark.contracts import Provenance
+from benchmark.score.metrics import DIRECTIONS
 
 WCO = "$W_{co}$"
 """The one piece of mathematics in a name, as both Markdown and LaTeX take it."""
@@ -36,7 +37,7 @@ RULE_TITLES = {
     "eq16b@holdout": "eq. (16), reading B, on held-out training rows",
 }
 PROVENANCE_MARKS = {Provenance.REAL: "", Provenance.REBUILT: "†", Provenance.LOOK_ALIKE: "‡"}
-RECONSTRUCTED_MARK = "†"
+RECONSTRUCTED_MARK = "§"
 """After the title of a row whose method's paper could not be found."""
 PROVENANCE_TEXTS = {
     Provenance.REAL: "real data",
@@ -67,6 +68,11 @@ def method_title(method: str) -> str:
 def dataset_title(dataset: str) -> str:
     """Print a data set as the paper does; ids unknown to the paper stand for themselves."""
     return DATASET_TITLES.get(dataset, dataset)
+
+
+def metric_heading(metric: str) -> str:
+    """Print one of the ten metrics with an arrow to its better side."""
+    return f"{METRIC_TITLES[metric]} {ARROWS[DIRECTIONS[metric]]}"
 
 
 def rule_title(rule: str) -> str:

@@ -1,4 +1,4 @@
-"""Tables I, II and III in the paper's layout, from a results; it knows neither Markdown nor LaTeX."""
+"""Tables I, II and III in the paper's layout; it knows neither Markdown nor LaTeX."""
 
 from __future__ import annotations
 
@@ -9,26 +9,24 @@ import pandas as pd
 from benchmark.contracts import Provenance
 from benchmark.score.metrics import METRICS
 from benchmark.tables import captions, names
-from benchmark.tables.aggregate import aggregate
-from benchmark.tables.cells import DIRECTIONS, Footnotes, Scores
+from benchmark.tables.cells import Averages, Footnotes
 from benchmark.tables.layout import Block, Cell, Group, Row, Table
 from benchmark.tables.results import Results
 
 
 def table1(results: Results) -> Table:
     """Table I: shapes of the data sets, and where their numbers come from."""
-    titles = {row.id: row for row in results.datasets}
-    order = names.in_paper_order((d for d in names.TABLE2_DATASETS if d in titles), titles)
+    by_id = {listed.id: listed for listed in results.datasets}
     rows = []
-    for row in (titles[dataset] for dataset in order):
-        shape = row.shape
-        dims = ",".join(map(str, shape.dims))
-        grey = row.provenance is Provenance.LOOK_ALIKE
-        texts = (str(shape.n), str(shape.q), str(shape.m), dims)
-        cells = (*(Cell(text) for text in texts), Cell(str(row.provenance), grey=grey))
-        rows.append(Row(row.title + names.PROVENANCE_MARKS[row.provenance], cells))
+    for dataset in names.in_paper_order((d for d in names.TABLE2_DATASETS if d in by_id), by_id):
+        listed, shape = by_id[dataset], by_id[dataset].shape
+        texts = (str(shape.n), str(shape.q), str(shape.m), ",".join(map(str, shape.dims)))
+        grey = listed.provenance is Provenance.LOOK_ALIKE
+        cells = (*map(Cell, texts), Cell(str(listed.provenance), grey=grey))
+        rows.append(Row(listed.title + names.PROVENANCE_MARKS[listed.provenance], cells))
     shown = pd.DataFrame(
-        [(row.id, str(row.provenance)) for row in results.datasets], columns=["dataset", "provenance"]
+        [(listed.id, str(listed.provenance)) for listed in results.datasets],
+        columns=["dataset", "provenance"],
     )
     caption = captions.join(
         "Table I: Details of datasets. N, L, M represent the number of instances, labels and modalities, "
@@ -39,30 +37,30 @@ def table1(results: Results) -> Table:
     return Table("I", caption, (block,))
 
 
-def table2(results: Results, per_seed: pd.DataFrame, reading: str) -> Table:
+def table2(results: Results, per_seed: pd.DataFrame, thresholds: str) -> Table:
     """Table II: blocks of two metrics by all data sets.
 
     Parameters
     ----------
     results : Results
     per_seed : DataFrame
-        One of the results's readings.
-    reading : str
-        What the caption calls it, such as `as printed`.
+        `results.as_printed` or `results.equal`.
+    thresholds : str
+        What the caption calls it: `as printed`, `equal thresholds`.
     """
-    registered = (row.id for row in results.datasets)
-    datasets = names.in_paper_order(names.TABLE2_DATASETS, (*registered, *per_seed["dataset"].unique()))
-    paper, ours = _methods(results, per_seed, names.TABLE2_METHODS)
+    datasets = names.in_paper_order(names.TABLE2_DATASETS, (listed.id for listed in results.datasets))
+    paper, ours = _methods(results, names.TABLE2_METHODS)
     shown = per_seed[per_seed["method"].isin([*paper, *ours])]
-    scores = Scores(results, aggregate(per_seed))
+    averages = Averages(results, per_seed)
+    titles = tuple(captions.marked_title(dataset, shown) for dataset in datasets)
     notes = Footnotes()
     blocks = tuple(
         _block(
             [(dataset, metric) for metric in metrics for dataset in datasets],
-            tuple(Group(_metric_title(metric), len(datasets)) for metric in metrics),
-            tuple(captions.marked_title(dataset, shown) for _ in metrics for dataset in datasets),
+            tuple(Group(names.metric_heading(metric), len(datasets)) for metric in metrics),
+            titles * len(metrics),
             (paper, ours),
-            scores,
+            averages,
             notes,
         )
         for metrics in names.TABLE2_BLOCKS
@@ -70,50 +68,45 @@ def table2(results: Results, per_seed: pd.DataFrame, reading: str) -> Table:
     count = shown["dataset"].nunique()
     on = f"{count or 'no'} data set{'s' if count > 1 else ''}"
     caption = captions.join(
-        f"Table II, {reading}: Results of M3LA and the compared approaches on {on}.",
-        *_protocol(results, shown, scores, datasets),
+        f"Table II, {thresholds}: Results of M3LA and the compared approaches on {on}.",
+        *_protocol(results, shown, averages, datasets),
     )
     return Table("II", caption, blocks, _notes(results, shown, (*paper, *ours), notes))
 
 
-def table3(results: Results, per_seed: pd.DataFrame, reading: str) -> Table:
+def table3(results: Results, per_seed: pd.DataFrame, thresholds: str) -> Table:
     """Table III: all metrics of M3LA, its ablations and the compared approaches on ML2000.
 
     Parameters are those of `table2`.
     """
     dataset = names.TABLE3_DATASET
     per_seed = per_seed[per_seed["dataset"] == dataset]
-    paper, ours = _methods(results, per_seed, names.TABLE3_METHODS)
+    paper, ours = _methods(results, names.TABLE3_METHODS)
     shown = per_seed[per_seed["method"].isin([*paper, *ours])]
-    scores = Scores(results, aggregate(per_seed))
+    averages = Averages(results, per_seed)
     notes = Footnotes()
     block = _block(
         [(dataset, metric.id) for metric in METRICS],
         (),
-        tuple(_metric_title(metric.id) for metric in METRICS),
+        tuple(names.metric_heading(metric.id) for metric in METRICS),
         (paper, ours),
-        scores,
+        averages,
         notes,
     )
     caption = captions.join(
-        f"Table III, {reading}: Results of M3LA, M3LA-order (no modality prediction layer), "
+        f"Table III, {thresholds}: Results of M3LA, M3LA-order (no modality prediction layer), "
         f"M3LA-{names.WCO} (no correlation matrix) and the compared approaches on "
         f"{captions.marked_title(dataset, shown)}.",
-        *_protocol(results, shown, scores, (dataset,)),
+        *_protocol(results, shown, averages, (dataset,)),
     )
     return Table("III", caption, (block,), _notes(results, shown, (*paper, *ours), notes))
 
 
-def _methods(
-    results: Results, per_seed: pd.DataFrame, paper: Sequence[str]
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _methods(results: Results, paper: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Rows above and below the rule: the table's own, then what neither of the paper's tables has."""
     others = [spec for spec in results.methods if spec.id not in names.PAPER_METHODS]
-    registered = {spec.id for spec in results.methods}
-    unregistered = [m for m in per_seed["method"].unique() if m not in registered | names.PAPER_METHODS]
     above = names.in_paper_order(paper, (spec.id for spec in others if spec.in_paper))
-    below = names.in_paper_order((spec.id for spec in others if not spec.in_paper), unregistered)
-    return above, below
+    return above, tuple(spec.id for spec in others if not spec.in_paper)
 
 
 def _block(
@@ -121,16 +114,16 @@ def _block(
     groups: tuple[Group, ...],
     columns: tuple[str, ...],
     methods: tuple[tuple[str, ...], tuple[str, ...]],
-    scores: Scores,
+    averages: Averages,
     notes: Footnotes,
 ) -> Block:
     """Lay out columns, given by (data set, metric), with the paper's rows above a rule and ours below."""
     paper, ours = methods
-    contenders = [method for method in paper if method not in scores.reconstructed]
-    by_column = [scores.column(d, metric, (*paper, *ours), contenders, notes) for d, metric in keys]
+    contenders = [method for method in paper if method not in averages.reconstructed]
+    by_column = [averages.column(d, metric, (*paper, *ours), contenders, notes) for d, metric in keys]
 
     def title(method: str) -> str:
-        mark = names.RECONSTRUCTED_MARK if method in scores.reconstructed else ""
+        mark = names.RECONSTRUCTED_MARK if method in averages.reconstructed else ""
         return names.method_title(method) + mark
 
     def rows(ids: Iterable[str]) -> tuple[Row, ...]:
@@ -139,15 +132,11 @@ def _block(
     return Block("methods", groups, columns, rows(paper), rows(ours))
 
 
-def _metric_title(metric: str) -> str:
-    return f"{names.METRIC_TITLES[metric]} {names.ARROWS[DIRECTIONS[metric]]}"
-
-
 def _protocol(
-    results: Results, shown: pd.DataFrame, scores: Scores, datasets: Sequence[str]
+    results: Results, shown: pd.DataFrame, averages: Averages, datasets: Sequence[str]
 ) -> tuple[str, ...]:
     return (
-        captions.seeds_sentence(scores, datasets),
+        captions.seeds_sentence(averages.n_expected, datasets),
         captions.profile_sentence(results),
         captions.threshold_sentence(shown),
         captions.scoring_sentence(shown),

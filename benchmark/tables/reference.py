@@ -1,4 +1,4 @@
-"""Writes and reads the accepted numbers of a data set, a reference; it judges nothing."""
+"""Writes the accepted numbers of a data set, a reference, and reads its tables; it judges nothing."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ import pandas as pd
 
 from benchmark.contracts import Record
 from benchmark.run.config import ConfigError
+from benchmark.score.metrics import METRICS
 from benchmark.tables.results import Results
-from benchmark.tables.wide import METRIC_COLUMNS, widen
 from benchmark.tables.write import write_all
 
 PROVENANCE_FILE, PER_SEED_FILE, STEPS_FILE = "metrics.csv", "per_seed.csv", "steps.csv"
+ENVIRONMENT_FILE, SETTINGS_FILE = "environment.json", "settings.json"
 REFERENCE_COLUMNS = (
     "dataset",
     "method",
@@ -30,6 +31,8 @@ REFERENCE_COLUMNS = (
     "data_hash",
     "score_digest",
 )
+METRIC_COLUMNS = tuple(metric.id for metric in METRICS)
+"""Of files with a column per metric, where frames have a row per metric."""
 REFERENCE_KEYS = tuple(name for name in REFERENCE_COLUMNS if name not in ("metric", "value", "preset"))
 STEP_KEYS = (*REFERENCE_KEYS[:3], "step", *REFERENCE_KEYS[3:])
 STEP_COLUMNS = (*STEP_KEYS, *METRIC_COLUMNS)
@@ -55,18 +58,18 @@ def write_reference(results: Results, records: Sequence[Record], folder: Path) -
         `environment.json`, `settings.json` (by method and hash, what the hash was made of) and what
         `write_all` writes.
     """
-    written = write_all(results, folder)
+    tables = write_all(results, folder)
     per_seed = results.per_seed[list(REFERENCE_COLUMNS)]
     per_seed.to_csv(folder / "per_seed.csv", index=False, lineterminator="\n")
     steps = widen(results.steps[results.steps["step"] > 0], STEP_KEYS)
     steps.to_csv(folder / "steps.csv", index=False, lineterminator="\n")
     resources_frame(records).to_csv(folder / "resources.csv", index=False, lineterminator="\n")
     environments = json.dumps(distinct_environments(records), indent=1, sort_keys=True) + "\n"
-    (folder / "environment.json").write_text(environments, encoding="utf-8")
+    (folder / ENVIRONMENT_FILE).write_text(environments, encoding="utf-8")
     settings = json.dumps(distinct_settings(records), indent=1, sort_keys=True) + "\n"
-    (folder / "settings.json").write_text(settings, encoding="utf-8")
-    files = ("per_seed.csv", "steps.csv", "resources.csv", "environment.json", "settings.json")
-    return sorted({*written, *(folder / name for name in files)})
+    (folder / SETTINGS_FILE).write_text(settings, encoding="utf-8")
+    files = ("per_seed.csv", "steps.csv", "resources.csv", ENVIRONMENT_FILE, SETTINGS_FILE)
+    return sorted(folder / name for name in {*tables, *files})
 
 
 def resources_frame(records: Iterable[Record]) -> pd.DataFrame:
@@ -125,3 +128,61 @@ def read_csv(path: Path, columns: Sequence[str], numbers: Sequence[str] = ("seed
         if not pd.api.types.is_numeric_dtype(frame[column]):
             raise ConfigError(f"cannot judge: {path} holds a {column} that is not a number")
     return frame
+
+
+def widen(long: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
+    """Return one row per combination of `keys`, a column per metric.
+
+    Parameters
+    ----------
+    long : DataFrame
+        `keys`, `metric` and `value`, each combination once.
+    keys : sequence of str
+        `dataset` and `method` first: rows keep the order in which these appear, and are sorted by the others.
+    """
+    wide = long.pivot(index=list(keys), columns="metric", values="value").reset_index()
+    pairs = long[["dataset", "method"]].drop_duplicates().itertuples(index=False, name=None)
+    place = {pair: number for number, pair in enumerate(pairs)}
+    wide["place"] = [place[pair] for pair in zip(wide["dataset"], wide["method"], strict=True)]
+    wide = wide.sort_values(["place", *keys[2:]], kind="stable")
+    return wide.reindex(columns=[*keys, *METRIC_COLUMNS]).reset_index(drop=True)
+
+
+def lengthen(wide: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
+    """Undo `widen`; metrics that the table lacks are left out."""
+    metrics = [name for name in METRIC_COLUMNS if name in wide.columns]
+    return wide.melt(id_vars=list(keys), value_vars=metrics, var_name="metric", value_name="value")
+
+
+def read_environments(folder: Path) -> list[dict[str, Any]]:
+    """Read what `distinct_environments` returned; nothing in references of before they were kept.
+
+    Raises
+    ------
+    ConfigError
+        If the file holds something else.
+    """
+    return list(_read_json(folder / ENVIRONMENT_FILE, list, []))
+
+
+def read_settings(folder: Path) -> dict[str, dict[str, dict[str, Any]]]:
+    """Read what `distinct_settings` returned; nothing in references of before they were kept.
+
+    Raises
+    ------
+    ConfigError
+        If the file holds something else.
+    """
+    return dict(_read_json(folder / SETTINGS_FILE, dict, {}))
+
+
+def _read_json(path: Path, kind: type, default: Any) -> Any:
+    if not path.is_file():
+        return default
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ConfigError(f"cannot judge: {path} is not JSON ({error}); write the reference again") from error
+    if not isinstance(content, kind):
+        raise ConfigError(f"cannot judge: {path} holds no {kind.__name__}; write the reference again")
+    return content

@@ -1,17 +1,19 @@
-"""From records to the frames behind all tables, re-read from stored scores; it knows no layout."""
+"""From records to the frames behind all tables, read again from stored scores; it knows no layout."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from math import nan
+from pathlib import Path
+from typing import Any, TypeVar
 
 import pandas as pd
 
-from benchmark.contracts import Array, DatasetSpec, MethodSpec, Provenance, Record, Scoring, Shape
+from benchmark.contracts import Array, DatasetSpec, Job, MethodSpec, Provenance, Record, Shape
 from benchmark.run.bench import Bench, Inventory
 from benchmark.run.store import RecordError, RecordStore
-from benchmark.score.acquisition import read_extraction
+from benchmark.score.acquisition import read_acquisition
 from benchmark.score.metrics import METRICS
 from benchmark.score.reading import read_scores, read_steps
 from benchmark.tables.aggregate import PER_SEED_COLUMNS
@@ -21,16 +23,20 @@ EQUAL_RULE = "eq13"
 """The rule of the second Table II, where every method gets the same calibration."""
 DECODING = ("n_orders", "order_entropy_bits", "w_co_phi_spearman")
 """Quantities of a whole decoding, in the steps frame with step 0."""
-
 NEEDED_ARRAYS = ("scores", "labels", "train_label_frequencies")
 """Without these a finished record cannot be read again; the others are a method's own."""
 
-Entry = tuple[Record, Mapping[str, Array]]
+NO_METRICS = {metric.id: nan for metric in METRICS}
+"""Of a job that failed or timed out."""
+
+Arrays = Mapping[str, Array]
+Rows = list[dict[str, Any]]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class DatasetRow:
-    """One row of Table I, and what captions must say of the data set."""
+class ListedDataset:
+    """A data set as Table I lists it, and what captions must say of it."""
 
     id: str
     title: str
@@ -39,8 +45,8 @@ class DatasetRow:
     note: str = ""
 
     @classmethod
-    def of(cls, spec: DatasetSpec, provenance: Provenance, note: str = "") -> DatasetRow:
-        """Take the row from a registered data set."""
+    def of(cls, spec: DatasetSpec, provenance: Provenance, note: str = "") -> ListedDataset:
+        """Take what a registered data set declares."""
         return cls(spec.id, spec.title, spec.expected, provenance, note)
 
 
@@ -54,7 +60,7 @@ class Results:
     """The same seeds read with `EQUAL_RULE` for every method."""
     steps: pd.DataFrame
     """`PER_SEED_COLUMNS` and `step`: metrics after steps 1..m, and `DECODING` as step 0."""
-    datasets: tuple[DatasetRow, ...]
+    datasets: tuple[ListedDataset, ...]
     methods: tuple[MethodSpec, ...]
     profile: str
     profile_note: str = ""
@@ -63,8 +69,8 @@ class Results:
     """Seeds that were asked for: a cell that lacks one of them is incomplete."""
     missing_reason: str = "not run"
     """What to say of a registered method without a record."""
-    extraction: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(PER_SEED_COLUMNS)))
-    """`PER_SEED_COLUMNS`: what reading modalities one by one cost, metrics as in `EXTRACTION`."""
+    acquisition: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(PER_SEED_COLUMNS)))
+    """`PER_SEED_COLUMNS`: what acquiring modalities one by one cost, metrics as in `ACQUISITION`."""
 
     @property
     def per_seed(self) -> pd.DataFrame:
@@ -80,25 +86,55 @@ class Entries:
     inventory: Inventory
     store: RecordStore
     unreadable: list[str] = field(default_factory=list)
+    """A message for each record that was left out, known once the entries were consumed."""
 
-    def __iter__(self) -> Iterator[Entry]:
-        for record in self.inventory.records():
+    def __iter__(self) -> Iterator[tuple[Record, Arrays]]:
+        return self.read(lambda record, arrays: (record, arrays))
+
+    def read(self, how: Callable[[Record, Arrays], T]) -> Iterator[T]:
+        """Yield what `how` makes of each record and its arrays (none if it is not `done`).
+
+        A record whose file is damaged, or in which `how` misses an array or finds one that it cannot use
+        (KeyError, ValueError), becomes a message that names its folder.
+        """
+        for stored in self.inventory.records():
+            # Profiles that limit nothing for a cell share its record; it then counts for each of them.
+            record = replace(stored, profile=self.inventory.profile.name)
             try:
-                arrays = self.store.arrays(record) if record.status == "done" else {}
-                _check_whole(record, arrays)
+                made = how(record, self._arrays(record))
             except RecordError as error:
                 self.unreadable.append(str(error))
-                continue
-            # Profiles that limit nothing for a cell share its record; it then counts for each of them.
-            yield replace(record, profile=self.inventory.profile.name), arrays
+            except (KeyError, ValueError) as error:
+                self.unreadable.append(
+                    f"{self._folder(record)} cannot be read as its method asks ({error}); correct the "
+                    "method's threshold rule or its trace, or delete the folder and run again"
+                )
+            else:
+                yield made
+
+    def _arrays(self, record: Record) -> Arrays:
+        if record.status != "done":
+            return {}
+        arrays = self.store.arrays(record)
+        if missing := [name for name in NEEDED_ARRAYS if name not in arrays]:
+            raise RecordError(
+                f"{self._folder(record)} lacks {', '.join(missing)}; delete the folder and run again"
+            )
+        return arrays
+
+    def _folder(self, record: Record) -> Path:
+        return self.store.folder(Job(record.dataset, record.method, record.seed), record.config_hash)
 
 
-def _check_whole(record: Record, arrays: Mapping[str, Array]) -> None:
-    """Raise `RecordError` if a finished record lacks what every reading needs."""
-    missing = [name for name in NEEDED_ARRAYS if name not in arrays]
-    if record.status == "done" and missing:
-        where = f"{record.dataset}/{record.method}/{record.seed}-{record.config_hash}"
-        raise RecordError(f"{where} lacks {', '.join(missing)}; delete its folder and run again")
+@dataclass(frozen=True)
+class RecordRows:
+    """The rows of one record, by frame of `Results`."""
+
+    record: Record
+    as_printed: Rows
+    equal: Rows
+    steps: Rows
+    acquisition: Rows
 
 
 def results_of(
@@ -112,13 +148,14 @@ def results_of(
         What tables are made of, and a message for each record whose scores could not be read.
     """
     entries = Entries(inventory, bench.store)
+    methods = bench.registry.methods
     # Today's wording, not that of the day the record was made: a note changes no number.
     notes = {slot.job.dataset: slot.setup.facts.note for slot in inventory.slots}
     results = build_results(
-        entries,
-        methods=tuple(bench.registry.methods.values()),
+        entries.read(lambda record, arrays: rows_of(record, arrays, methods[record.method])),
+        methods=tuple(methods.values()),
         datasets=[
-            DatasetRow.of(spec, spec.provenance(bench.data_dir), notes.get(spec.id, ""))
+            ListedDataset.of(spec, spec.provenance(bench.data_dir), notes.get(spec.id, ""))
             for spec in bench.registry.datasets.values()
         ],
         profile=inventory.profile.name,
@@ -130,57 +167,53 @@ def results_of(
 
 
 def build_results(
-    entries: Iterable[Entry],
+    records: Iterable[RecordRows],
     *,
     methods: Sequence[MethodSpec],
-    datasets: Sequence[DatasetRow],
+    datasets: Sequence[ListedDataset],
     profile: str,
     profile_note: str = "",
     seeds: Sequence[int] = (),
     missing_reason: str = "not run",
 ) -> Results:
-    """Read every record under both threshold rules.
+    """Join the rows of all records, as the registry lists things, in whatever order the jobs ended.
 
     Parameters
     ----------
-    entries : iterable of (Record, arrays)
-        Records current under the profile, one per (data set, method, seed); consumed once, so that
-        arrays may be loaded lazily. Arrays of records that are not `done` are not looked at.
+    records : iterable of RecordRows
+        Of records current under the profile, one per (data set, method, seed).
     methods : sequence of MethodSpec
-        The whole registry: a paper's method that is not in it is printed as not implemented. A method's
-        scoring, rule and preset's name are taken from here, not from the record, since none of them enters
-        a record's hash; the record's own serve methods that are no longer registered.
-    datasets : sequence of DatasetRow
-        Rows of Table I, of all registered data sets; an empty `note` is filled from the records.
+        The whole registry: a paper's method that is not in it is printed as not implemented.
+    datasets : sequence of ListedDataset
+        All registered data sets, in the order of Table I.
     profile, profile_note : str
-        Name of the profile, and its sentence for captions. Every row gets this name: a record that
-        another profile left behind is current where that profile's limits changed nothing.
+        Name of the profile, and its sentence for captions.
     seeds : sequence of int
         Seeds that were asked for; a cell with fewer is printed with `k/n` and never bold.
     missing_reason : str
-        What to say of a registered method that has no record among `entries`.
+        What to say of a registered method that has no record.
     """
-    specs = {spec.id: spec for spec in methods}
-    frames: dict[str, list[dict[str, Any]]] = {
-        name: [] for name in ("as_printed", "equal", "steps", "extraction")
-    }
-    notes: dict[str, str] = {}
-    for stored, arrays in entries:
-        spec = specs.get(stored.method)
-        record = replace(stored, profile=profile, preset=spec.preset if spec else stored.preset)
-        scoring, rule = (spec.scoring, spec.threshold) if spec else (record.scoring, record.threshold)
-        frames["as_printed"] += _metric_rows(record, arrays, scoring, rule)
-        frames["equal"] += _metric_rows(record, arrays, scoring, EQUAL_RULE)
-        frames["steps"] += _step_rows(record, arrays, scoring, rule)
-        frames["extraction"] += _extraction_rows(record, arrays, scoring, rule)
-        notes.setdefault(record.dataset, record.data_note)
-    order = _Order([row.id for row in datasets], list(specs))
+    dataset_place = {listed.id: place for place, listed in enumerate(datasets)}
+    method_place = {spec.id: place for place, spec in enumerate(methods)}
+    in_order = sorted(
+        records,
+        key=lambda rows: (
+            dataset_place[rows.record.dataset],
+            method_place[rows.record.method],
+            rows.record.seed,
+        ),
+    )
+
+    def frame(name: str, *more: str) -> pd.DataFrame:
+        rows = [row for record in in_order for row in getattr(record, name)]
+        return pd.DataFrame(rows, columns=[*PER_SEED_COLUMNS, *more])
+
     return Results(
-        as_printed=order.frame(frames["as_printed"], PER_SEED_COLUMNS),
-        equal=order.frame(frames["equal"], PER_SEED_COLUMNS),
-        steps=order.frame(frames["steps"], (*PER_SEED_COLUMNS, "step")),
-        extraction=order.frame(frames["extraction"], PER_SEED_COLUMNS),
-        datasets=tuple(replace(row, note=row.note or notes.get(row.id, "")) for row in datasets),
+        as_printed=frame("as_printed"),
+        equal=frame("equal"),
+        steps=frame("steps", "step"),
+        acquisition=frame("acquisition"),
+        datasets=tuple(datasets),
         methods=tuple(methods),
         profile=profile,
         profile_note=profile_note,
@@ -189,81 +222,65 @@ def build_results(
     )
 
 
-def _metric_rows(
-    record: Record, arrays: Mapping[str, Array], scoring: Scoring, rule: str
-) -> list[dict[str, Any]]:
-    metrics: Mapping[str, float] = {}
-    if record.status == "done":
-        metrics = read_scores(arrays, scoring, rule).metrics
-    shared = _shared(record, scoring, rule)
-    return [shared | {"metric": m.id, "value": metrics.get(m.id, float("nan"))} for m in METRICS]
+def rows_of(record: Record, arrays: Arrays, spec: MethodSpec) -> RecordRows:
+    """Read one record under its method's own rule and under `EQUAL_RULE`, each rule once.
+
+    Scoring, rule and preset's name are those of the method today, not of the record, since none of them
+    enters a record's hash. A record that is not `done` has ten values of nan; its arrays are not looked at.
+
+    Raises
+    ------
+    KeyError, ValueError
+        As `read_scores`, `read_steps` and `read_acquisition`.
+    """
+    done, rule = record.status == "done", spec.threshold
+    arrays = arrays if done else {}
+    metrics = {
+        one: read_scores(arrays, spec.scoring, one).metrics if done else NO_METRICS
+        for one in dict.fromkeys((rule, EQUAL_RULE))
+    }
+    common = _common_columns(record, spec, rule)
+    steps = enumerate(read_steps(arrays, spec.scoring, rule), start=1)
+    return RecordRows(
+        record,
+        as_printed=_rows(common, metrics[rule]),
+        equal=_rows(common | {"threshold": EQUAL_RULE}, metrics[EQUAL_RULE]),
+        steps=[row for step, values in steps for row in _rows(common | {"step": step}, values)]
+        + _rows(common | {"step": 0}, _decoding(arrays)),
+        acquisition=_rows(common, read_acquisition(arrays)),
+    )
 
 
-def _step_rows(
-    record: Record, arrays: Mapping[str, Array], scoring: Scoring, rule: str
-) -> list[dict[str, Any]]:
-    if record.status != "done":
-        return []
-    shared = _shared(record, scoring, rule)
-    rows = [
-        shared | {"step": step, "metric": name, "value": value}
-        for step, metrics in enumerate(read_steps(arrays, scoring, rule), start=1)
-        for name, value in metrics.items()
-    ]
-    decoding: dict[str, float] = {}
+def _rows(common: Mapping[str, Any], values: Mapping[str, float]) -> Rows:
+    return [{**common, "metric": metric, "value": value} for metric, value in values.items()]
+
+
+def _decoding(arrays: Arrays) -> dict[str, float]:
+    """Return those of `DECODING` that the arrays allow."""
+    values: dict[str, float] = {}
     if "orders" in arrays:
         statistics = order_statistics(arrays["orders"])
-        decoding |= {"n_orders": statistics.n_distinct, "order_entropy_bits": statistics.entropy_bits}
+        values |= {
+            "n_orders": float(statistics.n_distinct),
+            "order_entropy_bits": float(statistics.entropy_bits),
+        }
     if "w_co" in arrays and "train_phi" in arrays:
-        decoding["w_co_phi_spearman"] = correlation_agreement(arrays["w_co"], arrays["train_phi"])
-    return rows + [shared | {"step": 0, "metric": k, "value": float(v)} for k, v in decoding.items()]
+        values["w_co_phi_spearman"] = float(correlation_agreement(arrays["w_co"], arrays["train_phi"]))
+    return values
 
 
-def _extraction_rows(
-    record: Record, arrays: Mapping[str, Array], scoring: Scoring, rule: str
-) -> list[dict[str, Any]]:
-    if record.status != "done":
-        return []
-    shared = _shared(record, scoring, rule)
-    return [shared | {"metric": name, "value": value} for name, value in read_extraction(arrays).items()]
-
-
-def _shared(record: Record, scoring: Scoring, rule: str) -> dict[str, Any]:
+def _common_columns(record: Record, spec: MethodSpec, rule: str) -> dict[str, Any]:
     return {
         "dataset": record.dataset,
         "method": record.method,
         "seed": record.seed,
         "provenance": str(record.provenance),
         "profile": record.profile,
-        "preset": record.preset,
+        "preset": spec.preset,
         "threshold": rule,
-        "scoring": scoring,
+        "scoring": spec.scoring,
         "status": record.status,
         "config_hash": record.config_hash,
         "data_hash": record.data_hash,
         "score_digest": record.score_digest,
     }
-
-
-@dataclass(frozen=True)
-class _Order:
-    """Sorts rows as the registry lists things, whatever order the jobs ended in; unknown ids come last."""
-
-    datasets: list[str]
-    methods: list[str]
-
-    def frame(self, rows: list[dict[str, Any]], columns: Sequence[str]) -> pd.DataFrame:
-        # The sort is stable: metrics and steps of one job stay in the order in which they were read.
-        ordered = sorted(
-            rows,
-            key=lambda row: (
-                _place(self.datasets, row["dataset"]),
-                _place(self.methods, row["method"]),
-                row["seed"],
-            ),
-        )
-        return pd.DataFrame(ordered, columns=list(columns))
-
-
-def _place(known: list[str], name: str) -> tuple[int, str]:
-    return (known.index(name), "") if name in known else (len(known), name)

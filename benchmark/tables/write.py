@@ -1,4 +1,4 @@
-"""All files of a tables folder from one results; it writes them and decides nothing."""
+"""All files of a tables folder; it writes them and decides nothing."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from pathlib import Path
 
 from benchmark.tables import latex, markdown
 from benchmark.tables.aggregate import aggregate
-from benchmark.tables.cost_table import cost_table
+from benchmark.tables.cost import cost_table
 from benchmark.tables.layout import Table
 from benchmark.tables.names import TABLE3_DATASET
 from benchmark.tables.paper_tables import table1, table2, table3
 from benchmark.tables.results import Results
-from benchmark.tables.steps_table import steps_table
+from benchmark.tables.steps import steps_table
 
 TABLES: Mapping[str, Callable[[Results], Table]] = {
     "table1": table1,
@@ -25,27 +25,25 @@ TABLES: Mapping[str, Callable[[Results], Table]] = {
 }
 
 
-def write_all(results: Results, out_dir: Path) -> list[Path]:
+def write_all(results: Results, folder: Path) -> dict[str, str]:
     """Write every table as Markdown and LaTeX, and the numbers behind them as CSV.
 
     Parameters
     ----------
     results : Results
-    out_dir : Path
+    folder : Path
         Created if absent; files of the same names are replaced.
 
     Returns
     -------
-    list of Path
-        The files written.
+    dict of str to str
+        The text of every file written, by its name.
     """
-    out_dir.mkdir(parents=True, exist_ok=True)
-    written = []
-    for name, text in render_all(results).items():
-        path = out_dir / name
-        path.write_text(text, encoding="utf-8", newline="\n")
-        written.append(path)
-    return written
+    folder.mkdir(parents=True, exist_ok=True)
+    files = render_all(results)
+    for name, text in files.items():
+        (folder / name).write_text(text, encoding="utf-8", newline="\n")
+    return files
 
 
 def render_all(results: Results) -> dict[str, str]:
@@ -61,22 +59,9 @@ def render_all(results: Results) -> dict[str, str]:
     return files
 
 
-def main_tables(results: Results) -> str:
+def main_tables(results: Results, files: Mapping[str, str]) -> str:
     """Return what a run prints at its end: Table II and, if its data set has any record, Table III."""
-    shown = ["table2_as-printed"]
+    shown = ["table2_as-printed.md"]
     if TABLE3_DATASET in set(results.as_printed["dataset"]):
-        shown.append("table3_as-printed")
-    return "\n".join(terminal(results, name) for name in shown)
-
-
-def terminal(results: Results, name: str) -> str:
-    """Return one of `TABLES` as Markdown.
-
-    Raises
-    ------
-    ValueError
-        If there is no table of that name.
-    """
-    if name not in TABLES:
-        raise ValueError(f"no table {name!r}; choose one of {', '.join(TABLES)}")
-    return markdown.render(TABLES[name](results))
+        shown.append("table3_as-printed.md")
+    return "\n".join(files[name] for name in shown)

@@ -22,7 +22,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from benchmark.contracts import Array, Provenance, Streams
-from datasets._base import PROVENANCE_FILE
+from datasets.formats.folder import PROVENANCE_FILE
 from datasets.ml2000 import rebuilt_note
 from datasets.recipes import descriptors, parts, pipeline
 from datasets.recipes.images import LABEL_NAMES, SIDE, UPSTREAM, ImageFolder, digest, open_folder

@@ -7,7 +7,7 @@ from decimal import ROUND_DOWN, ROUND_HALF_EVEN, Decimal
 import numpy as np
 import pandas as pd
 
-from benchmark.audit.model import COLUMNS, Facts, Interval
+from benchmark.audit.numbers import COLUMNS, Facts, Interval
 from benchmark.score.metrics import METRICS, compute_metrics
 
 WAYS = {"rounded": ROUND_HALF_EVEN, "truncated": ROUND_DOWN}

@@ -146,7 +146,7 @@ def test_scores_that_were_altered_are_named_as_what_cannot_be_judged(folder, jud
 
 def test_a_record_of_another_schema_cannot_be_judged(folder, judged):
     path = next((folder / "runs" / "toy" / "Learner").glob("2-*")) / "record.json"
-    path.write_text(path.read_text().replace('"schema_version": 1', '"schema_version": 99'))
+    path.write_text(path.read_text().replace('"schema_version": 2', '"schema_version": 99'))
     code, out, err = judged()
     assert code == 2
     assert "records of seeds 2 are not there" in out

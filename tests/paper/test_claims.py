@@ -1,6 +1,5 @@
 """The claims: quoted word for word, checked against both sides, and never judged on what is missing."""
 
-import tomllib
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
@@ -8,20 +7,20 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from judged_examples import METHODS, cell, exact, judged
+from evidence_examples import METHODS, cell, evidence, exact
 from scipy import stats
 
 from benchmark.inference import corrected_paired
 from benchmark.paper.claims import check_claims, parse_claims
-from benchmark.paper.printed import read_cells
-from benchmark.paper.sides import CannotJudgeError, OurSide, paired
+from benchmark.paper.comparisons import CannotJudgeError, OurSide, paired
+from benchmark.paper.printed import read_paper
 from benchmark.score.metrics import METRICS
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = ROOT.parent / "shared" / "paper" / "m3la.txt"
-PRINTED = read_cells(ROOT / "results" / "paper")
-ENTRIES = tomllib.loads((ROOT / "results" / "paper" / "claims.toml").read_text(encoding="utf-8"))["claim"]
-CLAIMS = {claim.id: claim for claim in parse_claims(ENTRIES)}
+PAPER = read_paper()
+PRINTED = PAPER.cells
+CLAIMS = {claim.id: claim for claim in parse_claims(PAPER.claims)}
 METRIC_IDS = [metric.id for metric in METRICS]
 
 
@@ -68,7 +67,7 @@ def every_metric(method, gain, std=0.01, dataset="ml2000", **changed):
 
 
 def ablation(gain):
-    return judged(*every_metric("M3LA", gain), *every_metric("M3LA-order", 0.0))
+    return evidence(*every_metric("M3LA", gain), *every_metric("M3LA-order", 0.0))
 
 
 @pytest.mark.parametrize(
@@ -82,7 +81,7 @@ def test_a_claim_on_our_numbers(gain, verdict):
 
 def test_partly_supported_needs_half_of_the_cells():
     half = [*every_metric("M3LA", 0.1)[:6], *every_metric("M3LA", 0.0)[6:], *every_metric("M3LA-order", 0.0)]
-    assert finding("modality-prediction", judged(*half))["verdict"] == "partly supported"
+    assert finding("modality-prediction", evidence(*half))["verdict"] == "partly supported"
 
 
 def test_poor_for_want_of_modalities_meets_the_fair_rows_and_says_how_much_of_the_gap_they_close():
@@ -93,7 +92,7 @@ def test_poor_for_want_of_modalities_meets_the_fair_rows_and_says_how_much_of_th
         *every_metric("BR-fair", 0.2),
         *every_metric("CC-fair", 0.1),
     ]
-    found = finding("poor-for-want-of-modalities", judged(*rows))
+    found = finding("poor-for-want-of-modalities", evidence(*rows))
     assert found["cells"] == 20
     assert found["significantly_better"] == 10  # CC-fair in every metric, BR-fair in none
     assert found["verdict"] == "partly supported"
@@ -104,11 +103,11 @@ def test_poor_for_want_of_modalities_meets_the_fair_rows_and_says_how_much_of_th
 
 def test_look_alikes_and_reconstructed_methods_support_no_claim():
     copies = [every_metric(m, g, provenance="look-alike") for m, g in (("M3LA", 0.1), ("M3LA-order", 0.0))]
-    found = finding("modality-prediction", judged(*chain(*copies)))
+    found = finding("modality-prediction", evidence(*chain(*copies)))
     assert (found["verdict"], found["reason"]) == ("cannot judge", "ml2000: look-alike data")
     methods = tuple(replace(m, reconstructed=m.id == "M3LA-order") for m in METHODS)
     rows = [*every_metric("M3LA", 0.1), *every_metric("M3LA-order", 0.0)]
-    found = finding("modality-prediction", judged(*rows, methods=methods))
+    found = finding("modality-prediction", evidence(*rows, methods=methods))
     assert found["verdict"] == "cannot judge"
     assert "M3LA-order left out: reconstructed" in found["reason"]
 
@@ -125,7 +124,7 @@ def test_look_alikes_and_reconstructed_methods_support_no_claim():
 )
 def test_a_claim_that_lacks_numbers_cannot_be_judged(change, reason):
     order = change(pd.concat(every_metric("M3LA-order", 0.0)))
-    found = finding("modality-prediction", judged(*every_metric("M3LA", 0.1), order))
+    found = finding("modality-prediction", evidence(*every_metric("M3LA", 0.1), order))
     assert found["verdict"] == "cannot judge"
     assert reason in found["reason"]
 
@@ -138,7 +137,9 @@ def test_sides_with_other_seeds_are_not_paired():
 def test_pairs_are_made_by_seed_not_by_position():
     first, second = exact(0.81, 0.02, seed=1), exact(0.8, 0.02, seed=2)
     shuffled = np.random.default_rng(0).permutation(10)
-    found = judged(cell("M3LA", "micro_f1", first), cell("BR", "micro_f1", second[shuffled], seeds=shuffled))
+    found = evidence(
+        cell("M3LA", "micro_f1", first), cell("BR", "micro_f1", second[shuffled], seeds=shuffled)
+    )
     test = OurSide(found).compare("ml2000", "M3LA", "BR", "micro_f1")
     assert test.p_value == pytest.approx(corrected_paired(first - second).p_value)
     assert test.p_value > stats.ttest_rel(first, second).pvalue
@@ -148,10 +149,10 @@ def test_a_threshold_per_label_is_compared_with_one_for_all_on_the_same_scores()
     metrics = CLAIMS["threshold-per-label"].metrics
     own = [cell("M3LA", metric, exact(0.5, 0.01)) for metric in metrics]
     other = [cell("M3LA", metric, exact(0.5, 0.01) + 0.1, threshold="eq13") for metric in metrics]
-    found = finding("threshold-per-label", judged(*own, equal=other))
+    found = finding("threshold-per-label", evidence(*own, equal=other))
     assert found["better"] == 1  # Hamming loss, of which the other rule has more
     assert found["verdict"] == "contradicted"
-    found = finding("threshold-per-label", judged(*own))
+    found = finding("threshold-per-label", evidence(*own))
     assert (found["verdict"], "not read with both" in found["reason"]) == ("cannot judge", True)
 
 
@@ -161,20 +162,21 @@ def test_the_last_step_is_compared_with_the_first():
         return pd.concat(frames)
 
     ours = every_metric("M3LA", 0.1)
-    assert finding("constantly-corrected", judged(*ours, steps=steps(0.05)))["verdict"] == "supported"
-    assert finding("constantly-corrected", judged(*ours, steps=steps(-0.05)))["verdict"] == "contradicted"
-    without = finding("constantly-corrected", judged(*ours))
+    assert finding("constantly-corrected", evidence(*ours, steps=steps(0.05)))["verdict"] == "supported"
+    assert finding("constantly-corrected", evidence(*ours, steps=steps(-0.05)))["verdict"] == "contradicted"
+    without = finding("constantly-corrected", evidence(*ours))
     assert without["verdict"] == "cannot judge"
     assert "keeps no decoding steps" in without["reason"]
     short = steps(0.05)
     short = short[(short["step"] == 1) | (short["seed"] < 5)]
     assert (
-        "seeds 5, 6, 7, 8, 9 missing" in finding("constantly-corrected", judged(*ours, steps=short))["reason"]
+        "seeds 5, 6, 7, 8, 9 missing"
+        in finding("constantly-corrected", evidence(*ours, steps=short))["reason"]
     )
 
 
 def test_the_lowest_data_set_needs_another_to_be_lower_than():
-    found = finding("msra-lower", judged(*every_metric("M3LA", 0.0)))
+    found = finding("msra-lower", evidence(*every_metric("M3LA", 0.0)))
     assert found["verdict"] == "cannot judge"
     printed = finding("msra-lower", side="paper")
     assert (printed["better"], printed["cells"]) == (16, 24)
@@ -191,8 +193,8 @@ def test_the_lowest_data_set_needs_another_to_be_lower_than():
 )
 def test_a_claims_file_with_mistakes_is_refused(change, message):
     with pytest.raises(ValueError, match=message):
-        parse_claims([ENTRIES[0] | change])
+        parse_claims([PAPER.claims[0] | change])
     with pytest.raises(ValueError, match="appear twice"):
-        parse_claims([ENTRIES[0], ENTRIES[0]])
+        parse_claims([PAPER.claims[0], PAPER.claims[0]])
     with pytest.raises(ValueError, match="missing"):
         parse_claims([{"id": "bare"}])

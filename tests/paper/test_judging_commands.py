@@ -1,10 +1,14 @@
 """`compare`, `significance` and `explain`: what they print, write and answer, and what they refuse."""
 
+import contextlib
+import io
 import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import pandas as pd
 import pytest
@@ -12,45 +16,74 @@ from tiny_benchmark import ToyData, method, registry
 
 from benchmark.cli import main
 from benchmark.contracts import Provenance
-from benchmark.paper.compare import judge_sources
-from benchmark.paper.evidence import Judged
-from benchmark.paper.sources import Source
+from benchmark.paper.compare import judge_all
+from benchmark.paper.evidence import Evidence
+from benchmark.paper.gather import gather
+from benchmark.paper.printed import read_paper
+from benchmark.registry import discover
+from benchmark.run.bench import Bench
 from benchmark.run.config import ConfigError
 
 ROOT = Path(__file__).resolve().parents[2]
 REFERENCE = ROOT / "results" / "reference"
-DONE = ["--seeds", "8"]
-"""Seeds that every row of the committed ML2000 reference has."""
 
 
-@pytest.fixture
-def results(tmp_path):
-    """A results folder with a copy of the committed reference of ML2000."""
+class Answer(NamedTuple):
+    """What a command did."""
+
+    code: int
+    out: str
+    err: str
+
+
+def copy_of_the_reference(results):
+    """Copy the committed reference of ML2000, without what was judged of it, into a results folder."""
     judged_before = shutil.ignore_patterns("verdicts.*", "claims.*")
-    place = tmp_path / "reference" / "paper" / "ml2000"
-    shutil.copytree(REFERENCE / "paper" / "ml2000", place, ignore=judged_before)
-    return tmp_path
-
-
-@pytest.fixture
-def run(results, capsys):
-    """Call a command on that folder; return exit code, output and errors."""
-
-    def call(command, *arguments):
-        places = ["--results", str(results), "--data", str(results), "--reference"]
-        code = main([command, *map(str, arguments), *places])
-        printed = capsys.readouterr()
-        return code, printed.out, printed.err
-
-    return call
+    shutil.copytree(REFERENCE / "paper" / "ml2000", folder(results), ignore=judged_before)
 
 
 def folder(results):
     return results / "reference" / "paper" / "ml2000"
 
 
-def test_compare_judges_the_committed_reference_and_writes_beside_it(run, results):
-    code, out, err = run("compare", *DONE)
+def answer(results, command, *arguments):
+    """Call a command on the references of a results folder."""
+    places = ["--results", str(results), "--data", str(results), "--reference"]
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        code = main([command, *map(str, arguments), *places])
+    return Answer(code, out.getvalue(), err.getvalue())
+
+
+@pytest.fixture
+def results(tmp_path):
+    """A results folder with a copy of the committed reference, to be spoiled."""
+    copy_of_the_reference(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def run(results):
+    """Call a command on that folder; return exit code, output and errors."""
+    return lambda command, *arguments: answer(results, command, *arguments)
+
+
+@pytest.fixture(scope="session")
+def judged(tmp_path_factory):
+    """The same folder, compared and tested for significance once for all tests that only look at it."""
+    place = tmp_path_factory.mktemp("judged")
+    copy_of_the_reference(place)
+    return place, answer(place, "compare"), answer(place, "significance")
+
+
+@pytest.fixture(scope="session")
+def judged_for_programs(judged):
+    """What `compare --json` prints of that folder."""
+    return answer(judged[0], "compare", "--json")
+
+
+def test_compare_judges_the_committed_reference_and_writes_beside_it(judged):
+    results, (code, out, err), _ = judged
     assert code == 0, err
     verdicts = pd.read_csv(folder(results) / "verdicts.csv", keep_default_na=False)
     assert len(verdicts) == 120  # of the 300 printed cells, those on ML2000
@@ -65,72 +98,121 @@ def test_compare_judges_the_committed_reference_and_writes_beside_it(run, result
     assert claims.loc[("constantly-corrected", "ours"), "verdict"] == "not supported"
 
 
-def test_a_reference_without_decoding_steps_cannot_judge_the_claim_about_them(run, results):
-    (folder(results) / "steps.csv").unlink()
-    code, _, err = run("compare", *DONE)
-    assert code == 0, err
-    claims = pd.read_csv(folder(results) / "claims.csv", keep_default_na=False).set_index(["id", "side"])
-    claim = claims.loc[("constantly-corrected", "ours")]
-    assert "cannot judge" in claim["verdict"]
-    assert "keeps no decoding steps per seed" in " ".join(map(str, claim))
-
-
-def test_compare_for_programs_says_the_same_with_null_for_what_does_not_exist(run, results):
-    code, out, _ = run("compare", *DONE, "--json")
-    (judgement,) = json.loads(out)
-    assert judgement["exit_code"] == code == 0
+def test_compare_for_programs_says_the_same_with_null_for_what_does_not_exist(judged, judged_for_programs):
+    (judgement,) = json.loads(judged_for_programs.out)
+    assert judgement["exit_code"] == judged_for_programs.code == 0
     assert judgement["totals"]["distinct"] == 80
     missing = next(row for row in judgement["verdicts"] if row["method"] == "CS3G")
     assert missing["p_holm"] is None
-    written = pd.read_csv(folder(results) / "verdicts.csv")
+    written = pd.read_csv(folder(judged[0]) / "verdicts.csv")
     counts = judgement["totals"]["counts"]
     distinct = written[~written["repeats"]]
     assert counts == {name: int((distinct["verdict"] == name).sum()) for name in counts}
 
 
-def test_seeds_that_are_missing_are_told_with_exit_code_1(run, results):
-    frame = pd.read_csv(folder(results) / "per_seed.csv")
-    frame[(frame["method"] != "BR") | (frame["seed"] != 3)].to_csv(
-        folder(results) / "per_seed.csv", index=False
+@pytest.mark.parametrize("name", ["verdicts.csv", "claims.csv"])
+def test_the_committed_verdicts_are_those_of_the_committed_reference(judged, name):
+    committed = pd.read_csv(REFERENCE / "paper" / "ml2000" / name)
+    # Digits of a p-value may differ between versions of scipy, a verdict may not.
+    pd.testing.assert_frame_equal(pd.read_csv(folder(judged[0]) / name), committed, rtol=1e-4, atol=1e-9)
+
+
+def gathered(results, seeds=None):
+    """Read the reference of ML2000 in a results folder."""
+    bench = Bench.of(
+        discover(),
+        profile="paper",
+        methods=None,
+        datasets="ml2000",
+        seeds=seeds,
+        data_dir=results,
+        results_dir=results,
     )
-    code, _, err = run("compare", *DONE)
+    (found,) = gather(bench, reference=True)
+    return found.evidence
+
+
+def judgement_of(evidence, *claims):
+    """Judge all cells and the claims that are named."""
+    paper = read_paper()
+    (judgement,) = judge_all(
+        [evidence], replace(paper, claims=[claim for claim in paper.claims if claim["id"] in claims])
+    )
+    return judgement
+
+
+def test_a_reference_without_decoding_steps_cannot_judge_the_claim_about_them(results):
+    (folder(results) / "steps.csv").unlink()
+    judgement = judgement_of(gathered(results), "constantly-corrected")
+    assert (judgement.exit_code, judgement.problems) == (0, ())
+    claim = judgement.claims.set_index("side").loc["ours"]
+    assert claim["verdict"] == "cannot judge"
+    assert "keeps no decoding steps per seed" in claim["reason"]
+
+
+def of(frame, **values):
+    """Say which rows have these values."""
+    return (frame[list(values)] == list(values.values())).all(axis=1)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "problem"),
+    [
+        (
+            lambda frame: frame[~of(frame, method="BR", seed=3)],
+            "ml2000/BR: cannot judge: seed 3 missing (10 printed cells)",
+        ),
+        (
+            lambda frame: frame.assign(
+                value=frame["value"].mask(of(frame, method="BR", seed=3, metric="macro_auc"))
+            ),
+            "ml2000/BR: cannot judge: undefined (nan or infinite) for seed 3 (1 printed cells)",
+        ),
+        (
+            lambda frame: frame[~of(frame, method="BR", metric="macro_auc")],
+            "ml2000/BR: cannot judge: no macro_auc of it in the reference of profile paper (1 printed cells)",
+        ),
+        (
+            lambda frame: frame.assign(
+                config_hash=frame["config_hash"].mask(
+                    of(frame, method="CC") & (frame["seed"] > 4), "0123456789ab"
+                )
+            ),
+            "ml2000/CC: cannot judge: mixes versions of the method",
+        ),
+        (
+            lambda frame: frame[frame["threshold"] != "eq16a"],
+            "ml2000/M3LA: cannot judge: read by another rule or scoring",
+        ),
+    ],
+    ids=["missing seed", "undefined", "no metric", "two versions", "another rule"],
+)
+def test_what_cannot_be_judged_is_a_problem_that_is_told(results, spoil, problem):
+    path = folder(results) / "per_seed.csv"
+    spoil(pd.read_csv(path)).to_csv(path, index=False)
+    judgement = judgement_of(gathered(results, seeds="8"))
+    assert judgement.exit_code == 1
+    assert any(line.startswith(problem) for line in judgement.problems)
+    assert all(line.startswith(problem[:10]) for line in judgement.problems)  # and of no other method
+
+
+def test_a_problem_is_told_by_the_command_with_exit_code_1(run, results):
+    path = folder(results) / "per_seed.csv"
+    frame = pd.read_csv(path)
+    frame[~of(frame, method="BR", seed=3)].to_csv(path, index=False)
+    code, _, err = run("compare", "--seeds", "8")
     assert code == 1
     assert "ml2000/BR: cannot judge: seed 3 missing (10 printed cells)" in err
 
 
-def test_a_metric_that_is_undefined_for_a_seed_is_told_with_exit_code_1(run, results):
-    frame = pd.read_csv(folder(results) / "per_seed.csv")
-    frame.loc[
-        (frame["method"] == "BR") & (frame["seed"] == 3) & (frame["metric"] == "macro_auc"), "value"
-    ] = None
-    frame.to_csv(folder(results) / "per_seed.csv", index=False)
-    code, _, err = run("compare", *DONE)
-    assert code == 1
-    assert "ml2000/BR: cannot judge: undefined (nan or infinite) for seed 3 (1 printed cells)" in err
-
-
-def test_a_metric_that_a_method_lacks_is_told_with_exit_code_1(run, results):
-    frame = pd.read_csv(folder(results) / "per_seed.csv")
-    frame[(frame["method"] != "BR") | (frame["metric"] != "macro_auc")].to_csv(
-        folder(results) / "per_seed.csv", index=False
-    )
-    code, _, err = run("compare", *DONE)
-    assert code == 1
-    assert (
-        "ml2000/BR: cannot judge: no macro_auc of it in the reference of profile paper (1 printed cells)"
-        in err
-    )
-
-
-def test_references_of_several_data_sets_are_judged_as_one(run, results):
+def test_references_of_several_data_sets_are_judged_as_one(run, results, judged_for_programs):
     """A copy of ML2000's reference as another data set's: claims see both, and Holm's family is both."""
-    alone = run("compare", *DONE, "--json")[1]
     other = results / "reference" / "paper" / "msra"
     shutil.copytree(folder(results), other)
     for name in ("per_seed.csv", "metrics.csv", "steps.csv"):
         path = other / name
         path.write_text(path.read_text(encoding="utf-8").replace("ml2000,", "msra,"), encoding="utf-8")
-    code, out, err = run("compare", *DONE, "--json")
+    code, out, err = run("compare", "--json")
     assert code == 0, err
     found = {judgement["verdicts"][0]["dataset"]: judgement for judgement in json.loads(out)}
     assert set(found) == {"msra", "ml2000"}
@@ -142,28 +224,11 @@ def test_references_of_several_data_sets_are_judged_as_one(run, results):
     assert not any("msra: not run" in json.dumps(claim) for claim in found["msra"]["claims"])
     before, now = (
         pd.DataFrame(judgement["verdicts"]).set_index(["table", "method", "metric"])
-        for judgement in (json.loads(alone)[0], found["ml2000"])
+        for judgement in (json.loads(judged_for_programs.out)[0], found["ml2000"])
     )
     tested = before["p_holm"].notna() & (before["p_holm"] > 0) & (before["p_holm"] < 0.5)
     assert (now["p_holm"][tested] >= before["p_holm"][tested]).all()
     assert (now["p_holm"][tested] > before["p_holm"][tested]).any()
-
-
-def test_seeds_of_two_versions_are_never_averaged(run, results):
-    frame = pd.read_csv(folder(results) / "per_seed.csv")
-    frame.loc[(frame["method"] == "CC") & (frame["seed"] > 4), "config_hash"] = "0123456789ab"
-    frame.to_csv(folder(results) / "per_seed.csv", index=False)
-    code, _, err = run("compare", *DONE)
-    assert code == 1
-    assert "ml2000/CC: cannot judge: mixes versions of the method" in err
-
-
-def test_a_reference_read_by_another_rule_is_not_taken_for_the_own_reading(run, results):
-    frame = pd.read_csv(folder(results) / "per_seed.csv")
-    frame[frame["threshold"] != "eq16a"].to_csv(folder(results) / "per_seed.csv", index=False)
-    code, _, err = run("compare", *DONE)
-    assert code == 1
-    assert "ml2000/M3LA: cannot judge: read by another rule or scoring" in err
 
 
 @pytest.mark.parametrize(
@@ -230,10 +295,10 @@ def test_look_alikes_and_capped_profiles_leave_nothing_to_judge(run, results):
     assert set(verdicts["verdict"]) == {"not comparable"}
 
 
-def test_a_data_set_that_the_paper_does_not_have_is_refused(results):
+def test_a_data_set_that_the_paper_does_not_have_is_refused():
     nothing = pd.DataFrame()
     with pytest.raises(ConfigError, match="the paper prints nothing of mine"):
-        judge_sources([Source(Judged(nothing, nothing, None, (), (0,), "mine"), results, ("mine",))])
+        judge_all([Evidence(nothing, nothing, None, (), (0,), "mine", ("mine",))], read_paper())
 
 
 def test_no_records_are_no_silent_pass(results, capsys):
@@ -282,40 +347,35 @@ def test_records_are_judged_and_those_of_another_version_are_not(tmp_path, capsy
     assert str(broken.parent) in printed.err
 
 
-@pytest.mark.parametrize("name", ["verdicts.csv", "claims.csv"])
-def test_the_committed_verdicts_are_those_of_the_committed_reference(run, results, name):
-    committed = pd.read_csv(REFERENCE / "paper" / "ml2000" / name)
-    run("compare")
-    # Digits of a p-value may differ between versions of scipy, a verdict may not.
-    pd.testing.assert_frame_equal(pd.read_csv(folder(results) / name), committed, rtol=1e-4, atol=1e-9)
-
-
-def test_the_committed_paired_tests_are_those_of_the_committed_reference(run, results):
-    run("significance")
-    written = pd.read_csv(results / "reference" / "paper" / "significance.csv")
+def test_the_committed_paired_tests_are_those_of_the_committed_reference(judged):
+    written = pd.read_csv(judged[0] / "reference" / "paper" / "significance.csv")
     committed = pd.read_csv(REFERENCE / "paper" / "significance.csv")
     pd.testing.assert_frame_equal(written, committed, rtol=1e-4, atol=1e-9)
 
 
-def test_significance_says_why_there_are_no_ranks_and_tests_pairs(run, results):
-    code, out, err = run("significance", *DONE)
+def test_significance_says_why_there_are_no_ranks_and_tests_pairs(judged):
+    results, _, (code, out, err) = judged
     assert code == 0, err
     assert "need at least 6 real or rebuilt data sets" in out
     pairs = pd.read_csv(results / "reference" / "paper" / "significance.csv")
     assert set(pairs["dataset"]) == {"ml2000"}
     assert not {"M3LA-order", "BR-fair", "CS3G"} & {*pairs["first"], *pairs["second"]}
-    assert set(pairs["n"]) == {8}
+    assert set(pairs["n"]) == {10}
     assert "Left out as reconstructions of what could not be found: CS3G" in out
     assert "One row per method enters: M3LA, BR, CC, DMP, MCC." in out
     assert "n_test / n_train = 200/1800" in out
-    code, _, err = run("significance", *DONE, "--methods", "M3LA,CS3G")
+
+
+def test_significance_compares_the_rows_that_are_named(run):
+    code, _, err = run("significance", "--methods", "M3LA,CS3G")
     assert code == 2
     assert "CS3G: a reconstruction never enters" in err
-    assert run("significance", *DONE, "--methods", "M3LA,BR,BR-fair")[0] == 2
-    assert run("significance", *DONE, "--methods", "M3LA")[0] == 2
-    found = json.loads(run("significance", *DONE, "--methods", "M3LA,BR-fair", "--json")[1])
+    assert run("significance", "--methods", "M3LA,BR,BR-fair").code == 2
+    assert run("significance", "--methods", "M3LA").code == 2
+    found = json.loads(run("significance", "--seeds", "8", "--methods", "M3LA,BR-fair", "--json").out)
     assert found["methods"] == ["M3LA", "BR-fair"]
     assert len(found["pairs"]) == 10
+    assert {pair["n"] for pair in found["pairs"]} == {8}
 
 
 def test_explain_traces_a_number_back(run):
@@ -369,7 +429,7 @@ def test_a_method_that_the_reference_lacks_cannot_be_explained(run, results):
 
 
 def test_a_method_in_the_paper_twice_shows_both_printed_cells(run):
-    found = json.loads(run("explain", "M3LA", "ml2000", "coverage", *DONE, "--json")[1])
+    found = json.loads(run("explain", "M3LA", "ml2000", "coverage", "--json")[1])
     assert [printed["table"] for printed in found["paper"]] == ["II", "III"]
     fair = json.loads(run("explain", "BR-fair", "ml2000", "coverage", "--json")[1])
     assert fair["paper"] == []

@@ -5,18 +5,15 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from judged_examples import METHODS, cell, exact, judged
+from evidence_examples import METHODS, Specs, cell, evidence, exact
 from scipy import stats
 
+from benchmark.contracts import MethodSpec
 from benchmark.inference import corrected_paired
-from benchmark.paper.significance import (
-    critical_difference,
-    one_row_per_method,
-    paired_tests,
-    rank_test,
-    usable_means,
-)
-from benchmark.paper.significance_text import Entering, diagram, significance_text
+from benchmark.paper.ranks import critical_difference, rank_test
+from benchmark.paper.significance import Significance, one_row_per_method, paired_tests, usable_means
+from benchmark.paper.significance_text import significance_text
+from benchmark.paper.write import write_significance
 from benchmark.score.metrics import METRICS
 
 # Demsar (2006), table 6: AUC of C4.5 without and with tuning of m and cf. The last two of `voting` print the
@@ -90,7 +87,7 @@ def numbers(dataset, method, seed, **changed):
 
 
 def test_below_six_data_sets_pairs_are_tested_on_each_with_the_corrected_test():
-    found = judged(*numbers("ml2000", "M3LA", 1), *numbers("ml2000", "BR", 50))
+    found = evidence(*numbers("ml2000", "M3LA", 1), *numbers("ml2000", "BR", 50))
     tests, problems = paired_tests(found, ["M3LA", "BR"], ["ml2000"])
     assert not problems
     assert len(tests) == 10
@@ -107,12 +104,12 @@ def test_look_alikes_and_incomplete_rows_enter_no_test_and_are_named():
         *numbers("msra", "M3LA", 1, provenance="look-alike"),
         *numbers("msra", "BR", 1, provenance="look-alike"),
     ]
-    tests, problems = paired_tests(judged(*cells), ["M3LA", "BR", "CC"], ["ml2000", "msra"])
+    tests, problems = paired_tests(evidence(*cells), ["M3LA", "BR", "CC"], ["ml2000", "msra"])
     assert set(tests["dataset"]) == {"ml2000"}
     assert "CC" not in {*tests["first"], *tests["second"]}
     assert "msra: look-alike data" in problems
     assert "CC on ml2000: cannot judge: seed 9 missing" in problems
-    means, reasons = usable_means(judged(*cells), ["M3LA", "BR"], ["ml2000", "msra"], "macro_f1")
+    means, reasons = usable_means(evidence(*cells), ["M3LA", "BR"], ["ml2000", "msra"], "macro_f1")
     assert list(means.index) == ["ml2000"]
     assert reasons == {"msra": "look-alike data"}
 
@@ -124,17 +121,17 @@ def test_a_few_equal_differences_are_no_certainty():
         for metric in METRICS
         for frame in (cell("M3LA", metric.id, values), cell("BR", metric.id, values - 0.015))
     ]
-    few = judged(*(frame[frame["seed"] < 3] for frame in cells), seeds=(0, 1, 2))
+    few = evidence(*(frame[frame["seed"] < 3] for frame in cells), seeds=(0, 1, 2))
     tests, problems = paired_tests(few, ["M3LA", "BR"], ["ml2000"])
     assert tests.empty
     assert "M3LA and BR on ml2000: cannot judge: they differ by +0.0150 on each of 3 seeds" in problems[0]
-    tests, problems = paired_tests(judged(*cells), ["M3LA", "BR"], ["ml2000"])
+    tests, problems = paired_tests(evidence(*cells), ["M3LA", "BR"], ["ml2000"])
     assert not problems
     assert set(tests["p_value"]) == {0.0}
 
 
 def test_the_correction_takes_the_rows_of_a_profile_with_caps():
-    found = judged(
+    found = evidence(
         *numbers("ml2000", "M3LA", 1), *numbers("ml2000", "BR", 50), split_sizes={"ml2000": (200, 80)}
     )
     tests, _ = paired_tests(found, ["M3LA", "BR"], ["ml2000"])
@@ -144,19 +141,28 @@ def test_the_correction_takes_the_rows_of_a_profile_with_caps():
 
 def test_a_reconstruction_gives_no_mean_to_rank():
     lost = tuple(replace(spec, reconstructed=spec.id == "CC") for spec in METHODS)
-    found = judged(*numbers("ml2000", "BR", 1), *numbers("ml2000", "CC", 50), methods=lost)
+    found = evidence(*numbers("ml2000", "BR", 1), *numbers("ml2000", "CC", 50), methods=lost)
     means, reasons = usable_means(found, ["BR", "CC"], ["ml2000"], "macro_f1")
     assert means.empty
     assert "reconstructed" in reasons["ml2000"]
 
 
-def test_the_diagram_is_drawn_and_the_text_names_what_was_left_out(tmp_path):
-    test = rank_test(DEMSAR, "macro_auc")
-    diagram(test, tmp_path / "cd.svg")
-    drawn = (tmp_path / "cd.svg").read_text()
-    assert drawn.lstrip().startswith("<?xml")
-    entering = Entering(tuple(DEMSAR.columns), ("BR-fair",), (), ("C4.5",))
-    text = significance_text("records", entering, [test], {})
-    assert "Left out as further rows of one of them: BR-fair" in text
-    assert "0/1 predictions" in text
-    assert "3.14" in text
+def test_the_text_names_which_rows_enter_and_which_do_not_and_the_diagram_is_drawn(tmp_path):
+    scored = tuple(MethodSpec(name, Specs.Mine, scoring="hard") for name in DEMSAR.columns[:1])
+    found = Significance(
+        replace(evidence(), methods=scored),
+        tuple(DEMSAR.columns),
+        further_rows=("BR-fair",),
+        reconstructed=("CS3G",),
+        rank_tests=(rank_test(DEMSAR, "macro_auc"),),
+    )
+    text = significance_text(found)
+    assert found.scored_from_predictions == ("C4.5",)
+    for named in ("C4.5+m+cf", "BR-fair", "CS3G", "0/1 predictions", "3.14"):
+        assert named in text
+    assert write_significance(found, tmp_path)[-1] == "critical_difference_macro_auc.svg"
+    assert (tmp_path / "critical_difference_macro_auc.svg").read_text().lstrip().startswith("<?xml")
+    written = pd.read_csv(tmp_path / "significance.csv").set_index("method")
+    assert written["mean_rank"].to_dict() == pytest.approx(
+        {"C4.5": 3.143, "C4.5+m": 2.0, "C4.5+cf": 2.893, "C4.5+m+cf": 1.964}, abs=5e-4
+    )

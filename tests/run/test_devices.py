@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import multiprocessing
 import time
 from itertools import pairwise
@@ -12,10 +13,10 @@ from tiny_benchmark import OnDevice, ToyData, method, registry
 
 from benchmark.registry import Selection
 from benchmark.run.bench import Bench
-from benchmark.run.config import Profile
+from benchmark.run.config import Limits, Profile
 from benchmark.run.devices import DeviceError, DevicePool, parse_devices
-from benchmark.run.plan import make_plan, make_ticket
-from benchmark.run.worker import supervise
+from benchmark.run.plan import make_plan
+from benchmark.run.worker import make_task, supervise
 
 TWO = ("pretended:0", "pretended:1")
 
@@ -108,16 +109,10 @@ def test_a_method_without_the_parameter_takes_no_lease(tmp_path, pool):
 def run_one(tmp_path, pool, toys, time_limit=None):
     names = Selection(tuple(toys.methods))
     bench = Bench(toys, Profile("tiny", ""), names, Selection((ToyData().id,)), (0,), tmp_path, tmp_path)
-    ticket = make_ticket(make_plan(bench).jobs[0], bench)
-    given = ticket if time_limit is None else replace_limit(ticket, time_limit)
-    (result,) = supervise((given,), pool)
+    task = make_task(make_plan(bench).jobs[0], bench)
+    task = dataclasses.replace(task, limits=Limits(time_limit_seconds=time_limit))
+    (result,) = supervise((task,), pool)
     return result
-
-
-def replace_limit(ticket, seconds):
-    import dataclasses
-
-    return dataclasses.replace(ticket, time_limit=seconds)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+import subprocess
+import sys
 import time
 
 import psutil
@@ -58,3 +60,10 @@ def gone(pid, patience=10.0):
             return True
         time.sleep(0.05)
     return False
+
+
+def test_a_worker_loads_no_method_and_no_torch():
+    program = "import sys, benchmark.run.worker; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert "benchmark.run.worker" in loaded.stdout.split()
+    assert not {"torch", "sklearn", "pandas", "m3la", "baselines"} & set(loaded.stdout.split())

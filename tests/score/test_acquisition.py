@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmark.score.acquisition import EXTRACTION, EXTRACTION_ARRAYS, read_extraction
+from benchmark.score.acquisition import ACQUISITION, ACQUISITION_ARRAYS, read_acquisition
 
 
 def traced(**changed):
@@ -25,7 +25,7 @@ def traced(**changed):
 
 
 def test_means_by_hand():
-    assert read_extraction(traced()) == {
+    assert read_acquisition(traced()) == {
         "modalities_per_reading": (1 + 2 + 3 + 2) / 4,
         "cost_per_reading": (1 + 3 + 7 + 5) / 4,
         "modalities_per_instance": (2 + 3) / 2,
@@ -38,7 +38,7 @@ def test_means_by_hand():
 
 def test_a_modality_used_by_several_readings_is_extracted_once():
     """Both labels of the one instance read the same modality."""
-    found = read_extraction(
+    found = read_acquisition(
         traced(
             scores=np.zeros((1, 2)),
             reading_cost=np.full((1, 2), 2.0),
@@ -52,20 +52,20 @@ def test_a_modality_used_by_several_readings_is_extracted_once():
 
 def test_predicted_labels_read_beside_modalities_count_in_the_reading_alone():
     cost = traced()["reading_cost"] + np.float32(0.1)
-    found = read_extraction(traced(reading_cost=cost, n_read=traced()["n_read"] + 1))
+    found = read_acquisition(traced(reading_cost=cost, n_read=traced()["n_read"] + 1))
     assert found["modalities_per_reading"] == 3
     assert found["cost_per_reading"] == pytest.approx(4.1)
     assert (found["modalities_per_instance"], found["cost_per_instance"]) == (2.5, 5)
 
 
 def test_methods_that_read_everything_at_once_have_no_cost():
-    assert read_extraction({"scores": np.zeros((2, 2)), "orders": np.zeros((2, 3), int)}) == {}
+    assert read_acquisition({"scores": np.zeros((2, 2)), "orders": np.zeros((2, 3), int)}) == {}
 
 
 def test_no_rounding_in_the_sum_over_many_instances():
     """A sum of float32 costs in float32 would stop growing at 2**24."""
     n = 2**22
-    found = read_extraction(
+    found = read_acquisition(
         traced(
             scores=np.zeros((n, 1), np.float32),
             reading_cost=np.full((n, 1), 7.1, np.float32),
@@ -84,7 +84,7 @@ def test_agrees_with_a_loop_over_sets_of_what_was_read(n, m, r, seed):
     costs = rng.integers(0, 5, m).astype(float)
     readings = [[rng.permutation(m)[: rng.integers(1, m + 1)] for _ in range(r)] for _ in range(n)]
     sets = [set(np.concatenate(of_instance).tolist()) for of_instance in readings]
-    found = read_extraction(
+    found = read_acquisition(
         {
             "scores": np.zeros((n, 2)),
             "reading_cost": np.array([[costs[k].sum() for k in row] for row in readings], np.float32),
@@ -93,19 +93,19 @@ def test_agrees_with_a_loop_over_sets_of_what_was_read(n, m, r, seed):
             "modality_costs": costs,
         }
     )
-    assert tuple(found) == EXTRACTION
+    assert tuple(found) == ACQUISITION
     assert found["modalities_per_instance"] == pytest.approx(np.mean([len(s) for s in sets]))
     assert found["cost_per_instance"] == pytest.approx(np.mean([sum(costs[k] for k in s) for s in sets]))
     assert found["share_with_unread"] == pytest.approx(np.mean([len(s) < m for s in sets]))
     assert found["cost_per_instance"] <= found["cost_of_all"] + 1e-9
 
 
-@pytest.mark.parametrize("missing", EXTRACTION_ARRAYS)
+@pytest.mark.parametrize("missing", ACQUISITION_ARRAYS)
 def test_a_trace_with_some_of_the_arrays_is_refused(missing):
     arrays = traced()
     del arrays[missing]
     with pytest.raises(ValueError, match=f"but not {missing}; it must give all or none"):
-        read_extraction(arrays)
+        read_acquisition(arrays)
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ def test_a_trace_with_some_of_the_arrays_is_refused(missing):
 )
 def test_shapes_that_do_not_fit_are_refused(changed):
     with pytest.raises(ValueError, match=r"expected \(n, r\), \(n, r\), \(n, m\), \(m,\) with n = "):
-        read_extraction(traced(**changed))
+        read_acquisition(traced(**changed))
 
 
 @pytest.mark.parametrize(
@@ -145,4 +145,4 @@ def test_shapes_that_do_not_fit_are_refused(changed):
 )
 def test_values_that_cannot_be_true_are_refused(changed, message):
     with pytest.raises(ValueError, match=message):
-        read_extraction(traced(**changed))
+        read_acquisition(traced(**changed))

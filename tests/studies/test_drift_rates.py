@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 
 from benchmark.drift.band import ALPHA, smallest_p
-from benchmark.studies import drift_rates
-from benchmark.studies.drift_rates import DESIGNS, HERE, bounded, fill_pool, refits_needed
+from benchmark.studies.drift_pool import FRESH, fill_pool
+from benchmark.studies.drift_rates import DESIGNS, HERE, bounded, refits_needed
 
 
 @pytest.mark.parametrize("drop", [True, False])
@@ -29,6 +29,6 @@ def test_the_committed_rates_are_those_of_the_committed_counts():
     for row in rates.to_dict("records"):
         again = bounded(row["decision"], row["false_alarms"], row["decisions"])
         assert row["upper_95"] == pytest.approx(again["upper_95"], rel=1e-4)
-        if row["decisions"] > drift_rates.FRESH:
+        if row["decisions"] > FRESH:
             assert row["decisions"] >= 2000
             assert row["upper_95"] <= 0.02

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
+from typing import Any
 
 import numpy as np
 import pytest
-from example_results import DATASETS, METHODS, arrays_of, example_bundle, record_of
+from example_results import arrays_of, example_results, join, record_of
 
 from benchmark.contracts import Array
-from benchmark.tables.cost_table import cost_table
-from benchmark.tables.results import Results, build_results
+from benchmark.tables.cost import cost_table
+from benchmark.tables.results import Results
 
 TITLES = ("modalities", "cost", "modalities", "cost", "share with unread", "modalities", "cost")
 
@@ -27,12 +27,12 @@ def entry(dataset: str, seed: int, n_extra: int, status: str = "done") -> tuple:
         "extracted": np.stack([np.ones(40, bool), more], axis=1),
         "modality_costs": np.array([1.0, 3.0], np.float32),
     }
-    record = dataclasses.replace(record_of(dataset, "M3LA", seed), status=status)
+    record = record_of(dataset, "M3LA", seed, status=status)
     return record, arrays if status == "done" else {}
 
 
-def bundle_of(*entries: tuple, seeds: tuple[int, ...] = ()) -> Results:
-    return build_results(entries, methods=METHODS, datasets=DATASETS, profile="quick", seeds=seeds)
+def joined(*entries: tuple, **more: Any) -> Results:
+    return join(entries, **more)
 
 
 def texts(results: Results) -> dict[str, list[str]]:
@@ -55,39 +55,39 @@ def test_hand_worked_arrays_become_text() -> None:
             "4",
         ]
     }
-    assert texts(bundle_of(entry("ml2000", 0, 10), entry("ml2000", 1, 20))) == expected
+    assert texts(joined(entry("ml2000", 0, 10), entry("ml2000", 1, 20))) == expected
 
 
 def test_one_seed_has_no_deviation() -> None:
-    assert texts(bundle_of(entry("ml2000", 0, 10)))["ML2000†, M3LA"] == [
+    assert texts(joined(entry("ml2000", 0, 10)))["ML2000†, M3LA"] == [
         *("1.125", "1.375", "1.250", "1.750", "0.750", "2", "4")
     ]
 
 
 @pytest.mark.parametrize("status", ["failed", "timeout"])
 def test_unfinished_seeds_are_counted(status: str) -> None:
-    results = bundle_of(entry("ml2000", 0, 10), entry("ml2000", 1, 10, status))
+    results = joined(entry("ml2000", 0, 10), entry("ml2000", 1, 10, status))
     assert texts(results)["ML2000†, M3LA"][0] == "1.125 (1/2)"
-    asked_for = bundle_of(entry("ml2000", 0, 10), seeds=(0, 1, 2))
+    asked_for = joined(entry("ml2000", 0, 10), seeds=(0, 1, 2))
     assert texts(asked_for)["ML2000†, M3LA"][0] == "1.125 (1/3)"
 
 
 def test_look_alikes_are_grey_and_nothing_is_bold() -> None:
-    (block,) = cost_table(bundle_of(entry("fcvid", 0, 10), entry("ml2000", 0, 10))).blocks
+    (block,) = cost_table(joined(entry("fcvid", 0, 10), entry("ml2000", 0, 10))).blocks
     grey = {row.title: {cell.grey for cell in row.cells} for row in block.rows}
     assert grey == {"FCVID‡, M3LA": {True}, "ML2000†, M3LA": {False}}
     assert not any(cell.bold for row in block.rows for cell in row.cells)
 
 
 def test_the_caption_says_what_the_data_are_and_over_how_many_seeds() -> None:
-    caption = cost_table(bundle_of(entry("fcvid", 0, 10), entry("fcvid", 1, 10))).caption
+    caption = cost_table(joined(entry("fcvid", 0, 10), entry("fcvid", 1, 10))).caption
     assert "over 2 seeds" in caption
     assert "‡ FCVID: look-alike, not the real data" in caption
     assert "Profile quick." in caption
 
 
 def test_methods_that_read_everything_at_once_have_no_row() -> None:
-    rows = texts(example_bundle())
+    rows = texts(example_results())
     assert [title for title in rows if title.endswith((" BR", " M3LA"))] == []
     assert "ML2000†, BR-fair" in rows
 
@@ -95,9 +95,9 @@ def test_methods_that_read_everything_at_once_have_no_row() -> None:
 def test_without_such_a_record_the_table_says_so() -> None:
     nothing = "Cost: no finished record of a method that reads modalities one by one."
     for results in (
-        example_bundle([]),
-        example_bundle([("ml2000", "BR", 0)]),
-        bundle_of(entry("ml2000", 0, 10, "failed")),
+        example_results([]),
+        example_results([("ml2000", "BR", 0)]),
+        joined(entry("ml2000", 0, 10, "failed")),
     ):
         table = cost_table(results)
         assert (table.caption, table.blocks, table.notes) == (nothing, (), ())
@@ -107,5 +107,5 @@ def test_costs_that_differ_between_seeds_are_not_printed_as_one() -> None:
     """Options are the same for all seeds of a cell, so this is a fault; it must show."""
     record, arrays = entry("ml2000", 1, 10)
     arrays["modality_costs"] = np.array([1.0, 4.0])
-    found = texts(bundle_of(entry("ml2000", 0, 10), (record, arrays)))["ML2000†, M3LA"]
+    found = texts(joined(entry("ml2000", 0, 10), (record, arrays)))["ML2000†, M3LA"]
     assert found[-2:] == ["2", "4.500±0.707"]

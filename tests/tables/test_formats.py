@@ -7,24 +7,30 @@ import io
 import os
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 import pytest
-from example_results import JOBS, example_bundle
+from example_results import example_results
 
 from benchmark.tables import latex, markdown
 from benchmark.tables.aggregate import AGGREGATE_COLUMNS, PER_SEED_COLUMNS, aggregate
 from benchmark.tables.layout import Block, Cell, Row, Table
-from benchmark.tables.write import TABLES, main_tables, render_all, terminal, write_all
+from benchmark.tables.write import TABLES, main_tables, render_all, write_all
 
 GOLDEN = Path(__file__).parent / "golden"
 TEXTS = [f"{name}.{suffix}" for name in TABLES for suffix in ("md", "tex")]
 
 
 @pytest.fixture(scope="module")
-def files():
-    return render_all(example_bundle())
+def results():
+    return example_results()
+
+
+@pytest.fixture(scope="module")
+def files(results):
+    return render_all(results)
 
 
 @pytest.mark.parametrize("name", TEXTS)
@@ -35,11 +41,12 @@ def test_table_is_the_golden_one(name, files):
     assert files[name] == path.read_text(encoding="utf-8")
 
 
-def test_every_table_is_written_in_both_formats_and_the_numbers_beside_it(tmp_path, files):
-    written = write_all(example_bundle(), tmp_path / "tables")
-    assert sorted(path.name for path in written) == sorted([*TEXTS, "metrics.csv", "per_seed.csv"])
-    for path in written:
-        assert path.read_text(encoding="utf-8") == files[path.name]
+def test_every_table_is_written_in_both_formats_and_the_numbers_beside_it(tmp_path, results, files):
+    written = write_all(results, tmp_path / "tables")
+    assert sorted(written) == sorted([*TEXTS, "metrics.csv", "per_seed.csv"])
+    assert written == files
+    for name, text in written.items():
+        assert (tmp_path / "tables" / name).read_text(encoding="utf-8") == text
 
 
 def test_every_mean_follows_from_the_per_seed_file(files):
@@ -51,16 +58,11 @@ def test_every_mean_follows_from_the_per_seed_file(files):
     assert set(metrics["threshold"]) == {"fixed", "eq13", "eq16a", "eq13@holdout"}
 
 
-def test_terminal_prints_the_markdown_table(files):
-    assert terminal(example_bundle(), "table3_equal") == files["table3_equal.md"]
-    with pytest.raises(ValueError, match=r"no table 'table4'; choose one of table1, table2_as-printed"):
-        terminal(example_bundle(), "table4")
-
-
-def test_a_run_prints_table_2_and_where_ml2000_has_records_table_3(files):
+def test_a_run_prints_table_2_and_where_ml2000_has_records_table_3(results, files):
     both = files["table2_as-printed.md"] + "\n" + files["table3_as-printed.md"]
-    assert main_tables(example_bundle()) == both
-    assert "Table III" not in main_tables(example_bundle([job for job in JOBS if job[0] != "ml2000"]))
+    assert main_tables(results, files) == both
+    elsewhere = results.as_printed[results.as_printed["dataset"] != "ml2000"]
+    assert main_tables(replace(results, as_printed=elsewhere), files) == files["table2_as-printed.md"]
 
 
 def test_trailing_zeros_are_kept():
@@ -76,7 +78,7 @@ def test_emphasis_in_both_formats():
     assert r"r & \textbf{1} & \textcolor{gray}{2} \\" in latex.render(table)
 
 
-HOSTILE = r"50 % & more_ #1 {x} ~a^b \textbf{y} $5 <a> – “é ß” Þ 数 M3LA-$W_{co}$ ±†‡↑↓"
+HOSTILE = r"50 % & more_ #1 {x} ~a^b \textbf{y} $5 <a> – “é ß” Þ 数 M3LA-$W_{co}$ ±†‡§↑↓"
 
 
 def test_latex_escapes_everything_but_the_name_with_mathematics():
@@ -86,6 +88,7 @@ def test_latex_escapes_everything_but_the_name_with_mathematics():
     assert r"\$5" in escaped
     assert "M3LA-$W_{co}$" in escaped
     assert "é ß" in escaped
+    assert r"$^{\dagger}$$^{\ddagger}$\S{}" in escaped
     assert "数" not in escaped
 
 

@@ -1,33 +1,30 @@
-"""A method whose paper could not be found prints with a dagger, is explained, and takes no bold."""
+"""A method whose paper could not be found prints with a sign of its own, is explained, and takes no bold."""
 
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from example_results import DATASETS, JOBS, METHODS, arrays_of, record_of
+from example_results import JOBS, METHODS, arrays_of, join, record_of
 
 from benchmark.contracts import MethodSpec
-from benchmark.registry import discover
 from benchmark.tables import latex, markdown
+from benchmark.tables.names import PROVENANCE_MARKS, RECONSTRUCTED_MARK
 from benchmark.tables.paper_tables import table2, table3
-from benchmark.tables.results import build_results
 
-NOTE = "CS3G†: a reconstruction. Nothing of its paper could be found but title, authors"
+JOBS_ON_ML2000 = [job for job in JOBS if job[0] == "ml2000"]
 
 
-def bundle_with_cs3g(reconstructed: bool, run: bool = True):
+@pytest.fixture(scope="module")
+def with_cs3g():
     """The example's rows and a CS3G that is right everywhere, so that it would win every column."""
-    methods = (*METHODS, MethodSpec("CS3G", object, reconstructed=reconstructed))
-    entries = [(record_of(*job), arrays_of(*job)) for job in JOBS]
-    for seed in (0, 1, 2) if run else ():
+    methods = (*METHODS, MethodSpec("CS3G", object, reconstructed=True))
+    entries = [(record_of(*job), arrays_of(*job)) for job in JOBS_ON_ML2000]
+    for seed in (0, 1, 2):
         arrays = arrays_of("ml2000", "BR", seed)
         entries.append(
-            (
-                replace(record_of("ml2000", "BR", seed), method="CS3G", config_hash=f"cs3g-{seed}"),
-                arrays | {"scores": arrays["labels"].astype(np.float32)},
-            )
+            (record_of("ml2000", "CS3G", seed), arrays | {"scores": arrays["labels"].astype(np.float32)})
         )
-    return build_results(entries, methods=methods, datasets=DATASETS, profile="quick")
+    return join(entries, methods)
 
 
 def rows_of(table):
@@ -35,43 +32,37 @@ def rows_of(table):
 
 
 @pytest.mark.parametrize("make", [table2, table3])
-def test_the_row_has_a_dagger_and_a_footnote_in_both_formats(make):
-    results = bundle_with_cs3g(reconstructed=True)
-    table = make(results, results.as_printed, "as printed")
-    assert "CS3G†" in rows_of(table)
+def test_the_row_has_the_sign_and_a_footnote_in_both_formats(make, with_cs3g):
+    table = make(with_cs3g, with_cs3g.as_printed, "as printed")
+    assert "CS3G§" in rows_of(table)
     assert "CS3G" not in rows_of(table)
-    assert "| CS3G† " in markdown.render(table)
-    assert f"- {NOTE}" in markdown.render(table)
-    assert "\nCS3G$^{\\dagger}$ & " in latex.render(table)
-    assert NOTE.replace("†", "$^{\\dagger}$") in latex.render(table)
+    assert "| CS3G§ " in markdown.render(table)
+    assert "- CS3G§: a reconstruction." in markdown.render(table)
+    assert "\nCS3G\\S{} & " in latex.render(table)
+    assert "\nCS3G\\S{}: a reconstruction." in latex.render(table)
 
 
-@pytest.mark.parametrize("make", [table2, table3])
-def test_a_method_that_is_not_reconstructed_has_neither(make):
-    results = bundle_with_cs3g(reconstructed=False)
-    table = make(results, results.as_printed, "as printed")
-    assert "CS3G" in rows_of(table)
+def test_no_sign_stands_for_two_things():
+    signs = [*filter(None, PROVENANCE_MARKS.values()), RECONSTRUCTED_MARK]
+    assert len(signs) == len(set(signs))
+
+
+def test_a_method_that_is_not_reconstructed_has_no_sign_and_may_be_bold(with_cs3g):
+    methods = tuple(replace(spec, reconstructed=False) for spec in with_cs3g.methods)
+    table = table3(replace(with_cs3g, methods=methods), with_cs3g.as_printed, "as printed")
+    assert all(cell.bold for cell in rows_of(table)["CS3G"].cells)
     assert not any("reconstruction" in note for note in table.notes)
 
 
-def test_the_best_row_is_bold_only_if_it_is_not_reconstructed():
-    """The bold goes to the best of the others, which keep competing."""
-    given = bundle_with_cs3g(reconstructed=False)
-    table = table3(given, given.as_printed, "as printed")
-    assert all(cell.bold for cell in rows_of(table)["CS3G"].cells)
-    withheld = bundle_with_cs3g(reconstructed=True)
-    table = table3(withheld, withheld.as_printed, "as printed")
-    assert not any(cell.bold for cell in rows_of(table)["CS3G†"].cells)
+def test_the_bold_goes_to_the_best_of_the_others_which_keep_competing(with_cs3g):
+    table = table3(with_cs3g, with_cs3g.as_printed, "as printed")
+    assert not any(cell.bold for cell in rows_of(table)["CS3G§"].cells)
     columns = zip(*(row.cells for row in table.blocks[0].rows), strict=True)
     assert all(any(cell.bold for cell in column) for column in columns)
 
 
-def test_the_footnote_stands_where_the_dagger_stands_though_nothing_was_run():
-    results = bundle_with_cs3g(reconstructed=True, run=False)
-    table = table2(results, results.as_printed, "as printed")
-    assert "CS3G†" in rows_of(table)
-    assert any(note.startswith(NOTE) for note in table.notes)
-
-
-def test_of_the_registered_rows_cs3g_alone_is_reconstructed():
-    assert [m.id for m in discover().methods.values() if m.reconstructed] == ["CS3G"]
+def test_the_footnote_stands_where_the_sign_stands_though_nothing_was_run(with_cs3g):
+    not_run = with_cs3g.as_printed[with_cs3g.as_printed["method"] != "CS3G"]
+    table = table2(with_cs3g, not_run, "as printed")
+    assert "CS3G§" in rows_of(table)
+    assert any(note.startswith("CS3G§: a reconstruction.") for note in table.notes)

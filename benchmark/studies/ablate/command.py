@@ -6,7 +6,6 @@ Heavy imports wait for the call.
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmark.run import flags
@@ -14,8 +13,6 @@ from benchmark.run.flags import Command
 
 if TYPE_CHECKING:
     from benchmark.registry import Registry
-
-ROOT = Path(__file__).resolve().parents[3]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, registry: Registry) -> int:
     """Run the study; 0 fine, 1 configurations without a result, 2 cannot judge, 130 interrupted."""
-    from benchmark.studies.ablate.stages import conduct
+    from benchmark.studies.ablate.conduct import conduct
 
     return conduct(args, registry)
 

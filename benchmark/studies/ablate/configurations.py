@@ -1,7 +1,7 @@
-"""Configurations of a method some changes away from its own options, as jobs of a store of their own.
+"""Configurations of a method, some changes away from its own options; it runs and judges nothing.
 
-It knows no method and judges nothing: each configuration is a row of a registry made for the purpose, so
-that planning, isolation, records and resuming are those of any run, and no table of a run ever sees it.
+It knows no method: each configuration is a row of a registry made for the purpose, so that planning,
+isolation, records and resuming are those of any run, and no table of a run ever sees it.
 """
 
 from __future__ import annotations
@@ -9,19 +9,17 @@ from __future__ import annotations
 import dataclasses
 import itertools
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
 from benchmark.contracts import DatasetSpec, Factor, MethodSpec
 from benchmark.registry import Registry, RegistryError
-from benchmark.run.bench import Bench
-from benchmark.run.config import ConfigError, Running
-from benchmark.run.devices import available_pool
-from benchmark.run.plan import Plan, make_plan
-from benchmark.run.times import Machine
-from benchmark.studies.ablate.effects import BASELINE, COMBINATION, JOINT, TRAINING
-from benchmark.studies.ablate.measured import Kept, with_kept
+from benchmark.run.config import ConfigError
+from benchmark.studies.ablate.paired import BASELINE, COMBINATION, JOINT, TRAINING
+
+ConfigurationKey = tuple[str, str, str]
+"""Kind, factor and level."""
 
 
 @dataclass(frozen=True)
@@ -33,8 +31,13 @@ class Configuration:
     """Level by factor."""
 
     @property
+    def key(self) -> ConfigurationKey:
+        """Return what names it in the frames."""
+        return self.kind, self.factor, self.level
+
+    @property
     def kind(self) -> str:
-        """Return what `benchmark.studies.ablate.effects` calls a configuration with so many changes."""
+        """Return what the frames call a configuration with so many changes."""
         return (BASELINE, TRAINING, COMBINATION)[min(len(self.changes), 2)]
 
     @property
@@ -46,24 +49,6 @@ class Configuration:
     def level(self) -> str:
         """Return their levels, in the same order."""
         return JOINT.join(map(str, self.changes.values()))
-
-
-@dataclass(frozen=True)
-class Stage:
-    """Configurations with the seeds, limits and folders that they share."""
-
-    configurations: tuple[Configuration, ...]
-    bench: Bench
-    """Of a registry with the configurations as methods, beside the one data set."""
-    running: Running
-    kept: Kept = field(default_factory=dict)
-    """Jobs measured elsewhere, which need not run; the baseline's do, since its scores are read again."""
-
-    def plan(self) -> Plan:
-        """Compare the jobs of the stage with its store."""
-        machine = Machine.of(self.running, available_pool(self.running.device))
-        plan = make_plan(self.bench, retry_failed=self.running.retry_failed, machine=machine)
-        return with_kept(plan, self.kept, self.configurations[0].spec.id)
 
 
 def registry_of(configurations: Sequence[Configuration], dataset: DatasetSpec) -> Registry:

@@ -1,4 +1,4 @@
-"""The figure of the sensitivity study: factors sorted by their strongest effect; it decides nothing."""
+"""The figure of the study: factors sorted by their strongest effect; it decides nothing."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any
 
 import pandas as pd
 
-from benchmark.studies.ablate.effects import COMBINATION, READING, SPREAD
+from benchmark.studies.ablate.paired import AFTER_TRAINING, COMBINATION, SPREAD
 from benchmark.tables import names
 
-LOOKS = {SPREAD: ("#009E73", "^"), READING: ("#D55E00", "s"), COMBINATION: ("#CC79A7", "D")}
+LOOKS = {SPREAD: ("#009E73", "^"), AFTER_TRAINING: ("#D55E00", "s"), COMBINATION: ("#CC79A7", "D")}
 """Colour (of Okabe and Ito's set, told apart with any colour vision) and marker by kind of factor."""
 TRAINED = ("#0072B2", "o")
 LINEAR = 2.0
@@ -25,10 +25,10 @@ def draw_ranking(ranking: pd.DataFrame, found: pd.DataFrame, title: str, path: P
     Parameters
     ----------
     ranking : DataFrame
-        As `analyse.sensitivity.rank_factors` returns it. A line shows the strongest effect with its 95 %
+        As `effects.rank_factors` returns it. A line shows the strongest effect with its 95 %
         interval, and names its level and metric.
     found : DataFrame
-        As `analyse.sensitivity.effects` returns it: the other levels' strongest effects are hollow.
+        As `effects.effects` returns it: the other levels' strongest effects are hollow.
     title : str
         Above the figure.
     path : Path

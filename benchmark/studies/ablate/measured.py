@@ -7,16 +7,18 @@ A row counts only for a job with the same hash: the same settings, data and code
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from benchmark.contracts import Record
 from benchmark.run.config import ConfigError
 from benchmark.run.plan import Plan
 from benchmark.score.metrics import METRICS
 
+MEASURED_FILE = "measured.csv"
 KEYS = ("stage", "method", "seed", "config_hash")
 LIMITS = ("epochs", "max_train_rows")
 """Settings in which studies differ on purpose: a row with others is of another study, no older version."""
@@ -32,18 +34,19 @@ COLUMNS = (
 
 JobKey = tuple[str, int, str]
 """Method, seed and hash."""
-Kept = Mapping[JobKey, Mapping[str, float]]
+Measured = Mapping[JobKey, Mapping[str, float]]
 """The ten metrics of jobs of one stage, under the method's own scoring and threshold rule."""
 
 
-def read_kept(path: Path) -> pd.DataFrame:
-    """Read a table of `COLUMNS`; an absent file is an empty one.
+def read_measured(folder: Path) -> pd.DataFrame:
+    """Read the folder's table of `COLUMNS`; an absent file is an empty one.
 
     Raises
     ------
     ConfigError
         If the file is not such a table.
     """
+    path = folder / MEASURED_FILE
     if not path.is_file():
         return pd.DataFrame(columns=list(COLUMNS))
     try:
@@ -57,7 +60,15 @@ def read_kept(path: Path) -> pd.DataFrame:
     return frame[list(COLUMNS)]
 
 
-def of_stage(frame: pd.DataFrame, stage: str) -> Kept:
+def write_measured(frame: pd.DataFrame, folder: Path) -> Path:
+    """Write the folder's table and return its path."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / MEASURED_FILE
+    frame.to_csv(path, index=False, lineterminator="\n")
+    return path
+
+
+def measured_in(frame: pd.DataFrame, stage: str) -> Measured:
     """Return the jobs of one stage."""
     metrics = [metric.id for metric in METRICS]
     return {
@@ -66,31 +77,34 @@ def of_stage(frame: pd.DataFrame, stage: str) -> Kept:
     }
 
 
-def with_kept(plan: Plan, kept: Kept, trained_anew: str) -> Plan:
-    """Return the plan in which kept jobs need not run; `trained_anew` is a method whose scores are needed."""
+def without_measured(plan: Plan, measured: Measured, trained_anew: str) -> Plan:
+    """Return the plan in which measured jobs need not run, but those of `trained_anew`."""
     jobs = tuple(
         dataclasses.replace(planned, elsewhere=True, to_run=False)
         if planned.record is None
         and planned.job.method != trained_anew
-        and (planned.job.method, planned.job.seed, planned.setup.config_hash) in kept
+        and (planned.job.method, planned.job.seed, planned.setup.config_hash) in measured
         else planned
         for planned in plan.jobs
     )
     return dataclasses.replace(plan, jobs=jobs)
 
 
-def updated(frame: pd.DataFrame, stage: str, plan: Plan) -> pd.DataFrame:
-    """Return the table with the plan's finished records in place of other versions of the same jobs.
+def renewed(
+    frame: pd.DataFrame, stage: str, records: Iterable[Record], metrics: Mapping[tuple[str, int], Any]
+) -> pd.DataFrame:
+    """Return the table with a stage's records in place of other versions of the same jobs.
 
     Every other row stays, also of a version that is no longer current, until its job has run again.
 
     Parameters
     ----------
     frame : columns `COLUMNS`.
-    stage : whose plan it is.
-    plan : compared with the store.
+    stage : whose records they are.
+    records : current ones.
+    metrics : by method and seed, those of its record's scores; a record without is left out.
     """
-    finished = [record for record in plan.inventory.records() if record.status == "done"]
+    finished = [record for record in records if (record.method, record.seed) in metrics]
     rows: dict[JobKey, dict[str, Any]] = {
         (record.method, record.seed, record.config_hash): {
             "stage": stage,
@@ -101,20 +115,19 @@ def updated(frame: pd.DataFrame, stage: str, plan: Plan) -> pd.DataFrame:
             "scoring": record.scoring,
             "threshold": record.threshold,
             "score_digest": record.score_digest,
-            **record.metrics,
+            **metrics[record.method, record.seed],
         }
         for record in finished
     }
-    renewed_jobs = {(record.method, record.seed, *_limits(record.settings)) for record in finished}
+    replaced = {(record.method, record.seed, *_limits(record.settings)) for record in finished}
     for row in frame[frame["stage"] == stage].to_dict("records"):
         method, seed, version = row["method"], int(row["seed"]), row["config_hash"]
         limits = tuple("" if pd.isna(row[name]) else str(int(row[name])) for name in LIMITS)
-        if (method, seed, *limits) not in renewed_jobs:
+        if (method, seed, *limits) not in replaced:
             rows[method, seed, version] = {str(name): value for name, value in row.items()}
-    ordered = [rows[key] for key in sorted(rows)]
+    ordered = pd.DataFrame([rows[key] for key in sorted(rows)], columns=list(COLUMNS))
     others = frame[frame["stage"] != stage]
-    renewed = pd.DataFrame(ordered, columns=list(COLUMNS))
-    return renewed if others.empty else pd.concat([others, renewed], ignore_index=True)
+    return ordered if others.empty else pd.concat([others, ordered], ignore_index=True)
 
 
 def _limits(settings: Mapping[str, Any]) -> tuple[str, str]:

@@ -11,25 +11,25 @@ from typing import Any
 
 import pandas as pd
 
-from benchmark.paper.compare import records as rows_of
 from benchmark.studies.ablate.effects import Findings
 from benchmark.studies.ablate.figure import draw_ranking
-from benchmark.studies.ablate.text import Setting, sensitivity_tables, sensitivity_text
+from benchmark.studies.ablate.measured import write_measured
+from benchmark.studies.ablate.text import Conditions, latex_tables, page
+from benchmark.tables.json_rows import json_rows
 
 FRAMES = ("values", "effects", "ranking", "distances", "contrasts")
-KEPT_FILE = "measured.csv"
 
 
 @dataclass
-class Outcome:
+class JudgedStage:
     """One stage, run and judged."""
 
     name: str
-    setting: Setting
+    conditions: Conditions
     values: pd.DataFrame
     findings: Findings
-    kept: pd.DataFrame
-    """Finished jobs, as `benchmark.studies.ablate.measured` keeps them."""
+    measured: pd.DataFrame
+    """Its finished jobs, as `benchmark.studies.ablate.measured` keeps them."""
     problems: list[str] = field(default_factory=list)
 
     def frame(self, name: str) -> pd.DataFrame:
@@ -38,33 +38,21 @@ class Outcome:
         return found
 
 
-def write_outcome(outcomes: Sequence[Outcome], folder: Path, kept_before: pd.DataFrame) -> list[Path]:
-    """Write `ablate.md`, a CSV of each frame, LaTeX, figures and `KEPT_FILE`; files of an earlier outcome go.
+def write_report(stages: Sequence[JudgedStage], folder: Path, measured: pd.DataFrame) -> list[Path]:
+    """Write `ablate.md`, a CSV of each frame, LaTeX, figures and finished jobs; earlier files go.
 
-    Finished jobs of stages that are not among the outcomes are taken over from `kept_before`.
+    Finished jobs of stages that are not among `stages` are taken over from `measured`.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    stages = [(outcome.setting, outcome.findings) for outcome in outcomes]
-    texts = {"ablate.md": sensitivity_text(stages), **sensitivity_tables(stages)}
-    for name in FRAMES:
-        frames = [
-            outcome.frame(name).assign(stage=outcome.name) for outcome in outcomes if len(outcome.frame(name))
-        ]
-        if frames:
-            whole = pd.concat(frames, ignore_index=True)
-            columns = ["stage", *(column for column in whole.columns if column != "stage")]
-            texts[f"{name}.csv"] = whole[columns].to_csv(
-                index=False, lineterminator="\n", float_format="%.6g"
-            )
-    others = kept_before[~kept_before["stage"].isin([outcome.name for outcome in outcomes])]
-    parts = [part for part in (*(outcome.kept for outcome in outcomes), others) if len(part)]
-    written = [write_kept(pd.concat(parts, ignore_index=True) if parts else kept_before, folder)]
-    for name, text in texts.items():
+    others = measured[~measured["stage"].isin([stage.name for stage in stages])]
+    parts = [part for part in (*(stage.measured for stage in stages), others) if len(part)]
+    written = [write_measured(pd.concat(parts, ignore_index=True) if parts else measured, folder)]
+    for name, text in texts_of(stages).items():
         (folder / name).write_text(text, encoding="utf-8", newline="\n")
         written.append(folder / name)
-    for outcome in outcomes:
-        path = folder / f"ablate_{outcome.name}.svg"
-        draw_ranking(outcome.findings.ranking, outcome.findings.effects, outcome.setting.title, path)
+    for stage in stages:
+        path = folder / f"ablate_{stage.name}.svg"
+        draw_ranking(stage.findings.ranking, stage.findings.effects, stage.conditions.title, path)
         written.append(path)
     for old in (*(folder / f"{name}.csv" for name in FRAMES), *folder.glob("ablate_*")):
         if old not in written:
@@ -72,36 +60,43 @@ def write_outcome(outcomes: Sequence[Outcome], folder: Path, kept_before: pd.Dat
     return written
 
 
-def write_kept(kept: pd.DataFrame, folder: Path) -> Path:
-    """Write finished jobs to `KEPT_FILE`."""
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / KEPT_FILE
-    kept.to_csv(path, index=False, lineterminator="\n")
-    return path
+def texts_of(stages: Sequence[JudgedStage]) -> dict[str, str]:
+    """Return page, LaTeX and frames by the names of their files."""
+    pairs = [(stage.conditions, stage.findings) for stage in stages]
+    texts = {"ablate.md": page(pairs), **latex_tables(pairs)}
+    for name in FRAMES:
+        frames = [stage.frame(name).assign(stage=stage.name) for stage in stages if len(stage.frame(name))]
+        if frames:
+            whole = pd.concat(frames, ignore_index=True)
+            columns = ["stage", *(column for column in whole.columns if column != "stage")]
+            texts[f"{name}.csv"] = whole[columns].to_csv(
+                index=False, lineterminator="\n", float_format="%.6g"
+            )
+    return texts
 
 
-def print_outcome(outcomes: Sequence[Outcome], code: int, written: Sequence[Path], *, as_json: bool) -> None:
+def print_report(stages: Sequence[JudgedStage], code: int, written: Sequence[Path], *, as_json: bool) -> None:
     """Print the outcome for people or for programs; problems go to stderr."""
-    problems = [text for outcome in outcomes for text in outcome.problems]
+    problems = [text for stage in stages for text in stage.problems]
     if as_json:
-        print(json.dumps({**as_document(outcomes), "problems": problems, "exit_code": code}, indent=1))
+        print(json.dumps({**_document(stages), "problems": problems, "exit_code": code}, indent=1))
     else:
-        print(sensitivity_text([(outcome.setting, outcome.findings) for outcome in outcomes]))
+        print(page([(stage.conditions, stage.findings) for stage in stages]))
         print(f"wrote {', '.join(path.name for path in written)} to {written[0].parent}")
     for text in problems:
         print(text, file=sys.stderr)
 
 
-def as_document(outcomes: Sequence[Outcome]) -> dict[str, Any]:
+def _document(stages: Sequence[JudgedStage]) -> dict[str, Any]:
     """Return what programs read."""
     return {
         "stages": [
             {
-                "name": outcome.name,
-                **asdict(outcome.setting),
-                "configurations_tried": len(outcome.findings.distances),
-                **{name: rows_of(outcome.frame(name)) for name in FRAMES if name != "values"},
+                "name": stage.name,
+                **asdict(stage.conditions),
+                "configurations_tried": len(stage.findings.distances),
+                **{name: json_rows(stage.frame(name)) for name in FRAMES if name != "values"},
             }
-            for outcome in outcomes
+            for stage in stages
         ]
     }

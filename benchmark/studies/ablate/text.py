@@ -10,12 +10,20 @@ from typing import Any
 import pandas as pd
 
 from benchmark.score.metrics import METRICS
-from benchmark.studies.ablate.effects import BASELINE, CONFIGURATION, READING, SPREAD, Findings
+from benchmark.studies.ablate.effects import Findings
+from benchmark.studies.ablate.paired import AFTER_TRAINING, BASELINE, CONFIGURATION, SPREAD
 from benchmark.tables import latex, markdown, names
 from benchmark.tables.layout import Block, Cell, Row, Table
 
 MISSING = "–"
 BOLD = "Bold: the 95 % interval leaves out 0, and has a width (a few equal differences give it none)."
+NOTES = {
+    AFTER_TRAINING: "recomputed from the baseline's stored scores, without training. Another convention "
+    "counts the same outcome otherwise (coverage from 0, say), which is neither better nor worse.",
+    SPREAD: "ddof = 0 in place of 1 changes the deviation that is printed, and no mean; it has no "
+    "interval, and its sign is that of the change.",
+}
+"""By kind of the factors in a ranking."""
 NEAREST_SHOWN = 5
 HOW = (
     "Effects are differences from the baseline, paired by seed, divided by the standard deviation that the "
@@ -27,8 +35,8 @@ HOW = (
 
 
 @dataclass(frozen=True)
-class Setting:
-    """How one stage was run, in words and numbers."""
+class Conditions:
+    """Under which a stage was run, in words and numbers."""
 
     method: str
     preset: str
@@ -63,83 +71,75 @@ class Setting:
         )
 
 
-def sensitivity_text(stages: Sequence[tuple[Setting, Findings]]) -> str:
+def page(stages: Sequence[tuple[Conditions, Findings]]) -> str:
     """Return the Markdown of the screening and, if it was run, of the final stage."""
-    setting = stages[0][0]
-    title = (
-        f"# What {names.method_title(setting.method)} on {names.dataset_title(setting.dataset)} depends on"
-    )
-    parts = [title, HOW.format(n_train=setting.n_train, n_test=setting.n_test)]
-    for number, (setting, findings) in enumerate(stages):
+    conditions = stages[0][0]
+    method, dataset = names.method_title(conditions.method), names.dataset_title(conditions.dataset)
+    parts = [
+        f"# What {method} on {dataset} depends on",
+        HOW.format(n_train=conditions.n_train, n_test=conditions.n_test),
+    ]
+    for number, (conditions, findings) in enumerate(stages):
         parts += [
             f"## {'Factors together' if number else 'One change at a time'}",
-            *(markdown.render(table).rstrip() for table in tables_of(setting, findings, number)),
+            *(markdown.render(table).rstrip() for table in tables_of(conditions, findings, number)),
             *_without(findings.effects),
             _nearest(findings.distances, sum(len(before.distances) for _, before in stages[:number])),
         ]
     return "\n\n".join(parts) + "\n"
 
 
-def sensitivity_tables(stages: Sequence[tuple[Setting, Findings]]) -> dict[str, str]:
+def latex_tables(stages: Sequence[tuple[Conditions, Findings]]) -> dict[str, str]:
     """Return the LaTeX of each table by the name of its file."""
     return {
         f"ablate_{table.number.lower()}.tex": latex.render(table)
-        for number, (setting, findings) in enumerate(stages)
-        for table in tables_of(setting, findings, number)
+        for number, (conditions, findings) in enumerate(stages)
+        for table in tables_of(conditions, findings, number)
     }
 
 
-def tables_of(setting: Setting, findings: Findings, number: int = 0) -> list[Table]:
+def tables_of(conditions: Conditions, findings: Findings, number: int = 0) -> list[Table]:
     """Lay out one stage: the ranking, every effect and, of factors together, the contrasts."""
     letter = "B" if number else "A"
-    tables = [_ranking(setting, findings.ranking, f"{letter}1"), _effects(findings.effects, f"{letter}2")]
+    tables = [_ranking(conditions, findings.ranking, f"{letter}1"), _effects(findings.effects, f"{letter}2")]
     if len(findings.contrasts):
         tables.append(_contrasts(findings.contrasts, f"{letter}3"))
     return tables
 
 
-def _ranking(setting: Setting, ranking: pd.DataFrame, number: str) -> Table:
-    rows = []
-    for row in ranking.to_dict("records"):
-        measured = not isnan(row["effect"])
-        texts = (
-            f"{row['rank']:.0f}" if measured else MISSING,
-            row["kind"],
-            row["level"] or MISSING,
-            names.METRIC_TITLES.get(row["metric"], MISSING),
-            _signed(row["effect"]),
-            interval_text(row["effect_low"], row["effect_high"]),
-            f"{row['n_pairs']}/{row['n_seeds']}" if measured else MISSING,
-            f"{row['n_without']} of {row['n_levels']}",
-        )
-        rows.append(Row(row["factor"], tuple(map(Cell, texts))))
+def _ranking(conditions: Conditions, ranking: pd.DataFrame, number: str) -> Table:
     columns = ("rank", "acts", "level", "metric", "effect", "95 % interval", "pairs", "levels without effect")
     caption = (
         f"Table {number}: Factors by their largest absolute effect over levels and metrics, in printed "
-        f"standard deviations. {setting.sentence} A level without effect has fewer than two pairs of "
+        f"standard deviations. {conditions.sentence} A level without effect has fewer than two pairs of "
         "finished seeds."
     )
-    notes = []
-    if (ranking["kind"] == READING).any():
-        notes.append(
-            f"{READING}: recomputed from the baseline's stored scores, without training. Another convention "
-            "counts the same outcome otherwise (coverage from 0, say), which is neither better nor worse."
-        )
-    if (ranking["kind"] == SPREAD).any():
-        notes.append(
-            f"{SPREAD}: ddof = 0 in place of 1 changes the deviation that is printed, and no mean; it has no "
-            "interval, and its sign is that of the change."
-        )
-    return Table(number, caption, (Block("factor", (), columns, tuple(rows)),), tuple(notes))
+    rows = tuple(_ranking_row(row) for row in ranking.to_dict("records"))
+    kinds = set(ranking["kind"])
+    notes = tuple(f"{kind}: {text}" for kind, text in NOTES.items() if kind in kinds)
+    return Table(number, caption, (Block("factor", (), columns, rows),), notes)
+
+
+def _ranking_row(row: Mapping[Any, Any]) -> Row:
+    measured = not isnan(row["effect"])
+    texts = (
+        f"{row['rank']:.0f}" if measured else MISSING,
+        row["kind"],
+        row["level"] or MISSING,
+        names.METRIC_TITLES.get(row["metric"], MISSING),
+        _signed(row["effect"]),
+        _interval(row["effect_low"], row["effect_high"]),
+        f"{row['n_pairs']}/{row['n_seeds']}" if measured else MISSING,
+        f"{row['n_without']} of {row['n_levels']}",
+    )
+    return Row(row["factor"], tuple(map(Cell, texts)))
 
 
 def _effects(found: pd.DataFrame, number: str) -> Table:
-    rows = []
-    for _, part in found.groupby(CONFIGURATION, sort=False):
-        first = part.iloc[0]
-        cells = [_effect_cell(row) for row in part.to_dict("records")]
-        pairs = sorted({f"{row['n_pairs']}/{row['n_seeds']}" for row in part.to_dict("records")})
-        rows.append(Row(f"{first['factor']} = {first['level']}", (*cells, Cell(", ".join(pairs)))))
+    rows = [
+        _effect_row(f"{factor} = {level}", part)
+        for (_, factor, level), part in found.groupby(CONFIGURATION, sort=False)
+    ]
     caption = (
         f"Table {number}: Every effect, in printed standard deviations, positive is better. {BOLD} "
         f"{MISSING}: no pair of finished seeds, or undefined."
@@ -148,11 +148,7 @@ def _effects(found: pd.DataFrame, number: str) -> Table:
 
 
 def _contrasts(found: pd.DataFrame, number: str) -> Table:
-    rows = []
-    for term, part in found.groupby("term", sort=False):
-        cells = [_effect_cell(row) for row in part.to_dict("records")]
-        pairs = sorted({f"{row['n_pairs']}/{row['n_seeds']}" for row in part.to_dict("records")})
-        rows.append(Row(str(term), (*cells, Cell(", ".join(pairs)))))
+    rows = [_effect_row(str(term), part) for term, part in found.groupby("term", sort=False)]
     caption = (
         f"Table {number}: Main effects and interactions of all combinations, in printed standard deviations, "
         "positive is better. Main effect: of a factor's change, averaged over the others'; interaction of "
@@ -160,6 +156,13 @@ def _contrasts(found: pd.DataFrame, number: str) -> Table:
         f"finished on it. {BOLD}"
     )
     return Table(number, caption, (Block("term", (), (*_metrics(), "seeds"), tuple(rows)),))
+
+
+def _effect_row(title: str, part: pd.DataFrame) -> Row:
+    """Print the effects on every metric, and how many pairs of seeds they rest on."""
+    rows = part.to_dict("records")
+    pairs = sorted({f"{row['n_pairs']}/{row['n_seeds']}" for row in rows})
+    return Row(title, (*map(_effect_cell, rows), Cell(", ".join(pairs))))
 
 
 def _without(found: pd.DataFrame) -> list[str]:
@@ -212,7 +215,7 @@ def _effect_cell(row: Mapping[Any, Any]) -> Cell:
     return Cell(_signed(row["effect"]), bold=clear)
 
 
-def interval_text(low: float, high: float) -> str:
+def _interval(low: float, high: float) -> str:
     """Print an interval, or a dash where there is none."""
     return MISSING if isnan(low) else f"{_signed(low)} to {_signed(high)}"
 

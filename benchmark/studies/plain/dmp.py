@@ -1,7 +1,7 @@
 """DMP with its default options as a plain PyTorch program: zero-padded inputs, nn.LSTMCell, heads per step.
 
 It stops at no budget and no confidence, as the defaults have none. Neighbours and their distances are those
-of `baselines._modality_terms` in both forms; the networks and the sum of the loss are written anew.
+of `baselines.sequential.modality_terms` in both forms; the networks and the sum of the loss are written anew.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from baselines._modality_terms import Neighbourhood
-from baselines._neighbours import nearest
-from baselines._sequential import SequentialReader
-from baselines.dmp import DMP
+from baselines.sequential.dmp import DMP
+from baselines.sequential.modality_terms import Neighbourhood
+from baselines.sequential.neighbours import nearest
+from baselines.sequential.network import AcquisitionNetwork
 from benchmark.contracts import Array, Streams
 from benchmark.learning.scaling import scale
 from benchmark.learning.training import make_optimiser
@@ -97,7 +97,7 @@ def plain_loss(
     return total
 
 
-def pairs(plain: PlainDMP, reader: SequentialReader) -> Pairs:
+def pairs(plain: PlainDMP, reader: AcquisitionNetwork) -> Pairs:
     """Pair the parameters of both; torch's gates are i f g o, the reader's i f o g."""
     h, cell = reader.h, plain.cell
     found: Pairs = []
@@ -125,7 +125,7 @@ def rivals(modalities: Sequence[Array], labels: Array, streams: Streams) -> Riva
     """Return both forms of DMP with its default options on training rows (n, d_k) and labels (n, q)."""
     method = DMP(selection="last", random_state=streams)
     ours = method.prepare(modalities, labels)
-    reader = method.reader_.train()
+    reader = method.network_.train()
     scaled = scale(method.scalers_, modalities)
     inputs, targets = [torch.from_numpy(x) for x in scaled], torch.from_numpy(labels).float()
     found = nearest(np.concatenate(scaled, axis=1), method.n_neighbors)

@@ -2,7 +2,7 @@
 
 The peephole LSTM is written by hand, as torch has none. A network's inputs are zero-padded: the features,
 then the labels before its own. What the networks say is stacked, so that the loss is one computation per
-step; its hinge is that of `baselines._modality_terms` in both forms.
+step; its hinge is that of `baselines.sequential.modality_terms` in both forms.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from baselines._modality_terms import hinge, margin_targets
-from baselines._sequential import SequentialReader
-from baselines.mcc import MCC, chain_margins
+from baselines.sequential.mcc import MCC, chain_margins
+from baselines.sequential.modality_terms import hinge, margin_targets
+from baselines.sequential.network import AcquisitionNetwork
 from benchmark.contracts import Array, Streams
 from benchmark.learning.scaling import scale
 from benchmark.learning.training import make_optimiser
@@ -149,7 +149,7 @@ def plain_loss(
     return total
 
 
-def pairs(plain: PlainMCC, reader: SequentialReader) -> Pairs:
+def pairs(plain: PlainMCC, reader: AcquisitionNetwork) -> Pairs:
     """Pair the parameters of both; the gates' order is the same, i f o g."""
     assert reader.peepholes is not None
     h, D = reader.h, plain.D
@@ -180,7 +180,7 @@ def rivals(modalities: Sequence[Array], labels: Array, streams: Streams) -> Riva
     """Return both forms of MCC with its default options on training rows (n, d_k) and labels (n, q)."""
     method = MCC(selection="last", random_state=streams)
     ours = method.prepare(modalities, labels)
-    reader = method.reader_.train()
+    reader = method.network_.train()
     scaled = scale(method.scalers_, modalities)
     inputs, chained = [torch.from_numpy(x) for x in scaled], labels[:, method.chain_order_]
     targets = torch.from_numpy(chained).float()

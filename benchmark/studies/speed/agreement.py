@@ -90,10 +90,10 @@ def summarise(measured: pd.DataFrame) -> pd.DataFrame:
     Columns `metric`, `plain`, `ours` (means over seeds), `difference` (of the means), and `refit_std`: the
     standard deviation over refits and the real model on one split, pooled over splits, of a mean over them.
     """
-    wide = measured.pivot(index=["metric", "seed"], columns="form", values="value")
+    by_form = measured.pivot(index=["metric", "seed"], columns="form", values="value")
     rows = []
     for metric in METRICS:
-        part = wide.loc[metric.id]
+        part = by_form.loc[metric.id]
         draws = part.drop(columns="plain").to_numpy()
         noise = float(np.sqrt(draws.var(axis=1, ddof=1).mean() / len(part)))
         plain, ours = float(part["plain"].mean()), float(part["ours"].mean())

@@ -48,6 +48,7 @@ def run(args: argparse.Namespace, registry: Registry) -> int:
     import json
     import sys
 
+    from benchmark.exit_codes import CANNOT, FINDING, OK
     from benchmark.registry import select
     from benchmark.run.environment import describe_environment
     from benchmark.studies.speed import measure as speed
@@ -74,8 +75,8 @@ def run(args: argparse.Namespace, registry: Registry) -> int:
     print(listed if args.json else page.rstrip("\n"))
     _explain(timings)
     if any(timing.objections for timing in timings):
-        return 2
-    return 1 if any(bar.met is False for bar in found) else 0
+        return CANNOT
+    return FINDING if any(bar.met is False for bar in found) else OK
 
 
 def _machine(environment: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,8 +10,8 @@ computed from these numbers errs on the low side.
 
 from __future__ import annotations
 
-from baselines.dmp import DMP
-from baselines.mcc import MCC
+from baselines.sequential.dmp import DMP
+from baselines.sequential.mcc import MCC
 from benchmark.contracts import Shape
 from m3la.estimator import M3LA
 

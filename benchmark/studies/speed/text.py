@@ -52,7 +52,7 @@ def _table(timings: Sequence[Timing]) -> str:
             f"{t.ratio:.2f}",
             f"{t.useful_gflops:.0f}",
             f"{t.sgemm_before:.0f}, {t.sgemm_after:.0f}",
-            f"{t.share:.2f}",
+            f"{t.sgemm_share:.2f}",
         ]
         for t in timings
     ]

@@ -1,5 +1,6 @@
 """`run_all.py ablate`: from jobs to effects, resumed where it stopped, with refused levels told apart."""
 
+import csv
 import io
 import json
 import shutil
@@ -10,11 +11,41 @@ from ablate_methods import study_registry
 
 from benchmark.cli import main
 from benchmark.contracts import Provenance
+from benchmark.run.pool import Summary
 from benchmark.run.store import RecordStore
+from benchmark.score.metrics import METRICS
 from benchmark.score.reading import read_scores
+from benchmark.studies.ablate import conduct, report
+from benchmark.studies.ablate.figure import draw_ranking
 
 pytestmark = pytest.mark.usefixtures("warm_fork_server")
 SMALL = ["--jobs", "1", "--device", "cpu", "--profile", "tiny"]
+FACTORS = ["--seeds", "2", "--factors", "sharpness,bias,threshold"]
+
+
+def places(folder):
+    return ["--results", str(folder), "--data", str(folder)]
+
+
+@pytest.fixture(autouse=True)
+def no_figure(monkeypatch):
+    """Write an empty figure: drawing takes longer than a toy's study."""
+    monkeypatch.setattr(report, "draw_ranking", lambda *given: given[-1].touch())
+
+
+@pytest.fixture(scope="module")
+def finished_once(tmp_path_factory):
+    """Run the study of `FACTORS` once."""
+    folder = tmp_path_factory.mktemp("finished")
+    assert main(["ablate", *FACTORS, *SMALL, *places(folder)], study_registry()) == 0
+    return folder
+
+
+@pytest.fixture
+def finished(finished_once, tmp_path):
+    """Return the folder of a finished study of `FACTORS`, a copy below `tmp_path`."""
+    shutil.copytree(finished_once, tmp_path, dirs_exist_ok=True)
+    return tmp_path / "ablate" / "tiny"
 
 
 @pytest.fixture
@@ -22,8 +53,7 @@ def ablate(tmp_path, capsys):
     """Call the command in a results folder of its own; return exit code, output and errors."""
 
     def call(*arguments, toys=None):
-        places = ["--results", str(tmp_path), "--data", str(tmp_path)]
-        code = main(["ablate", *arguments, *SMALL, *places], toys or study_registry())
+        code = main(["ablate", *arguments, *SMALL, *places(tmp_path)], toys or study_registry())
         printed = capsys.readouterr()
         return code, printed.out, printed.err
 
@@ -74,7 +104,8 @@ def test_readings_after_training_are_those_of_the_stored_scores(ablate, tmp_path
     ):
         for metric in ("hamming_loss", "ranking_loss"):
             by_hand = [
-                read_scores(store.arrays(record), scoring, rule).metrics[metric] - record.metrics[metric]
+                read_scores(store.arrays(record), scoring, rule).metrics[metric]
+                - read_scores(store.arrays(record), "soft", "eq16a").metrics[metric]
                 for record in records
             ]
             row = effects.loc[name, other, metric]
@@ -82,7 +113,8 @@ def test_readings_after_training_are_those_of_the_stored_scores(ablate, tmp_path
             assert row["n_pairs"] == 3
 
 
-def test_final_stage_combines_the_largest_factors_of_training(ablate, tmp_path):
+def test_final_stage_combines_the_largest_factors_of_training(ablate, finished, tmp_path, monkeypatch):
+    monkeypatch.setattr(report, "draw_ranking", draw_ranking)
     flags = ["--seeds", "2", "--factors", "sharpness,bias,noise,label", "--final", "--final-seeds", "2"]
     code, out, err = ablate(*flags, "--json")
     document = json.loads(out)
@@ -96,26 +128,35 @@ def test_final_stage_combines_the_largest_factors_of_training(ablate, tmp_path):
     assert " × ".join(first) in terms
     assert final["configurations_tried"] == 8
     assert {row["n_pairs"] for row in final["contrasts"]} == {2}
-    text = (tmp_path / "ablate" / "tiny" / "ablate.md").read_text()
+    text = (finished / "ablate.md").read_text()
     assert "Of 8 configurations tried here after 6 before" in text
-    svg = (tmp_path / "ablate" / "tiny" / "ablate_screening.svg").read_bytes()
+    svg = (finished / "ablate_screening.svg").read_bytes()
     before = folders(tmp_path)
 
     code, _, err = ablate(*flags[:4])  # without --final: what was recorded of it stays in the report
     assert folders(tmp_path) == before
-    assert set(pd.read_csv(tmp_path / "ablate" / "tiny" / "contrasts.csv")["n_pairs"]) == {2}
+    assert set(pd.read_csv(finished / "contrasts.csv")["n_pairs"]) == {2}
     assert code == 1
     assert "final: 64 of 80 jobs were not run" in err  # by default it has ten seeds
-    assert (tmp_path / "ablate" / "tiny" / "ablate_screening.svg").read_bytes() == svg
+    assert (finished / "ablate_screening.svg").read_bytes() == svg
     assert b"<dc:date>" not in svg
 
 
-FACTORS = ["--seeds", "2", "--factors", "sharpness,bias,threshold"]
+def test_the_table_of_finished_jobs_holds_the_metrics_of_their_stored_scores(finished):
+    with (finished / "measured.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))  # pandas rounds the last digit of a number that it reads
+    store = RecordStore(finished / "runs" / "screening")
+    records = {(record.method, record.seed): record for record in store.scan().records}
+    assert len(rows) == len(records) == 8  # the baseline, two levels of sharpness and one of bias
+    for row in rows:
+        record = records.pop((row["method"], int(row["seed"])))
+        reading = read_scores(store.arrays(record), "soft", "eq16a")
+        assert {metric.id: float(row[metric.id]) for metric in METRICS} == reading.metrics
+        assert (row["config_hash"], row["score_digest"]) == (record.config_hash, record.score_digest)
 
 
-def test_a_study_goes_on_from_its_table_of_finished_jobs_without_their_records(ablate, tmp_path):
-    assert ablate(*FACTORS)[0] == 0
-    folder = tmp_path / "ablate" / "tiny"
+def test_a_study_goes_on_from_its_table_of_finished_jobs_without_their_records(ablate, finished):
+    folder = finished
     before = {name: (folder / name).read_bytes() for name in ("effects.csv", "values.csv", "measured.csv")}
     shutil.rmtree(folder / "runs")
     code, out, _ = ablate(*FACTORS)
@@ -124,76 +165,65 @@ def test_a_study_goes_on_from_its_table_of_finished_jobs_without_their_records(a
     assert {path.parts[-3] for path in (folder / "runs").glob("**/record.json")} == {"M3LA"}
     for name in ("effects.csv", "values.csv"):
         assert (folder / name).read_bytes() == before[name]
-    kept, again = (
-        pd.read_csv(io.BytesIO(data))
-        for data in (before["measured.csv"], (folder / "measured.csv").read_bytes())
-    )
-    pd.testing.assert_frame_equal(kept, again)
+    tables = (before["measured.csv"], (folder / "measured.csv").read_bytes())
+    pd.testing.assert_frame_equal(*(pd.read_csv(io.BytesIO(data)) for data in tables))
 
 
-def test_finished_jobs_of_another_version_run_again_and_their_rows_go(ablate, tmp_path):
-    ablate(*FACTORS)
-    path = tmp_path / "ablate" / "tiny" / "measured.csv"
-    kept = pd.read_csv(path)
-    bias = kept["method"] == "M3LA[bias=up]"
-    kept.assign(config_hash=kept["config_hash"].where(~bias, "0123456789ab"), macro_auc=0.25).to_csv(
+def test_finished_jobs_of_another_version_run_again_and_their_rows_go(ablate, finished):
+    path = finished / "measured.csv"
+    table = pd.read_csv(path)
+    bias = table["method"] == "M3LA[bias=up]"
+    table.assign(config_hash=table["config_hash"].where(~bias, "0123456789ab"), macro_auc=0.25).to_csv(
         path, index=False
     )
-    shutil.rmtree(tmp_path / "ablate" / "tiny" / "runs")
+    shutil.rmtree(finished / "runs")
     _, out, _ = ablate(*FACTORS)
     assert "4 to run" in out
     now = pd.read_csv(path)
     assert "0123456789ab" not in set(now["config_hash"])
-    values = pd.read_csv(tmp_path / "ablate" / "tiny" / "values.csv")
+    values = pd.read_csv(finished / "values.csv")
     taken = values[(values["metric"] == "macro_auc") & (values["factor"] == "sharpness")]["value"]
     anew = values[(values["metric"] == "macro_auc") & (values["factor"] == "bias")]["value"]
     assert set(taken) == {0.25}
     assert 0.25 not in set(anew)
 
 
-def test_an_interrupted_study_keeps_what_is_finished(ablate, tmp_path, monkeypatch):
-    from benchmark.run.pool import Summary
-    from benchmark.studies.ablate import stages as ablate_stages
-
-    ablate("--seeds", "2", "--factors", "bias,threshold")
-    path = tmp_path / "ablate" / "tiny" / "measured.csv"
+def test_an_interrupted_study_keeps_what_is_finished(ablate, finished, monkeypatch):
+    path = finished / "measured.csv"
     before = pd.read_csv(path)
+    before = before[~before["method"].str.contains("sharpness")].reset_index(drop=True)
+    for folder in finished.glob("runs/screening/ml2000/*sharpness*"):
+        shutil.rmtree(folder)
     path.unlink()
-    monkeypatch.setattr(ablate_stages, "run_plan", lambda *_: Summary(interrupted=True))
+    monkeypatch.setattr(conduct, "run_plan", lambda *_: Summary(interrupted=True))
     code, _, err = ablate(*FACTORS)
     assert code == 130
     assert "goes on from there" in err
     pd.testing.assert_frame_equal(pd.read_csv(path), before)
 
 
-def test_an_interrupted_study_of_other_code_loses_no_row_of_the_earlier_one(ablate, tmp_path, monkeypatch):
-    from benchmark.run.pool import Summary
-    from benchmark.studies.ablate import stages as ablate_stages
-
-    ablate(*FACTORS)
-    path = tmp_path / "ablate" / "tiny" / "measured.csv"
-    earlier = pd.read_csv(path).assign(config_hash=lambda kept: "0" + kept["config_hash"].str[1:])
+def test_an_interrupted_study_of_other_code_loses_no_row_of_the_earlier_one(ablate, finished, monkeypatch):
+    path = finished / "measured.csv"
+    earlier = pd.read_csv(path).assign(config_hash=lambda table: "0" + table["config_hash"].str[1:])
     earlier.to_csv(path, index=False)
-    shutil.rmtree(tmp_path / "ablate" / "tiny" / "runs")
-    monkeypatch.setattr(ablate_stages, "run_plan", lambda *_: Summary(interrupted=True))
+    shutil.rmtree(finished / "runs")
+    monkeypatch.setattr(conduct, "run_plan", lambda *_: Summary(interrupted=True))
     assert ablate(*FACTORS)[0] == 130
     pd.testing.assert_frame_equal(pd.read_csv(path), earlier)
 
 
-def test_a_study_with_other_epochs_keeps_the_jobs_of_the_first(ablate, tmp_path):
-    ablate("--seeds", "2", "--factors", "bias", "--epochs", "2")
-    path = tmp_path / "ablate" / "tiny" / "measured.csv"
+def test_a_study_with_other_epochs_keeps_the_jobs_of_the_first(ablate, finished):
+    path = finished / "measured.csv"
     before = pd.read_csv(path)
     ablate("--seeds", "2", "--factors", "bias", "--epochs", "1")
     now = pd.read_csv(path)
     assert sorted(set(now["epochs"])) == [1, 2]
     assert set(before["config_hash"]) < set(now["config_hash"])
-    assert len(now) == 2 * len(before)
+    assert len(now) == len(before) + 4
 
 
-def test_a_narrower_study_loses_no_finished_job(ablate, tmp_path):
-    ablate(*FACTORS)
-    path = tmp_path / "ablate" / "tiny" / "measured.csv"
+def test_a_narrower_study_loses_no_finished_job(ablate, finished):
+    path = finished / "measured.csv"
     before = pd.read_csv(path)
     ablate("--seeds", "2", "--factors", "bias")
     pd.testing.assert_frame_equal(pd.read_csv(path), before)
@@ -263,13 +293,12 @@ def test_all_failed_is_cannot_judge(ablate):
     assert "bias = up: 2 of 2 seeds without a result; failed: FloatingPointError: the loss is nan" in out
 
 
-def test_altered_scores_make_no_pair_and_are_told(ablate, tmp_path):
-    flags = ["--seeds", "2", "--factors", "bias,scoring"]
-    assert ablate(*flags)[0] == 0
-    altered = next(tmp_path.glob("ablate/tiny/runs/screening/ml2000/M3LA/0-*/scores.npz"))
-    other = next(tmp_path.glob("ablate/tiny/runs/screening/ml2000/M3LA[[]bias=up]/0-*/scores.npz"))
+def test_altered_scores_make_no_pair_and_are_told(ablate, finished):
+    altered = next(finished.glob("runs/screening/ml2000/M3LA/0-*/scores.npz"))
+    other = next(finished.glob("runs/screening/ml2000/M3LA[[]bias=up]/0-*/scores.npz"))
     altered.write_bytes(other.read_bytes())
-    code, out, err = ablate(*flags, "--json")
+    (finished / "measured.csv").unlink()
+    code, out, err = ablate("--seeds", "2", "--factors", "bias,scoring", "--json")
     assert code == 2  # one seed is left to each effect
     assert "scores differ from the digest" in err
     assert "cannot judge" in err
@@ -277,3 +306,5 @@ def test_altered_scores_make_no_pair_and_are_told(ablate, tmp_path):
     assert {row["n_pairs"] for row in effects} == {1}
     assert {row["effect_low"] for row in effects} == {None}
     assert {row["reason"] for row in effects} >= {"baseline: no readable record", "no readable record"}
+    table = pd.read_csv(finished / "measured.csv")
+    assert list(table["method"] + table["seed"].astype(str)) == ["M3LA1", "M3LA[bias=up]0", "M3LA[bias=up]1"]

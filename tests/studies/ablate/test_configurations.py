@@ -5,21 +5,22 @@ import re
 from pathlib import Path
 
 import pytest
+from ablate_methods import study_registry
 from sklearn.base import BaseEstimator
-from tiny_benchmark import ToyData, method
+from tiny_benchmark import ToyData
 
 from benchmark.learning.checks import check_options
 from benchmark.registry import RegistryError
 from benchmark.run.bench import Bench
 from benchmark.run.config import ConfigError, Running
 from benchmark.studies.ablate.configurations import (
-    Stage,
     configuration_id,
     declared_factors,
     factorial,
     one_at_a_time,
     registry_of,
 )
+from benchmark.studies.ablate.study import Stage
 from m3la.estimator import M3LA
 from m3la.rows import METHODS
 
@@ -38,7 +39,7 @@ def stage_of(configurations, tmp_path):
     bench = Bench.of(
         registry_of(configurations, data), profile="tiny", seeds="2", data_dir=tmp_path, results_dir=tmp_path
     )
-    return Stage(configurations, bench, Running())
+    return Stage("screening", configurations, bench, Running())
 
 
 def test_every_level_is_tried_once_and_is_one_that_the_method_offers():
@@ -99,13 +100,13 @@ def test_all_combinations_come_once_the_baseline_first():
 
 
 def test_jobs_are_planned_for_each_configuration_under_the_profile_s_caps(tmp_path):
-    configurations = factorial(method(epochs=7), 100, {"blur": 0.2})
+    configurations = factorial(study_registry().methods["M3LA"], 100, {"sharpness": 0.6})
     plan = stage_of(configurations, tmp_path).plan()
     assert [(job.job.method, job.job.seed) for job in plan.to_run()] == [
-        ("Prior", 0),
-        ("Prior[blur=0.2]", 0),
-        ("Prior", 1),
-        ("Prior[blur=0.2]", 1),
+        ("M3LA", 0),
+        ("M3LA[sharpness=0.6]", 0),
+        ("M3LA", 1),
+        ("M3LA[sharpness=0.6]", 1),
     ]
     assert {job.setup.settings["options"]["epochs"] for job in plan.jobs} == {2}  # tiny's cap
     assert len({job.setup.config_hash for job in plan.jobs}) == 2

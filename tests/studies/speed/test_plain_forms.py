@@ -8,9 +8,9 @@ import torch
 from plain_forms import paired_gradients
 from torch import Tensor
 
-from baselines._modality_terms import Neighbourhood
-from baselines.dmp import DMP
-from baselines.mcc import MCC
+from baselines.sequential.dmp import DMP
+from baselines.sequential.mcc import MCC
+from baselines.sequential.modality_terms import Neighbourhood
 from benchmark.contracts import Streams
 from benchmark.studies.plain import dmp, m3la, mcc
 from benchmark.studies.plain.forms import block_masks, copy_weights
@@ -43,7 +43,7 @@ def test_dmp_has_the_scores_the_loss_and_the_gradients_of_its_plain_form(
     modalities, labels = toy()
     method = DMP(hidden=H, selection="last", dropout=0.0, scaling="none", modality_weight=0.5)
     method.prepare(modalities, labels)
-    reader = method.reader_.to(dtype)
+    reader = method.network_.to(dtype)
     with torch.no_grad():  # wide enough that rows choose differently
         for weight in reader.V_modal:
             weight.mul_(8)
@@ -80,7 +80,7 @@ def test_mcc_has_the_scores_the_loss_and_the_gradients_of_its_plain_form(
     modalities, labels = toy()
     method = MCC(hidden=H, selection="last", scaling="none", confidence=confidence)
     method.prepare(modalities, labels)
-    reader = method.reader_.to(dtype)
+    reader = method.network_.to(dtype)
     with torch.no_grad():
         for weight in (*reader.V_modal, *reader.V):
             weight.mul_(4)
@@ -150,6 +150,6 @@ def test_what_is_timed_is_what_a_fit_runs(name: str) -> None:
     shuffling = streams.generator("shuffling")
     for _ in range(2):
         ours.step(torch.from_numpy(shuffling.permutation(16)))
-    network = fitted.model_ if name == "M3LA" else fitted.reader_
+    network = fitted.model_ if name == "M3LA" else fitted.network_
     for found, expected in zip(ours.module.parameters(), network.parameters(), strict=True):
         assert torch.equal(found, expected)

@@ -11,10 +11,11 @@ import tiny_benchmark
 import torch
 from torch.utils import flop_counter
 
-from benchmark.cli import main
+from benchmark.cli import build_parser, main
 from benchmark.contracts import Shape
 from benchmark.registry import discover
 from benchmark.studies.plain.forms import Form, Rivals
+from benchmark.studies.speed import judge
 from benchmark.studies.speed import measure as speed
 from benchmark.studies.speed.flops import dmp_flop, m3la_flop, mcc_flop, useful_flop
 from benchmark.studies.speed.judge import Timing, bars, mean_ratios
@@ -103,7 +104,7 @@ def test_rates_and_shares_of_a_timing() -> None:
     assert one.ratio == 3
     assert one.useful_gflops == pytest.approx(100)  # 3 GFLOP in 30 ms
     assert one.sgemm_gflops == 155
-    assert one.share == pytest.approx(100 / 155)
+    assert one.sgemm_share == pytest.approx(100 / 155)
     assert one.objections == ()
 
 
@@ -207,25 +208,36 @@ def test_the_command_prints_what_programs_read(run) -> None:
     assert "M3LA on fcvid does not count: 2 steps were timed, fewer than 30" in err
 
 
-def test_a_moved_rate_ends_with_cannot_judge(run) -> None:
-    code, out, err = run("--methods", "m3la", "--datasets", "toy", "--json", rates=(100.0, 85.0))
+@pytest.fixture
+def two_steps_count(monkeypatch) -> tuple[str, int]:
+    """Let two steps count as thirty do; return the flag that asks for them."""
+    assert judge.FEWEST_STEPS == 30 == build_parser().parse_args(["speed"]).steps
+    monkeypatch.setattr(judge, "FEWEST_STEPS", 2)
+    return "--steps", 2
+
+
+def test_a_moved_rate_ends_with_cannot_judge(run, two_steps_count) -> None:
+    code, out, err = run(
+        "--methods", "m3la", "--datasets", "toy", "--json", *two_steps_count, rates=(100.0, 85.0)
+    )
     (row,) = json.loads(out)
     assert code == 2
+    assert len(row["objections"]) == 1
     assert row["counts"] is False
     assert row["sgemm_gflops"] == 92.5
     assert "moved by -15% (100 to 85 GFLOP/s)" in row["objections"][0]
     assert "M3LA on toy does not count: the SGEMM rate moved" in err
 
 
-def test_a_quiet_run_is_judged_and_written(run, tmp_path) -> None:
+def test_a_quiet_run_is_judged_and_written(run, two_steps_count, tmp_path) -> None:
     """At 10^9 GFLOP/s nothing reaches a share of 0.6; a shape without a bar has no finding."""
-    code, out, _ = run("--methods", "M3LA", "--out", tmp_path / "new", rates=(1e9,))
+    code, out, _ = run("--methods", "M3LA", "--out", tmp_path / "new", *two_steps_count, rates=(1e9,))
     assert code == 1
     assert "NOT MET" in out
     assert "geometric mean of M3LA's ratios" in out
     assert (tmp_path / "new" / "speed.md").read_text(encoding="utf-8").strip() == out.strip()
     assert json.loads((tmp_path / "new" / "speed.json").read_text(encoding="utf-8"))[0]["counts"] is True
-    assert run("--methods", "M3LA", "--datasets", "toy")[0] == 0
+    assert run("--methods", "M3LA", "--datasets", "toy", *two_steps_count)[0] == 0
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,258 @@
+"""CS3G reconstructed: additive linear predictors with signed label relations; it knows no other method.
+
+Of the paper only title, authors and one-line descriptions were found; `baselines/README.md` says what is
+a guess.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import fields
+from itertools import product
+from typing import ClassVar, Self
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import ConvergenceWarning
+
+from baselines.cs3g.factors import FACTORS, LAPLACIAN_GRID, LASSO_GRID, RIDGE_GRID, TOLERANCE
+from baselines.cs3g.model import Model, Settings, TrainingRows
+from baselines.cs3g.problem import Strengths
+from benchmark.contracts import Array, Factor, Holdout, MethodSpec, Modalities
+
+OPTIONS = {
+    "variant": ("laplacian", "learned"),
+    "costs": ("one", "balanced"),
+    "scaling": ("standard", "none"),
+}
+
+
+class CS3G(BaseEstimator):
+    """Additive linear predictors per modality; related labels share, exclusive labels oppose predictors.
+
+    Each candidate of the three penalties is fitted on the fit rows; the best micro-F1 at 0.5 on the
+    hold-out (the strongest of equals: lasso, then Laplacian, then ridge) is fitted again on all rows.
+    Nothing is random.
+
+    Parameters
+    ----------
+    variant : {"laplacian", "learned"}
+    ridge_grid, laplacian_grid, lasso_grid : tuple of float
+        Candidates; every combination is tried. A ridge is positive, the others may be 0.
+    relation_threshold, relation_significance : float
+        Which phi coefficients are relations.
+    costs : {"one", "balanced"}
+    scaling : {"standard", "none"}
+    interaction_penalty, rounds, n_folds : float, int, int
+        Of the variant "learned".
+    tol : float
+        Bound on the norm of the smallest subgradient, relative to the gradient at the null model. A fit
+        that does not reach it warns and is counted.
+    max_iter : int
+        Iterations per convex problem.
+
+    Attributes
+    ----------
+    strengths_ : Strengths
+        The chosen penalties.
+    candidates_ : ndarray of shape (n_candidates, 3)
+        Ridge, Laplacian and lasso of every candidate, strongest first.
+    holdout_micro_f1_ : ndarray of shape (n_candidates,)
+        Only if there was a choice.
+    holdout_scores_ : ndarray of shape (n_holdout, q)
+        Out-of-sample scores of the hold-out rows by the chosen candidate, before the refit.
+    n_not_converged_ : int
+        Convex problems, of candidates and of the final fit, that stopped at `max_iter`.
+    """
+
+    FACTORS: ClassVar[tuple[Factor, ...]] = FACTORS
+
+    def __init__(
+        self,
+        variant: str = "laplacian",
+        ridge_grid: tuple[float, ...] = RIDGE_GRID,
+        laplacian_grid: tuple[float, ...] = LAPLACIAN_GRID,
+        lasso_grid: tuple[float, ...] = LASSO_GRID,
+        relation_threshold: float = 0.05,
+        relation_significance: float = 0.05,
+        costs: str = "one",
+        scaling: str = "standard",
+        interaction_penalty: float = 1e-3,
+        rounds: int = 5,
+        n_folds: int = 5,
+        tol: float = TOLERANCE,
+        max_iter: int = 2000,
+    ) -> None:
+        self.variant = variant
+        self.ridge_grid = ridge_grid
+        self.laplacian_grid = laplacian_grid
+        self.lasso_grid = lasso_grid
+        self.relation_threshold = relation_threshold
+        self.relation_significance = relation_significance
+        self.costs = costs
+        self.scaling = scaling
+        self.interaction_penalty = interaction_penalty
+        self.rounds = rounds
+        self.n_folds = n_folds
+        self.tol = tol
+        self.max_iter = max_iter
+
+    @property
+    def needs_holdout(self) -> bool:
+        """Whether `fit` has a choice to make."""
+        return len(self._candidates()) > 1
+
+    def fit(self, modalities: Modalities, labels: Array, holdout: Holdout | None = None) -> Self:
+        """Fit on m modalities (n, d_k) and labels (n, q) in {0, 1}.
+
+        Parameters
+        ----------
+        holdout : Holdout, optional
+            Training rows for the choice of the penalties; needed if `needs_holdout`. Where given without
+            need, it still yields `holdout_scores_`, and the final fit has all rows.
+
+        Raises
+        ------
+        ValueError
+            For an unknown option, a missing hold-out, or features that are not finite.
+        """
+        self._check_options()
+        candidates = self._candidates()
+        if holdout is None and self.needs_holdout:
+            raise ValueError(
+                f"CS3G chooses among {len(candidates)} combinations of penalties on a hold-out and got none; "
+                "pass holdout= or grids of one value"
+            )
+        self.dims_ = tuple(x.shape[1] for x in modalities)
+        self.candidates_ = np.array(candidates)
+        self.strengths_ = candidates[0]
+        self.n_iterations_ = self.n_not_converged_ = 0
+        self._check_features(modalities)
+        if holdout is not None:
+            self._check_features(holdout.modalities)
+            self._choose(candidates, modalities, labels, holdout)
+            modalities = [np.concatenate(pair) for pair in zip(modalities, holdout.modalities, strict=True)]
+            labels = np.concatenate([labels, holdout.labels])
+        self.model_ = self._counted(self._prepare(modalities, labels).fit(self.strengths_))
+        if self.n_not_converged_:
+            warnings.warn(
+                f"{self.n_not_converged_} convex problems of CS3G did not reach tol={self.tol:g} in "
+                f"max_iter={self.max_iter} iterations; raise max_iter or the smallest ridge",
+                ConvergenceWarning,
+                stacklevel=2,
+            )
+        return self
+
+    def predict_scores(self, modalities: Modalities) -> Array:
+        """Return probabilities (n, q)."""
+        self._check_features(modalities)
+        return self.model_.scores(modalities)
+
+    def trace(self, modalities: Modalities) -> dict[str, Array]:  # noqa: ARG002 (the contract's signature)
+        """Return what the record keeps beside the scores: the choice, and how well it was solved."""
+        model = self.model_
+        trace = {
+            "chosen_strengths": np.array(self.strengths_),
+            "candidate_strengths": self.candidates_,
+            "modality_norms": model.modality_norms,
+            "label_relations": model.relations,
+            "objective": np.array(model.objective),
+            "residual": np.array(model.residual),
+            "n_iterations": np.array(self.n_iterations_),
+            "n_not_converged": np.array(self.n_not_converged_),
+            "n_constant": np.array(np.count_nonzero(~np.isnan(model.constants))),
+        }
+        if hasattr(self, "holdout_micro_f1_"):
+            trace["holdout_micro_f1"] = self.holdout_micro_f1_
+        if model.alternation is not None:
+            trace["interactions"] = model.alternation.interactions
+            trace["objectives"] = model.alternation.objectives
+            trace["interaction_objectives"] = model.alternation.interaction_objectives
+        return trace
+
+    def _candidates(self) -> tuple[Strengths, ...]:
+        """Return the combinations, strongest first: by lasso, then Laplacian, then ridge."""
+        laplacian = self.laplacian_grid if self.variant == "laplacian" else (0.0,)
+        grids = [
+            sorted(map(float, grid), reverse=True) for grid in (self.lasso_grid, laplacian, self.ridge_grid)
+        ]
+        return tuple(Strengths(ridge, pull, lasso) for lasso, pull, ridge in product(*grids))
+
+    def _choose(
+        self, candidates: Sequence[Strengths], modalities: Modalities, labels: Array, holdout: Holdout
+    ) -> None:
+        rows = self._prepare(modalities, labels)
+        near: Model | None = None
+        reached: list[float] = []
+        for candidate in candidates:
+            near = self._counted(rows.fit(candidate, near))
+            scores = near.scores(holdout.modalities)
+            f1 = micro_f1(holdout.labels, scores >= 0.5)
+            if not reached or f1 > max(reached):
+                self.strengths_, self.holdout_scores_ = candidate, scores
+            reached.append(f1)
+        self.holdout_micro_f1_ = np.array(reached)
+
+    def _prepare(self, modalities: Modalities, labels: Array) -> TrainingRows:
+        return TrainingRows.of(
+            Settings(**{f.name: getattr(self, f.name) for f in fields(Settings)}), modalities, labels
+        )
+
+    def _counted(self, model: Model) -> Model:
+        self.n_iterations_ += model.n_iterations
+        self.n_not_converged_ += model.n_not_converged
+        return model
+
+    def _check_options(self) -> None:
+        for name, known in OPTIONS.items():
+            if getattr(self, name) not in known:
+                raise ValueError(f"unknown {name} {getattr(self, name)!r}; choose {' or '.join(known)}")
+        for name, least in (
+            ("ridge_grid", "positive"),
+            ("laplacian_grid", "0 or more"),
+            ("lasso_grid", "0 or more"),
+        ):
+            grid = getattr(self, name)
+            if not len(grid) or min(grid) < 0 or (name == "ridge_grid" and min(grid) == 0):
+                raise ValueError(f"{name} is {grid!r}; give one or more numbers, each {least}")
+
+        for name, least_count in (("rounds", 0), ("n_folds", 1)):
+            if getattr(self, name) < least_count:
+                raise ValueError(f"{name} is {getattr(self, name)}; give {least_count} or more")
+
+    def _check_features(self, modalities: Modalities) -> None:
+        dims = tuple(x.shape[1] for x in modalities)
+        if dims != self.dims_:
+            raise ValueError(f"modalities have {dims} features where the fit had {self.dims_}")
+        for k, x in enumerate(modalities):
+            if not np.isfinite(x).all():
+                raise ValueError(
+                    f"modality {k} holds {np.count_nonzero(~np.isfinite(x))} NaN or infinite values; "
+                    "fill or drop them before the fit"
+                )
+
+
+def micro_f1(labels: Array, predictions: Array) -> float:
+    """Return 2 TP / (2 TP + FP + FN) over all cells of two (n, q) arrays; 0 where both are empty."""
+    positives = np.count_nonzero(labels) + np.count_nonzero(predictions)
+    return 2.0 * np.count_nonzero((labels == 1) & predictions) / positives if positives else 0.0
+
+
+METHODS = (
+    MethodSpec(
+        "CS3G",
+        CS3G,
+        preset="reconstructed",
+        reconstructed=True,
+        note="additive logistic predictors with a signed label Laplacian and a modality group lasso",
+    ),
+    MethodSpec(
+        "CS3G-plain",
+        CS3G,
+        {"laplacian_grid": (0.0,), "lasso_grid": (0.0,)},
+        preset="plain",
+        in_paper=False,
+        note="CS3G without label Laplacian and modality lasso: additive logistic predictors with a ridge",
+    ),
+)

@@ -1,0 +1,162 @@
+"""One CS3G model: training rows prepared once, fitted for given penalties; it knows no hold-out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from scipy.special import expit
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
+
+from baselines.cs3g.interactions import Alternation, alternate
+from baselines.cs3g.problem import (
+    Design,
+    Problem,
+    Strengths,
+    balanced_costs,
+    label_relations,
+    problem_of,
+    raw_decision,
+)
+from baselines.cs3g.solver import Solution, solve
+from benchmark.contracts import Array, Modalities
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What all candidates share; the parameters of `CS3G` of the same names."""
+
+    variant: str
+    relation_threshold: float
+    relation_significance: float
+    costs: str
+    scaling: str
+    interaction_penalty: float
+    rounds: int
+    n_folds: int
+    tol: float
+    max_iter: int
+
+
+@dataclass(frozen=True)
+class Model:
+    """A fitted model; labels that were constant in the fit's rows are predicted as they were."""
+
+    scalers: tuple[Any, ...]
+    constants: Array
+    """(q,): 0 or 1 for a constant label, NaN for the others."""
+    weights: tuple[Array, ...]
+    """(d_k, q') each, q' the labels that are not constant."""
+    intercepts: Array
+    interactions: Array | None
+    """S, (q', q'); None unless learned."""
+    relations: Array
+    """R, (q, q)."""
+    natural_point: Array | None = None
+    """Where the solver stopped, in the labels' own basis; None where every label was constant."""
+    objective: float = 0.0
+    residual: float = 0.0
+    alternation: Alternation | None = None
+    n_iterations: int = 0
+    n_not_converged: int = 0
+    """Convex problems that did not reach the tolerance."""
+
+    def scores(self, modalities: Modalities) -> Array:
+        """Return probabilities (n, q)."""
+        varying = np.isnan(self.constants)
+        scores = np.tile(self.constants, (len(modalities[0]), 1))
+        if varying.any():
+            rows = [s.transform(x) for s, x in zip(self.scalers, _float64(modalities), strict=True)]
+            z = raw_decision(rows, self.weights, self.intercepts)
+            scores[:, varying] = expit(z if self.interactions is None else z + z @ self.interactions)
+        return scores
+
+    @property
+    def modality_norms(self) -> Array:
+        """Return ||W_k||_F / sqrt(d_k), (m,): exactly 0 where the lasso dropped the modality."""
+        return np.array([np.linalg.norm(w) / np.sqrt(max(len(w), 1)) for w in self.weights])
+
+
+@dataclass(frozen=True)
+class TrainingRows:
+    """Standardised rows, and what every candidate's problem takes from them."""
+
+    settings: Settings
+    scalers: tuple[Any, ...]
+    modalities: tuple[Array, ...]
+    labels: Array
+    """(n, q'), without constant columns."""
+    constants: Array
+    design: Design
+    relations: Array
+    """(q, q)."""
+
+    @classmethod
+    def of(cls, settings: Settings, modalities: Modalities, labels: Array) -> TrainingRows:
+        """Standardise modalities (n, d_k), rotate them, and relate the labels (n, q)."""
+        make = StandardScaler if settings.scaling == "standard" else FunctionTransformer
+        rows = _float64(modalities)
+        scalers = tuple(make().fit(x) for x in rows)
+        scaled = tuple(scaler.transform(x) for scaler, x in zip(scalers, rows, strict=True))
+        constants = np.where(labels.min(axis=0) == labels.max(axis=0), labels[0], np.nan)
+        relations = label_relations(labels, settings.relation_threshold, settings.relation_significance)
+        varying = np.ascontiguousarray(labels[:, np.isnan(constants)])
+        return cls(settings, scalers, scaled, varying, constants, Design.of(scaled), relations)
+
+    def fit(self, strengths: Strengths, near: Model | None = None) -> Model:
+        """Solve for one candidate, from the solution of another one of the same rows if given."""
+        varying = np.isnan(self.constants)
+        if not varying.any():
+            nothing = tuple(np.zeros((x.shape[1], 0)) for x in self.modalities)
+            return Model(self.scalers, self.constants, nothing, np.zeros(0), None, self.relations)
+        costs = balanced_costs(self.labels) if self.settings.costs == "balanced" else 1.0
+        relations = self.relations[np.ix_(varying, varying)]
+        problem = problem_of(self.design, self.labels, strengths, relations, costs)
+        if self.settings.variant == "learned":
+            return self._learned(problem)
+        start = problem.null_point()
+        if near is not None and near.natural_point is not None:
+            start = problem.rotated(near.natural_point)
+        return self._solved(problem, solve(problem, start, self.settings.tol, self.settings.max_iter))
+
+    def _learned(self, problem: Problem) -> Model:
+        settings = self.settings
+        found = alternate(
+            self.modalities,
+            problem,
+            penalty=settings.interaction_penalty,
+            rounds=settings.rounds,
+            n_folds=settings.n_folds,
+            tol=settings.tol,
+            max_iter=settings.max_iter,
+        )
+        model = self._solved(problem, found.solution)
+        return replace(
+            model,
+            interactions=found.interactions,
+            alternation=found,
+            n_iterations=found.n_iterations,
+            n_not_converged=found.n_not_converged,
+        )
+
+    def _solved(self, problem: Problem, solution: Solution) -> Model:
+        return Model(
+            self.scalers,
+            self.constants,
+            tuple(problem.weights(solution.point)),
+            solution.point[-1],
+            None,
+            self.relations,
+            natural_point=problem.natural(solution.point),
+            objective=solution.objective,
+            residual=solution.residual,
+            n_iterations=solution.n_iterations,
+            n_not_converged=int(not solution.converged),
+        )
+
+
+def _float64(modalities: Sequence[Array]) -> list[Array]:
+    # float64: the solver's tolerance is tighter than float32 sums.
+    return [np.asarray(x, dtype=np.float64) for x in modalities]

@@ -1,0 +1,214 @@
+"""MCC, a chain of networks, one per label, each acquiring as few modalities as it needs; it knows of no other
+method.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from baselines.sequential.classifier import SequentialClassifier, acquisition_arrays
+from baselines.sequential.factors import MCC_FACTORS
+from baselines.sequential.modality_terms import hinge, margin_targets
+from baselines.sequential.neighbours import class_margins
+from baselines.sequential.network import AcquisitionNetwork, Acquisitions, NetworkOptions
+from benchmark.contracts import Array, Factor, MethodSpec, Streams
+
+
+class MCC(SequentialClassifier):
+    """Multi-modal Classifier Chains (Zhang, Zeng, Cheng, Wang and Zhang, ICME 2019, arXiv 1907.11857v1).
+
+    Labels are chained by descending Gini index (1). The j-th has a peephole LSTM of its own, for which the
+    labels before it are one more modality, with its own cost: true ones in training (2), predicted ones
+    afterwards (3). Given true labels the q networks are independent and train side by side; predicting
+    runs along the chain. Each stops by itself, and scores are those of the last step taken.
+
+    Parameters
+    ----------
+    rho, eps : of AdaDelta, as printed with (9) to (11).
+    modality_cost, label_cost : c_k = 1.0 and c_l = 0.1, as printed.
+    costs : c_1..c_m; None: `modality_cost` for each.
+    regularisation : lambda of (8), 0.1 as printed.
+    random_state : integer, or the streams of a job.
+    device : torch device on which every tensor of the method lives.
+
+    All other parameters are among `FACTORS`, with their sources.
+
+    Attributes
+    ----------
+    chain_order_ : (q,) ints; position j of the chain predicts label chain_order_[j].
+    """
+
+    FACTORS: ClassVar[tuple[Factor, ...]] = MCC_FACTORS
+
+    def __init__(
+        self,
+        hidden: int = 64,
+        batch_size: int = 64,
+        epochs: int = 100,
+        optimiser: str = "adadelta",
+        learning_rate: float = 1.0,
+        rho: float = 0.95,
+        eps: float = 1e-8,
+        modality_cost: float = 1.0,
+        label_cost: float = 0.1,
+        costs: tuple[float, ...] | None = None,
+        regularisation: float = 0.1,
+        first_modality: str = "first",
+        modality_loss: str = "hinge",
+        n_neighbors: int = 3,
+        confidence: float | None = 0.95,
+        budget: float | None = None,
+        initialisation: str = "orthogonal",
+        scaling: str = "zscore",
+        selection: str = "holdout",
+        monitor: str = "cross_entropy",
+        patience: int = 15,
+        random_state: int | Streams = 0,
+        device: str = "cpu",
+    ) -> None:
+        self.hidden = hidden
+        self.batch_size = batch_size
+        self.epochs = epochs
+        self.optimiser = optimiser
+        self.learning_rate = learning_rate
+        self.rho = rho
+        self.eps = eps
+        self.modality_cost = modality_cost
+        self.label_cost = label_cost
+        self.costs = costs
+        self.regularisation = regularisation
+        self.first_modality = first_modality
+        self.modality_loss = modality_loss
+        self.n_neighbors = n_neighbors
+        self.confidence = confidence
+        self.budget = budget
+        self.initialisation = initialisation
+        self.scaling = scaling
+        self.selection = selection
+        self.monitor = monitor
+        self.patience = patience
+        self.random_state = random_state
+        self.device = device
+
+    def _check(self) -> None:
+        super()._check()
+        if not 0 <= self.label_cost < np.inf:
+            raise ValueError(f"label_cost={self.label_cost!r}; give a number from 0 up")
+
+    def _objective(
+        self, inputs: Sequence[Tensor], labels: Array, streams: Streams
+    ) -> Callable[[Tensor], Tensor]:
+        self.chain_order_ = gini_order(labels)
+        chained = np.asarray(labels, dtype=np.float32)[:, self.chain_order_]
+        m, q = len(inputs), chained.shape[1]
+        options = NetworkOptions(
+            costs=(*self.modality_costs_, self.label_cost),
+            peepholes=True,
+            modality_head="history",
+            budget=self.budget,
+            confidence=self.confidence,
+            initialisation=self.initialisation,
+        )
+        self.network_ = AcquisitionNetwork(
+            [x.shape[1] for x in inputs],
+            1,
+            self.hidden,
+            options,
+            n_copies=q,
+            chained=True,
+            start=m if self.first_modality == "labels" else 0,
+            generator=self._generator(streams, "initialisation"),
+        ).to(self.device)
+        targets = self._tensor(chained)
+        worth = None
+        if self.modality_loss == "hinge":
+            margins = chain_margins([x.cpu().numpy() for x in inputs], chained, self.n_neighbors)
+            worth = self._tensor(margin_targets(margins, options.costs))  # (q, n, m + 1)
+
+        def loss_of_rows(rows: Tensor) -> Tensor:
+            acquisitions = self.network_([x[rows] for x in inputs], 2 * targets[rows] - 1)
+            return self._loss(acquisitions, targets[rows].T, None if worth is None else worth[:, rows])
+
+        return loss_of_rows
+
+    def _loss(self, acquisitions: Acquisitions, targets: Tensor, worth: Tensor | None) -> Tensor:
+        """Return (8) per row, summed over labels and steps; a network that has stopped adds nothing.
+
+        Parameters
+        ----------
+        targets : (L, B) in {0, 1}.
+        worth : (L, B, M), see `margin_targets`.
+        """
+        network, B = self.network_, targets.shape[1]
+        charged = (network.offered * network.costs).unsqueeze(1)  # (L, 1, M)
+        total = targets.new_zeros(())
+        for t, logits in enumerate(acquisitions.logits):
+            active = acquisitions.active(t).to(targets)  # (L, B)
+            preferences = acquisitions.preferences[t]
+            loss = F.binary_cross_entropy_with_logits(logits.squeeze(2), targets, reduction="none")
+            if worth is not None:
+                n_offered = network.offered.sum(1)
+                loss = loss + hinge(preferences, acquisitions.selectable[t], worth, n_offered)  # (6)
+            heads = network.V[t].square().sum((1, 2)) + network.V_modal[t].square().sum((1, 2))  # (L,)
+            omega = heads.unsqueeze(1) + torch.linalg.vector_norm(charged * preferences, dim=2)  # (7)
+            total = total + ((loss + self.regularisation * omega) * active).sum() / B
+        return total
+
+    def _predict_rows(self, inputs: Sequence[Tensor]) -> dict[str, Tensor]:
+        """Run the chain: each network sees the 0/1 predictions of those before it, as -1 and 1."""
+        B, m, q = len(inputs[0]), len(inputs), self.n_labels_
+        predicted = inputs[0].new_zeros(B, q)
+        parts: list[dict[str, Tensor]] = []
+        for j in range(q):
+            acquisitions = self.network_(inputs, predicted, copies=slice(j, j + 1))
+            scores = torch.sigmoid(acquisitions.final_logits()[0])  # (B, 1)
+            predicted[:, j] = torch.where(scores[:, 0] >= 0.5, 1.0, -1.0)
+            parts.append({"scores": scores, **acquisition_arrays(acquisitions, m)})
+        by_label = np.argsort(self.chain_order_)
+        found = {
+            name: torch.cat([parts[j][name] for j in by_label], dim=1)
+            for name in ("scores", "reading_cost", "n_read")
+        }
+        found["extracted"] = torch.stack([part["extracted"] for part in parts]).any(0)
+        return found
+
+    def trace(self, modalities: Sequence[Array]) -> dict[str, Array]:
+        """As in `SequentialClassifier`, one pass per label, and `chain_order` (q,)."""
+        return {**super().trace(modalities), "chain_order": self.chain_order_}
+
+
+def gini_order(labels: Array) -> Array:
+    """Sort labels (n, q) in {0, 1} by descending Gini index 1 - p^2 - (1 - p)^2: (1); ties by column."""
+    # 2 p (1 - p) from counts: integers tie exactly where fractions would differ by rounding.
+    positive = np.asarray(labels, dtype=np.int64).sum(axis=0)
+    return np.argsort(-positive * (len(labels) - positive), kind="stable")
+
+
+def chain_margins(modalities: Sequence[Array], chained: Array, k: int) -> Array:
+    """Return class margins (m + 1, n, q) of labels (n, q) in the chain's order, see `class_margins`.
+
+    The last modality holds the labels before each one; the first label has none, and margin 0 there.
+    """
+    margins = [class_margins(x, chained, k) for x in modalities]
+    signed = np.where(chained, 1.0, -1.0)
+    earlier = np.zeros(chained.shape, dtype=np.float32)
+    for j in range(1, chained.shape[1]):
+        earlier[:, j] = class_margins(signed[:, :j], chained[:, [j]], k, n_listed=2 * k + 2)[:, 0]
+    return np.stack([*margins, earlier])
+
+
+METHODS = (
+    MethodSpec(
+        "MCC",
+        MCC,
+        preset="filled-in",
+        note="the paper gives no hidden size, thresholds, number of neighbours or formula of the hinge loss; "
+        "early stopping on training rows",
+    ),
+)

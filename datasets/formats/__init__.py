@@ -1,0 +1,1 @@
+"""How features and labels that others made are read and checked."""

@@ -1,0 +1,113 @@
+"""Emotions, Scene and Yeast in ARFF, used only to choose M3LA-repaired's options; never in a table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+from scipy.io import arff
+
+from benchmark.contracts import Array, DataError, Dataset, Provenance, Shape
+from datasets.formats.arrays import as_features, as_labels, data_hash, refusal
+
+SOURCE = "Mulan, data/multi-label (http://mulan.sourceforge.net/datasets-mlc.html)"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The files of one data set, and which feature columns form which modality (half-open ranges)."""
+
+    files: tuple[str, ...]
+    n: int
+    q: int
+    columns: Mapping[str, tuple[int, int]]
+
+    @property
+    def shape(self) -> Shape:
+        return Shape(self.n, self.q, tuple(stop - start for start, stop in self.columns.values()))
+
+
+LAYOUTS: Mapping[str, Layout] = {
+    "emotions": Layout(("emotions.arff",), 593, 6, {"rhythm": (64, 72), "timbre": (0, 64)}),
+    "scene": Layout(
+        ("scene-train.arff", "scene-test.arff"),
+        2407,
+        6,
+        # Mean and variance of 7 x 7 blocks, for each colour band of the CIE Luv space.
+        {"L": (0, 98), "U": (98, 196), "V": (196, 294)},
+    ),
+    "yeast": Layout(
+        ("yeast.arff",), 2417, 14, {"gene_expression": (0, 79), "phylogenetic_profile": (79, 103)}
+    ),
+}
+
+
+def load_mulan(name: str, folder: Path) -> Dataset:
+    """Load one of `LAYOUTS` from `folder/<name>/*.arff` and `folder/<name>/<name>.xml`.
+
+    Returns
+    -------
+    Dataset
+        Provenance `real`; rows in file order (Scene: training file, then test file).
+
+    Raises
+    ------
+    DataError
+        If `name` is unknown, a file is missing or unreadable, or its columns or rows are not the
+        published ones.
+    """
+    if name not in LAYOUTS:
+        raise DataError(f"{name}: expected one of {', '.join(LAYOUTS)}; correct the name")
+    layout = LAYOUTS[name]
+    label_names = read_label_names(folder / name / f"{name}.xml")
+    parts = [read_arff(folder / name / file, label_names) for file in layout.files]
+    columns = np.concatenate([x for x, _ in parts])
+    stored_labels = np.concatenate([y for _, y in parts])
+    origin = folder / name
+    labels = as_labels(stored_labels, origin)
+    d = max(stop for _, stop in layout.columns.values())
+    found, expected = (*columns.shape, labels.shape[1]), (layout.n, d, layout.q)
+    if found != expected:
+        what = "(rows, features, labels)"
+        raise refusal(origin, f"{what} {expected}", f"{found}", "download the published files again")
+    modalities = tuple(as_features(columns[:, a:b], origin) for a, b in layout.columns.values())
+    return Dataset(
+        id=name,
+        modalities=modalities,
+        labels=labels,
+        modality_names=tuple(layout.columns),
+        label_names=label_names,
+        provenance=Provenance.REAL,
+        data_hash=data_hash(modalities, labels),
+        citation=SOURCE,
+    )
+
+
+def read_label_names(path: Path) -> tuple[str, ...]:
+    """Return the label names that Mulan's XML file lists."""
+    try:
+        root = ElementTree.parse(path).getroot()
+    except (OSError, ElementTree.ParseError) as error:
+        raise refusal(path, "Mulan's list of labels", str(error), "download the file again") from error
+    return tuple(element.attrib["name"] for element in root if element.tag.endswith("label"))
+
+
+def read_arff(path: Path, label_names: tuple[str, ...]) -> tuple[Array, Array]:
+    """Return the features (n, d) and labels (n, q) of one ARFF file, split by the labels' names."""
+    try:
+        rows, meta = arff.loadarff(path)
+    except (OSError, ValueError, IndexError, arff.ArffError, NotImplementedError) as error:  # all are scipy's
+        raise refusal(path, "a complete ARFF file", str(error), "download the file again") from error
+    missing = set(label_names) - set(meta.names())
+    if missing:
+        raise refusal(
+            path, f"label columns {sorted(missing)}", "none of that name", "use the XML of this file"
+        )
+    others = [name for name in meta.names() if name not in label_names]
+    features = np.column_stack([rows[name].astype(np.float64) for name in others])
+    # Nominal values come as bytes; a label other than b"0" and b"1" keeps its number and is refused later.
+    labels = np.column_stack([rows[name].astype(np.float64) for name in label_names])
+    return features, labels
