@@ -117,11 +117,9 @@ class Machine:
         return cls(device_kind(pool.devices[0]), running.cores)
 
     @cached_property
-    def table(self) -> Mapping[tuple[str, str, str], Timing]:
-        """The timings by data set, method and profile: of this kind of machine, else of another."""
-        # Of two rows with the same key the later one counts.
-        rows = sorted(read_timings(self.timings), key=lambda row: row.cpu == Cpu.here())
-        return {(row.dataset, row.method, row.profile): row for row in rows}
+    def table(self) -> tuple[Timing, ...]:
+        """The timings, in the order of the file."""
+        return read_timings(self.timings)
 
     @cached_property
     def yardstick(self) -> float:
@@ -141,9 +139,11 @@ class Machine:
         if seconds := _of_finished(setup.settings, records, device):
             least, most = min(seconds) / RECORDS_RANGE, max(seconds) * RECORDS_RANGE
             return Expected(statistics.median(seconds), least, most, "finished jobs")
-        row = self.table.get((setup.facts.spec.id, setup.method.id, profile))
-        if row is None or device != "cpu":  # the table is one of CPUs
+        wanted = setup.facts.spec.id, setup.method.id, profile
+        rows = [row for row in self.table if (row.dataset, row.method, row.profile) == wanted]
+        if not rows or device != "cpu":  # the table is one of CPUs
             return None
+        row = next((row for row in rows if len(rows) > 1 and row.cpu == Cpu.here()), rows[0])
         seconds_here = row.seconds * self.yardstick / row.yardstick
         return Expected(seconds_here, seconds_here / TABLE_RANGE, seconds_here * TABLE_RANGE, "table")
 

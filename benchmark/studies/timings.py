@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import csv
 import dataclasses
+import sys
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -113,8 +114,13 @@ def main() -> None:
     with ThreadPoolExecutor(given.jobs) as pool:
         running = [pool.submit(measure, *one) for one in wanted]
         for done in as_completed(running):
-            add_row(given.out, done.result())
-            print(done.result(), flush=True)
+            try:
+                row = done.result()
+            except RuntimeError as error:  # the others go on
+                print(error, file=sys.stderr)
+                continue
+            add_row(given.out, row)
+            print(row, flush=True)
 
 
 if __name__ == "__main__":
