@@ -30,13 +30,10 @@ def contrasts(
 
     Parameters
     ----------
-    values, printed : DataFrame
-        As for `examine`; `values` hold the baseline and every combination of `chosen`, as
-        `benchmark.studies.ablate.configurations.factorial` names them.
+    values, printed, test_to_train
+        As for `examine`; `values` hold the baseline and every combination, as `factorial` names them.
     chosen : sequence of (factor, level)
         The k factors with the level that each was changed to.
-    test_to_train : float
-        As for `examine`.
 
     Returns
     -------

@@ -37,6 +37,7 @@ def draw_ranking(ranking: pd.DataFrame, found: pd.DataFrame, title: str, path: P
     import matplotlib
     from matplotlib.figure import Figure
 
+    # Any salt would do; with another one every id in the committed figures would change.
     with matplotlib.rc_context({"svg.hashsalt": "sensitivity", "font.size": 9, "axes.axisbelow": True}):
         figure = Figure(figsize=(9.5, 0.27 * max(len(ranking), 1) + 1.6))  # not pyplot: it seeks a display
         axes = figure.subplots()

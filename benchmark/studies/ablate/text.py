@@ -82,7 +82,7 @@ def page(stages: Sequence[tuple[Conditions, Findings]]) -> str:
     for number, (conditions, findings) in enumerate(stages):
         parts += [
             f"## {'Factors together' if number else 'One change at a time'}",
-            *(markdown.render(table).rstrip() for table in tables_of(conditions, findings, number)),
+            *(markdown.render(table).rstrip() for table in _tables(conditions, findings, number)),
             *_without(findings.effects),
             _nearest(findings.distances, sum(len(before.distances) for _, before in stages[:number])),
         ]
@@ -94,11 +94,11 @@ def latex_tables(stages: Sequence[tuple[Conditions, Findings]]) -> dict[str, str
     return {
         f"ablate_{table.number.lower()}.tex": latex.render(table)
         for number, (conditions, findings) in enumerate(stages)
-        for table in tables_of(conditions, findings, number)
+        for table in _tables(conditions, findings, number)
     }
 
 
-def tables_of(conditions: Conditions, findings: Findings, number: int = 0) -> list[Table]:
+def _tables(conditions: Conditions, findings: Findings, number: int = 0) -> list[Table]:
     """Lay out one stage: the ranking, every effect and, of factors together, the contrasts."""
     letter = "B" if number else "A"
     tables = [_ranking(conditions, findings.ranking, f"{letter}1"), _effects(findings.effects, f"{letter}2")]

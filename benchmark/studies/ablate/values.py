@@ -60,7 +60,7 @@ def collect_values(
     -------
     DataFrame
         Columns `VALUE_COLUMNS`, a row per configuration, planned seed and metric. Failed and
-        absent jobs, readings that a record does not allow, and undefined metrics are nan, with a reason.
+        absent jobs, rules that a record does not allow, and undefined metrics are nan, with a reason.
     """
     others = keys_after_training(base, after_training)
     found: dict[ConfigurationKey, dict[int, MetricsAndReason]]

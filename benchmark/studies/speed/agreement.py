@@ -1,4 +1,4 @@
-"""Does the fast M3LA end where the plain program ends?
+"""Does the fast M3LA end where the plain program ends? It measures and sets no bar.
 
 Both are trained on ML2000 from the same weights, on the same batches, and their metrics are held against what
 another seed of the method does to them. `python -m benchmark.studies.speed.agreement` writes
@@ -109,6 +109,19 @@ def summarise(measured: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def describe(table: pd.DataFrame, seeds: int, epochs: int, refits: int) -> str:
+    """Return the page of `summarise`'s table."""
+    return (
+        "# The fast M3LA and the plain program, trained alike\n\n"
+        f"ML2000, {epochs} epochs in single precision from the same weights on the same batches, "
+        f"means over {seeds} splits, thresholds by eq. (16) on test scores (transductive). "
+        f"`refit_std`: standard deviation of such a mean between seeds of the method, from {refits} "
+        "refits per split.\n\n"
+        + tabulate(table.to_dict("list"), headers="keys", tablefmt="pipe", floatfmt=".6f")
+        + "\n"
+    )
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, print and write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
@@ -121,16 +134,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     make_deterministic(Streams("agreement", 0))
     keep_freed_memory()
     measured = measure(DATASET.load(data_directory()), range(given.seeds), given.epochs, given.refits)
-    table = summarise(measured)
-    text = (
-        "# The fast M3LA and the plain program, trained alike\n\n"
-        f"ML2000, {given.epochs} epochs in single precision from the same weights on the same batches, "
-        f"means over {given.seeds} splits, thresholds by eq. (16) on test scores (transductive). "
-        f"`refit_std`: standard deviation of such a mean between seeds of the method, from {given.refits} "
-        "refits per split.\n\n"
-        + tabulate(table.to_dict("list"), headers="keys", tablefmt="pipe", floatfmt=".6f")
-        + "\n"
-    )
+    text = describe(summarise(measured), given.seeds, given.epochs, given.refits)
     given.out.mkdir(parents=True, exist_ok=True)
     measured.to_csv(given.out / "agreement.csv", index=False, lineterminator="\n", float_format="%.6g")
     (given.out / "agreement.md").write_text(text, encoding="utf-8", newline="\n")
