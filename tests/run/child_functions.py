@@ -1,4 +1,4 @@
-"""What tests of isolation run in child processes; apart, so that a child need not import pytest for it."""
+"""What tests run in other processes; apart, so that those need not import pytest for it."""
 
 import os
 import subprocess
@@ -27,3 +27,10 @@ def hang_with_a_child(note):
     child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
     Path(note).write_text(f"{os.getpid()} {child.pid}")
     time.sleep(600)
+
+
+def use(pool, seconds):
+    with pool.lease(timeout=60) as device:
+        started = time.monotonic()
+        time.sleep(seconds)
+        return device, started, time.monotonic()

@@ -8,6 +8,7 @@ import time
 from itertools import pairwise
 
 import pytest
+from child_functions import use
 from joblib import Parallel, delayed
 from tiny_benchmark import OnDevice, ToyData, method, registry
 
@@ -26,13 +27,6 @@ pytestmark = pytest.mark.usefixtures("warm_fork_server")
 @pytest.fixture
 def pool(tmp_path):
     return DevicePool(TWO, tmp_path / "locks")
-
-
-def use(pool, seconds):
-    with pool.lease(timeout=60) as device:
-        started = time.monotonic()
-        time.sleep(seconds)
-        return device, started, time.monotonic()
 
 
 def test_six_jobs_in_four_processes_never_share_one_of_two_devices(pool):
