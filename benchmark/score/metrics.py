@@ -26,7 +26,6 @@ from functools import lru_cache
 from typing import Literal
 
 import numpy as np
-from scipy.stats import rankdata
 
 from benchmark.contracts import Array
 
@@ -52,6 +51,8 @@ METRICS: tuple[Metric, ...] = (
     Metric("coverage", "down"),
     Metric("subset_accuracy", "up"),
 )
+Ranks = tuple[Array, Array]
+"""See `ranks`."""
 DIRECTIONS: Mapping[str, Literal["up", "down"]] = {metric.id: metric.direction for metric in METRICS}
 
 
@@ -97,52 +98,52 @@ def _of_order(labels: bytes, scores: bytes, dtype: str, shape: tuple[int, int]) 
     """
     truth = np.frombuffer(labels, bool).reshape(shape)
     given = np.frombuffer(scores, np.dtype(dtype)).reshape(shape)
+    by_row, by_label, by_all = (ranks(one) for one in (given, given.T, given.ravel()))
     return {
-        "macro_auc": _mean_defined(_auc(truth, given, axis=0)),
-        "micro_auc": float(_auc(truth.ravel(), given.ravel(), axis=0)),
-        "example_auc": _mean_defined(_auc(truth, given, axis=1)),
-        "ranking_loss": ranking_loss(truth, given),
-        "coverage": coverage(truth, given),
+        "macro_auc": _mean_defined(_auc(truth.T, by_label)),
+        "micro_auc": float(_auc(truth.ravel(), by_all)),
+        "example_auc": _mean_defined(_auc(truth, by_row)),
+        "ranking_loss": _ranking_loss(truth, given, by_row),
+        "coverage": _coverage(truth, given),
     }
 
 
-def ranking_loss(labels: Array, scores: Array) -> float:
-    """Mean share of (relevant, irrelevant) pairs in the wrong order, ties counted as wrong.
+def ranks(scores: Array) -> Ranks:
+    """Rank scores along the last axis, from 1; tied scores share all places that they take together.
 
     Parameters
     ----------
-    labels : (n, q) array in {0, 1}
-    scores : (n, q) float array
+    scores : (..., k) float array
 
     Returns
     -------
-    float
-        As scikit-learn's `label_ranking_loss`, without its loop over rows.
+    lowest, highest : (..., k) int arrays
+        First and last of the places that a score shares. Their mean is the rank that counts ties half.
     """
-    relevant = labels > 0
-    q = labels.shape[1]
-    # Labels whose score is >= that of label j: among all labels, and among the relevant ones.
-    at_or_above = q + 1 - rankdata(scores, method="min", axis=1)
-    among_relevant = q + 1 - rankdata(np.where(relevant, scores, -np.inf), method="min", axis=1)
-    wrong = np.where(relevant, at_or_above - among_relevant, 0).sum(axis=1)
+    k = scores.shape[-1]
+    order = np.argsort(scores, axis=-1)  # in whatever order tied scores come out, they get the same places
+    ascending = np.take_along_axis(scores, order, axis=-1)
+    starts = np.ones((*scores.shape[:-1], k + 1), bool)  # of a run of tied scores; one more starts at the end
+    starts[..., 1:-1] = ascending[..., 1:] != ascending[..., :-1]
+    places = np.arange(1, k + 1)
+    first = np.maximum.accumulate(np.where(starts[..., :-1], places, 1), axis=-1)
+    last = np.minimum.accumulate(np.where(starts[..., 1:], places, k)[..., ::-1], axis=-1)[..., ::-1]
+    lowest, highest = np.empty_like(first), np.empty_like(last)
+    np.put_along_axis(lowest, order, first, axis=-1)
+    np.put_along_axis(highest, order, last, axis=-1)
+    return lowest, highest
+
+
+def _ranking_loss(relevant: Array, scores: Array, by_row: Ranks) -> float:
+    # Labels whose score is >= that of label j: all of them, less the relevant ones.
+    among_relevant, _ = ranks(np.where(relevant, scores, -np.inf))
+    wrong = np.where(relevant, among_relevant - by_row[0], 0).sum(axis=1)
     pairs = relevant.sum(axis=1) * (~relevant).sum(axis=1)
     return float(np.mean(wrong / np.maximum(pairs, 1)))
 
 
-def coverage(labels: Array, scores: Array) -> float:
-    """Mean rank, from 1, of the worst-placed relevant label; ties take the worst rank.
-
-    Parameters
-    ----------
-    labels : (n, q) array in {0, 1}
-    scores : (n, q) float array
-
-    Returns
-    -------
-    float
-        In [0, q]; rows without labels count 0.
-    """
-    worst = np.where(labels > 0, scores, np.inf).min(axis=1)
+def _coverage(relevant: Array, scores: Array) -> float:
+    worst = np.where(relevant, scores, np.inf).min(axis=1)
     return float((scores >= worst[:, None]).sum(axis=1).mean())
 
 
@@ -153,11 +154,11 @@ def _f1(labels: Array, predictions: Array, axis: int) -> Array:
     return doubled_hits / np.maximum(total, 1)
 
 
-def _auc(labels: Array, scores: Array, axis: int) -> Array:
-    """Area under the ROC curve along `axis` by the rank-sum identity; nan where there is one class."""
-    n_positive = labels.sum(axis=axis, dtype=np.int64)
-    n_negative = labels.shape[axis] - n_positive
-    rank_sum = (rankdata(scores, axis=axis) * labels).sum(axis=axis)
+def _auc(labels: Array, places: Ranks) -> Array:
+    """Area under the ROC curve along the last axis by the rank-sum identity; nan where there is one class."""
+    n_positive = labels.sum(axis=-1, dtype=np.int64)
+    n_negative = labels.shape[-1] - n_positive
+    rank_sum = ((places[0] + places[1]) / 2 * labels).sum(axis=-1)
     pairs = n_positive * n_negative
     area = (rank_sum - n_positive * (n_positive + 1) / 2) / np.maximum(pairs, 1)
     return np.where(pairs > 0, area, np.nan)
@@ -183,5 +184,5 @@ def _check(labels: Array, scores: Array, predictions: Array) -> None:
             f"{int((~np.isfinite(scores)).sum())} scores are not finite; the method has diverged"
         )
     for name, values in (("labels", labels), ("predictions", predictions)):
-        if not np.isin(values, (0, 1)).all():
+        if not ((values == 0) | (values == 1)).all():
             raise ValueError(f"{name} must be 0 or 1, found {np.setdiff1d(values, (0, 1))[0]}")

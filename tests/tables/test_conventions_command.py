@@ -2,14 +2,13 @@
 
 import json
 
-from recorded import Recorded
 from tiny_benchmark import method, registry
 
 from benchmark.score.conventions import CONVENTIONS
 
 
-def test_stored_records_are_printed_and_damaged_ones_told(tmp_path, capsys):
-    run = Recorded(tmp_path, capsys, registry(method("A"), method("B")))
+def test_stored_records_are_printed_and_damaged_ones_told(recorded, tmp_path):
+    run = recorded(method("A"), method("B"))
     code, out, err = run("conventions")
     assert (code, err) == (0, "")
     assert all(convention.title in out for convention in CONVENTIONS.values())
@@ -28,8 +27,8 @@ def test_stored_records_are_printed_and_damaged_ones_told(tmp_path, capsys):
     assert "A: 1 seeds" in out
 
 
-def test_without_records_it_says_so_with_exit_code_2(tmp_path, capsys):
-    run = Recorded(tmp_path, capsys, registry(method("A")))
+def test_without_records_it_says_so_with_exit_code_2(recorded):
+    run = recorded(method("A"))
     code, out, err = run("conventions", "--methods", "A", toys=registry(method("A", blur=0.5)))
     assert (code, out) == (2, "")
     assert "no current finished record" in err

@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from recorded import Recorded
 from tiny_benchmark import HalfTraced, OneByOne, method, registry
 
 from benchmark.tables.results import Entries, results_of
@@ -14,9 +13,9 @@ def words(path):
     return " ".join(path.read_text(encoding="utf-8").split())
 
 
-def test_the_cost_of_modalities_reaches_tables_and_reference(tmp_path, capsys):
+def test_the_cost_of_modalities_reaches_tables_and_reference(recorded, tmp_path):
     """Four test rows, of which two read both modalities."""
-    run = Recorded(tmp_path, capsys, registry(method("Reader", OneByOne), method("Prior")))
+    run = recorded(method("Reader", OneByOne), method("Prior"))
     row = "| toy‡, Reader | *1.500±0.000* | *2.000±0.000* | *1.500±0.000* | *2.000±0.000* | *0.500±0.000* |"
     assert run("tables")[0] == 0
     assert row in words(tmp_path / "tables" / "cost.md")
@@ -27,8 +26,8 @@ def test_the_cost_of_modalities_reaches_tables_and_reference(tmp_path, capsys):
     assert (reference / "cost.tex").is_file()
 
 
-def test_a_record_that_its_methods_rule_cannot_read_is_told_and_left_out(tmp_path, capsys):
-    run = Recorded(tmp_path, capsys, registry(method("A"), method("B")))
+def test_a_record_that_its_methods_rule_cannot_read_is_told_and_left_out(recorded):
+    run = recorded(method("A"), method("B"))
     held_out = registry(method("A"), replace(method("B"), threshold="eq16b@holdout"))
     code, out, err = run("tables", toys=held_out)
     assert code == 1
@@ -45,16 +44,16 @@ def test_a_record_that_its_methods_rule_cannot_read_is_told_and_left_out(tmp_pat
     assert err.count("needs scores of held-out rows") == 2
 
 
-def test_a_trace_that_lacks_half_is_told_with_what_is_missing(tmp_path, capsys):
-    run = Recorded(tmp_path, capsys, registry(method("Reader", HalfTraced)))
+def test_a_trace_that_lacks_half_is_told_with_what_is_missing(recorded):
+    run = recorded(method("Reader", HalfTraced))
     code, _, err = run("tables")
     assert code == 1
     assert err.count("has n_read but not reading_cost, extracted, modality_costs") == 2
     assert "/runs/toy/Reader/0-" in err.replace("\\", "/")
 
 
-def test_damaged_and_incomplete_files_are_told_and_the_others_read(tmp_path, capsys):
-    run = Recorded(tmp_path, capsys, registry(method("A"), method("B"), method("C")))
+def test_damaged_and_incomplete_files_are_told_and_the_others_read(recorded, tmp_path):
+    run = recorded(method("A"), method("B"), method("C"))
     truncated, stripped = (next(tmp_path.glob(f"runs/toy/{m}/0-*/scores.npz")) for m in ("A", "B"))
     truncated.write_bytes(truncated.read_bytes()[:-30])
     with np.load(stripped) as content:
@@ -68,8 +67,8 @@ def test_damaged_and_incomplete_files_are_told_and_the_others_read(tmp_path, cap
     assert f"{stripped.parent} lacks labels, train_label_frequencies" in messages
 
 
-def test_what_a_reader_cannot_use_is_told_once_and_entries_go_on(tmp_path, capsys):
-    bench = Recorded(tmp_path, capsys, registry(method("A"))).bench
+def test_what_a_reader_cannot_use_is_told_once_and_entries_go_on(recorded):
+    bench = recorded(method("A")).bench
     entries = Entries(bench.inventory(), bench.store)
     read = entries.read(lambda record, arrays: arrays["scores" if record.seed == 1 else "of another kind"])
     assert [scores.shape for scores in read] == [(4, 3)]
@@ -77,16 +76,16 @@ def test_what_a_reader_cannot_use_is_told_once_and_entries_go_on(tmp_path, capsy
     assert "of another kind" in message
 
 
-def test_a_record_counts_for_every_profile_that_does_not_limit_it(tmp_path, capsys):
-    bench = Recorded(tmp_path, capsys, registry(method("A"))).bench
+def test_a_record_counts_for_every_profile_that_does_not_limit_it(recorded):
+    bench = recorded(method("A")).bench
     inventory = bench.inventory()
     other = replace(inventory, profile=replace(inventory.profile, name="other"))
     assert {record.profile for record, _ in Entries(other, bench.store)} == {"other"}
 
 
 @pytest.mark.parametrize("command", ["tables", "conventions"])
-def test_every_records_arrays_are_read_once(tmp_path, capsys, monkeypatch, command):
-    run = Recorded(tmp_path, capsys, registry(method("A"), method("B")))
+def test_every_records_arrays_are_read_once(recorded, monkeypatch, command):
+    run = recorded(method("A"), method("B"))
     store, read = type(run.bench.store), []
     arrays = store.arrays
 
