@@ -16,6 +16,7 @@ from benchmark.tables.wide import METRIC_COLUMNS, widen
 from benchmark.tables.write import write_all
 
 PROVENANCE_FILE, PER_SEED_FILE, STEPS_FILE = "metrics.csv", "per_seed.csv", "steps.csv"
+ENVIRONMENT_FILE, SETTINGS_FILE = "environment.json", "settings.json"
 REFERENCE_COLUMNS = (
     "dataset",
     "method",
@@ -62,10 +63,10 @@ def write_reference(results: Results, records: Sequence[Record], folder: Path) -
     steps.to_csv(folder / "steps.csv", index=False, lineterminator="\n")
     resources_frame(records).to_csv(folder / "resources.csv", index=False, lineterminator="\n")
     environments = json.dumps(distinct_environments(records), indent=1, sort_keys=True) + "\n"
-    (folder / "environment.json").write_text(environments, encoding="utf-8")
+    (folder / ENVIRONMENT_FILE).write_text(environments, encoding="utf-8")
     settings = json.dumps(distinct_settings(records), indent=1, sort_keys=True) + "\n"
-    (folder / "settings.json").write_text(settings, encoding="utf-8")
-    files = ("per_seed.csv", "steps.csv", "resources.csv", "environment.json", "settings.json")
+    (folder / SETTINGS_FILE).write_text(settings, encoding="utf-8")
+    files = ("per_seed.csv", "steps.csv", "resources.csv", ENVIRONMENT_FILE, SETTINGS_FILE)
     return sorted({*written, *(folder / name for name in files)})
 
 
@@ -125,3 +126,37 @@ def read_csv(path: Path, columns: Sequence[str], numbers: Sequence[str] = ("seed
         if not pd.api.types.is_numeric_dtype(frame[column]):
             raise ConfigError(f"cannot judge: {path} holds a {column} that is not a number")
     return frame
+
+
+def read_environments(folder: Path) -> list[dict[str, Any]]:
+    """Read what `distinct_environments` returned; nothing in references of before they were kept.
+
+    Raises
+    ------
+    ConfigError
+        If the file holds something else.
+    """
+    return list(_read_json(folder / ENVIRONMENT_FILE, list, []))
+
+
+def read_settings(folder: Path) -> dict[str, dict[str, dict[str, Any]]]:
+    """Read what `distinct_settings` returned; nothing in references of before they were kept.
+
+    Raises
+    ------
+    ConfigError
+        If the file holds something else.
+    """
+    return dict(_read_json(folder / SETTINGS_FILE, dict, {}))
+
+
+def _read_json(path: Path, kind: type, default: Any) -> Any:
+    if not path.is_file():
+        return default
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ConfigError(f"cannot judge: {path} is not JSON ({error}); write the reference again") from error
+    if not isinstance(content, kind):
+        raise ConfigError(f"cannot judge: {path} holds no {kind.__name__}; write the reference again")
+    return content
