@@ -19,10 +19,9 @@ import numpy as np
 import pandas as pd
 from scipy.stats import binomtest
 
-from baselines.binary_relevance import METHODS as BINARY_RELEVANCE
 from baselines.classifier_chain import ClassifierChain
 from benchmark.contracts import Array, Dataset, MethodSpec, Streams, data_directory
-from benchmark.drift.band import ALPHA, paired_bands, refits_needed, unpaired_band
+from benchmark.drift.band import ALPHA, paired_bands, refits_needed
 from benchmark.drift.judge import EQUAL, TOLERANCE
 from benchmark.run.fingerprint import code_digest, code_root
 from benchmark.run.seeding import make_deterministic
@@ -43,9 +42,6 @@ references of profile `tiny`."""
 POOL = 60
 """Method seeds per split on either side."""
 FRESH = 20
-OTHER_SPLITS = tuple(range(1000, 1000 + 2 * POOL))
-"""Splits for the unpaired band, the first half for references."""
-SEEDS_A_SIDE = 10
 KEYS = ("method", "seed", "refit", "code")
 POWER = 0.9
 LARGEST_SHIFT = 16.0
@@ -53,8 +49,6 @@ LARGEST_SHIFT = 16.0
 MEANING = {
     "CC-random": "CC in random order of labels, scored from 0/1 predictions",
     "M3LA": f"M3LA with {EPOCHS} epoch",
-    "BR": "BR",
-    "BR-fair": "BR-fair",
 }
 
 
@@ -75,18 +69,10 @@ def stochastic_methods() -> list[MethodSpec]:
     ]
 
 
-def deterministic_methods() -> list[MethodSpec]:
-    """Return methods that vary with the split alone; they enter the unpaired band."""
-    return [spec for spec in BINARY_RELEVANCE if spec.id in ("BR", "BR-fair")]
-
-
 def planned_fits(methods: Collection[str]) -> list[tuple[MethodSpec, Fit]]:
-    """Return every fit of the study: both pools and fresh reruns, and single fits on many splits."""
-    paired = [Fit(seed, refit) for refit in range(2 * POOL + FRESH) for seed in SPLITS]
-    single = [Fit(seed, 0) for seed in OTHER_SPLITS]
-    order = [(spec, [*paired, *single]) for spec in stochastic_methods()]
-    order += [(spec, single) for spec in deterministic_methods()]
-    return [(spec, fit) for spec, fits in order if spec.id in methods for fit in fits]
+    """Return every fit of the study: both pools and fresh reruns."""
+    fits = [Fit(seed, refit) for refit in range(2 * POOL + FRESH) for seed in SPLITS]
+    return [(spec, fit) for spec in stochastic_methods() if spec.id in methods for fit in fits]
 
 
 def fit_once(spec: MethodSpec, dataset: Dataset, fit: Fit) -> dict[str, Any]:
@@ -186,20 +172,6 @@ def fresh_rate(values: Array, n_refits: int) -> int:
     )
 
 
-def unpaired_rate(pool: pd.DataFrame, n_draws: int) -> int:
-    """Return the number of draws with different splits on both sides in which any cell is called moved."""
-    part = pool[pool["seed"].isin(OTHER_SPLITS)].pivot(index="seed", columns="method")
-    values = part.drop(columns="refit").to_numpy(float)
-    generator = np.random.default_rng(2)
-    found = 0
-    for _ in range(n_draws):
-        before = values[generator.choice(POOL, SEEDS_A_SIDE, replace=False)]
-        now = values[POOL + generator.choice(POOL, SEEDS_A_SIDE, replace=False)]
-        difference, p_values = unpaired_band(list(zip(before.T, now.T, strict=True)))
-        found += bool(((p_values <= ALPHA) & (np.abs(difference) > TOLERANCE)).any())
-    return found
-
-
 def found_shifts(values: Array, cell: int, shift: float, n_refits: int, n_draws: int) -> int:
     """Return in how many draws the gate finds that one cell of the rerun was shifted."""
     generator = np.random.default_rng(3)
@@ -271,9 +243,7 @@ def describe(rates: pd.DataFrame, power: pd.DataFrame, facts: Mapping[str, Any])
             f"{facts['paired']}, {facts['cells']} cells in one decision; {DESIGNS[-1]} splits are the design "
             "of the references of profile tiny, whose decisions are over more cells and four data sets, so "
             "that they find less of a shift in one cell. On every split references come "
-            f"from {POOL} method seeds and reruns from {POOL} others. Unpaired decisions: {SEEDS_A_SIDE} "
-            f"seeds a side, from {POOL} splits and {POOL} others, {facts['unpaired']}. BR and BR-fair "
-            "draw nothing at random and so enter no paired band. Draws share the pool's fits, so the "
+            f"from {POOL} method seeds and reruns from {POOL} others. Draws share the pool's fits, so the "
             f"bound speaks for this pool; fresh reruns are {FRESH} method seeds that no draw uses, against "
             "one stored reference. Upper bound: of the two-sided 95 % Clopper-Pearson interval.",
             "",
@@ -294,7 +264,7 @@ def main(argv: Iterable[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m benchmark.studies.drift_rates", description=(__doc__ or "").splitlines()[0]
     )
-    known = [spec.id for spec in (*stochastic_methods(), *deterministic_methods())]
+    known = [spec.id for spec in stochastic_methods()]
     parser.add_argument("--methods", nargs="+", choices=known, default=known)
     parser.add_argument("--draws", type=int, default=4000)
     parser.add_argument("--power-draws", type=int, default=200)
@@ -312,7 +282,6 @@ def main(argv: Iterable[str] | None = None) -> int:
                 bounded(f"{_design(part, n_refits)}, fresh reruns", fresh_rate(part, n_refits), FRESH),
             )
         ]
-        + [bounded("unpaired", unpaired_rate(pool, given.draws // 2), given.draws // 2)]
     )
     power = pd.DataFrame(
         [
@@ -327,7 +296,6 @@ def main(argv: Iterable[str] | None = None) -> int:
         "cells": len(cells),
         "power_draws": given.power_draws,
         "paired": " and ".join(dict.fromkeys(MEANING[method] for method, _ in cells)),
-        "unpaired": " and ".join(MEANING[name] for name in given.methods),
     }
     (given.out / "drift_rates.md").write_text(describe(rates, power, facts), encoding="utf-8", newline="\n")
     print((given.out / "drift_rates.md").read_text(encoding="utf-8"))
