@@ -1,14 +1,13 @@
 """Whether chance alone moves any of many cells, at one error rate for all; it knows no method or metric.
 
-Both bands answer for all their cells together: if nothing has changed, the chance that any cell at all is
-called moved is at most `ALPHA` for each band, so at most 2 `ALPHA` = 2 % where a gate needs both.
+It answers for all cells together: if nothing has changed, the chance that any cell at all is called moved is
+at most `ALPHA`.
 
 References
 ----------
 .. [1] Westfall, P. H. and Young, S. S. (1993). Resampling-Based Multiple Testing. Wiley. (single-step max T)
 .. [2] Phipson, B. and Smyth, G. K. (2010). Permutation p-values should never be zero. Stat. Appl. Genet.
        Mol. Biol. 9, article 39.
-.. [3] Holm, S. (1979). A simple sequentially rejective multiple test procedure. Scand. J. Statist. 6, 65-70.
 """
 
 from __future__ import annotations
@@ -20,16 +19,12 @@ from math import ceil, prod, sqrt
 import numpy as np
 
 from benchmark.contracts import Array
-from benchmark.inference import Summary, holm, welch
 
 ALPHA = 0.01
-"""Family-wise false-alarm rate of one band. Half of the 2 % that a gate may have, so that a gate which needs
-both bands keeps them, and so that a measured rate can be told from 2 % with a few thousand draws."""
+"""Family-wise false-alarm rate."""
 ENUMERATED = 20_000
 """Up to so many assignments of one data set all are looked at; beyond, `SAMPLED` random ones."""
 SAMPLED = 19_999
-LEAST_SEEDS = 5
-"""Per side of the unpaired band: below, two equal values would pass for no variance at all."""
 _CHUNK = 2_000_000
 _TIE = 1e-9
 
@@ -88,7 +83,7 @@ def paired_bands(datasets: Sequence[Draws]) -> list[PairedBand]:
     largest = [_largest(blocks) for blocks in standardised]
     bands = []
     for place, (draws, statistics) in enumerate(zip(datasets, observed, strict=True)):
-        below = np.prod([1 - _share(part, statistics) for part in largest], axis=0)
+        below = np.prod([1 - _fraction_reaching(part, statistics) for part in largest], axis=0)
         # A cell that does not vary at all has the statistic 0, which every choice reaches.
         p_values = np.where(statistics > _TIE, 1 - below, 1.0)
         sizes = [len(block) for block in draws]
@@ -105,18 +100,18 @@ def _farthest(sizes: Sequence[int]) -> float:
 
 def _p_of_the_farthest(statistic: float, observed: Array, place: int, largest: Sequence[_Largest]) -> float:
     """Return the p-value of a statistic that stood for the observed ones of the data set at `place`."""
-    shares = [float(_share(part, np.array([statistic]))[0]) for part in largest]
+    fractions = [float(_fraction_reaching(part, np.array([statistic]))[0]) for part in largest]
     own = largest[place]
     if not own.sampled and observed.max(initial=0) < statistic - _TIE:
-        shares[place] += 1 / len(own.values)  # its own choice, which the observed ones left below
-    return 1 - float(np.prod([1 - share for share in shares]))
+        fractions[place] += 1 / len(own.values)  # its own choice, which the observed ones left below
+    return 1 - float(np.prod([1 - fraction for fraction in fractions]))
 
 
 def smallest_p(sizes: Sequence[int]) -> float:
     """Return the smallest p-value that splits with so many draws each can give."""
     # With two draws on every split, exchanging all of them only turns the sign.
-    sides = 2 if all(size == 2 for size in sizes) else 1
-    return max(sides / prod(sizes), 1 / (SAMPLED + 1) if prod(sizes) > ENUMERATED else 0.0)
+    as_far = 2 if all(size == 2 for size in sizes) else 1
+    return max(as_far / prod(sizes), 1 / (SAMPLED + 1) if prod(sizes) > ENUMERATED else 0.0)
 
 
 def refits_needed(n_splits: int, n_choices: float = 1.0) -> int:
@@ -166,7 +161,7 @@ def _largest(standardised: Draws) -> _Largest:
     return _Largest(np.sort(np.concatenate(parts)), sampled)
 
 
-def _share(largest: _Largest, statistics: Array) -> Array:
+def _fraction_reaching(largest: _Largest, statistics: Array) -> Array:
     """Return the share of choices whose largest statistic reaches each of `statistics`."""
     n = len(largest.values)
     reached = n - np.searchsorted(largest.values, statistics - _TIE)
@@ -187,32 +182,3 @@ def _noise(draws: Draws) -> Array:
     squares: Array = np.sum([((block - block.mean(axis=0)) ** 2).sum(axis=0) for block in others], axis=0)
     inflation = np.mean([1 + 1 / len(block) for block in others]) / len(others)
     return np.sqrt(squares / df * inflation)
-
-
-def unpaired_band(cells: Sequence[tuple[Array, Array]]) -> tuple[Array, Array]:
-    """Compare cells measured with different seeds, by Welch's test and Holm's correction [3]_.
-
-    Parameters
-    ----------
-    cells : sequence of C pairs
-        Values per seed of the reference, and of the current records.
-
-    Returns
-    -------
-    difference, p_values : (C,) arrays
-        Difference of means, and p-values adjusted for all cells.
-
-    Raises
-    ------
-    ValueError
-        If a side has fewer than `LEAST_SEEDS` values, or a value is not finite.
-    """
-    fewest = min((len(side) for pair in cells for side in pair), default=LEAST_SEEDS)
-    if fewest < LEAST_SEEDS:
-        raise ValueError(f"{fewest} seeds on one side: an unpaired band needs {LEAST_SEEDS} on each")
-    tests = [welch(_summary(current), _summary(reference)) for reference, current in cells]
-    return np.array([test.difference for test in tests]), holm([test.p_value for test in tests])
-
-
-def _summary(values: Array) -> Summary:
-    return Summary(float(values.mean()), float(values.std(ddof=1)), len(values))

@@ -12,6 +12,7 @@ from benchmark.run import flags
 from benchmark.run.flags import Command
 
 if TYPE_CHECKING:
+    from benchmark.drift.accept import Refitting
     from benchmark.registry import Registry
     from benchmark.run.bench import Bench
 
@@ -19,12 +20,6 @@ if TYPE_CHECKING:
 def _drift_flags(parser: argparse.ArgumentParser) -> None:
     flags.add_choice(parser)
     flags.add_places(parser)
-    parser.add_argument("--no-exact", action="store_true", help="do not compare scores bit by bit")
-    parser.add_argument(
-        "--allow-other-seeds",
-        action="store_true",
-        help="compare sides with different seeds too, which finds large shifts only",
-    )
     flags.add_json(parser)
     parser.add_argument("--junit", metavar="FILE", type=Path, help="write the outcome as JUnit XML")
     parser.add_argument("--summary", metavar="FILE", type=Path, help="write the outcome as Markdown")
@@ -47,24 +42,34 @@ def _refit_flags(parser: argparse.ArgumentParser) -> None:
     flags.add_running(parser, "refits")
 
 
+def _refitting(args: argparse.Namespace) -> Refitting:
+    """Return how the flags want refits to be measured."""
+    from benchmark.drift.accept import Refitting
+    from benchmark.registry import parse_seeds
+
+    seeds = None if args.refit_seeds is None else parse_seeds(args.refit_seeds)
+    return Refitting(args.refit_noise, seeds, flags.running_of(args))
+
+
 def drift(args: argparse.Namespace, registry: Registry) -> int:
     """Judge the current records, or accept them."""
     import json
 
     from benchmark.drift.accept import accept
-    from benchmark.drift.gather import read_sides
+    from benchmark.drift.gather import gather
     from benchmark.drift.judge import judge
     from benchmark.drift.text import as_json, drift_text, junit
     from benchmark.run.config import ConfigError
 
     bench = flags.bench_of(args, registry)
     if args.accept:
-        return accept(args, bench)
+        print("\n".join(accept(bench, args.reason or "", _refitting(args))))
+        return OK
     unused = [flag for flag in ("reason", "refit_noise", "refit_seeds") if getattr(args, flag) is not None]
     if unused:
         raise ConfigError(f"--{unused[0].replace('_', '-')} goes with --accept")
-    sides, messages = read_sides(bench)
-    outcome = judge(sides, exact=not args.no_exact, other_seeds=args.allow_other_seeds)
+    both, messages = gather(bench)
+    outcome = judge(both)
     name = f"profile {bench.profile.name}"
     print(json.dumps(as_json(outcome), indent=1) if args.json else drift_text(outcome, name))
     for path, text in ((args.junit, junit(outcome, name)), (args.summary, drift_text(outcome, name))):
@@ -105,7 +110,7 @@ def reference(args: argparse.Namespace, registry: Registry) -> int:
         folder = bench.references_dir / dataset
         write_reference(results, inventory.records(), folder)
         if args.refit_noise is not None:
-            _measure_noise(args, bench, dataset)
+            _measure_refits(_refitting(args), bench, dataset, args.refit_noise)
         print(f"{dataset}: {n_jobs - not_done} of {n_jobs} jobs written to {folder}")
         if text := describe_mixed_versions(inventory.records()):
             print(f"{dataset}: {text}", file=sys.stderr)
@@ -113,14 +118,13 @@ def reference(args: argparse.Namespace, registry: Registry) -> int:
     return code
 
 
-def _measure_noise(args: argparse.Namespace, bench: Bench, dataset: str) -> None:
-    """Measure and store the refit noise of a data set's reference, for the chosen methods that it has."""
-    from benchmark.drift.accept import refits
-    from benchmark.drift.reference import read_reference_folder, write_noise
+def _measure_refits(refitting: Refitting, bench: Bench, dataset: str, n: int) -> None:
+    """Measure and store the refits of a data set's reference, for the chosen methods that it has."""
+    from benchmark.drift.reference import read_reference_folder, write_refits
 
     folder = bench.references_dir / dataset
     methods = [name for name in read_reference_folder(folder, dataset).methods if name in bench.methods.ids]
-    write_noise(folder, refits(args, bench, [(dataset, name) for name in methods], args.refit_noise))
+    write_refits(folder, refitting.measure(bench, [(dataset, name) for name in methods], n))
 
 
 COMMANDS = {

@@ -1,25 +1,26 @@
 """Says which numbers moved away from a reference, by how much, and what explains it; it touches no file.
 
 Two tiers. Exact: where everything that decides bits agrees, the digests of scores must agree; and scores with
-equal digests must give equal metrics anywhere. Band: with the same seeds on both sides, a stochastic method's
-cells are held against its refits (`benchmark.drift.band`), all cells of all data sets in one decision. A
-method whose refits repeat its reference bit by bit draws nothing at random, so chance explains no difference
-of its cells: they may differ by `TOLERANCE`, which other kernels and libraries need.
+equal digests must give equal metrics anywhere. Band: a stochastic method's cells are held against its
+refits (`benchmark.drift.band`), all cells of all data sets in one decision. A method whose refits repeat its
+reference bit by bit draws nothing at random, so chance explains no difference of its cells: they may differ
+by `TOLERANCE`, which other kernels and libraries need. What the reference does not have is named and decides
+nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from benchmark.contracts import Array
-from benchmark.drift.band import ALPHA, PairedBand, paired_bands, unpaired_band
+from benchmark.drift.band import ALPHA, PairedBand, paired_bands
 from benchmark.drift.cause import NOTHING_RECORDED, recorded_changes
-from benchmark.drift.pair import PairSides, by_pair, values_of
+from benchmark.drift.pair import Measure, PairComparison, ReferenceAndCurrent
 from benchmark.tables.aggregate import CELL
 
 TOLERANCE = 5e-4
@@ -32,33 +33,19 @@ EQUAL = 1e-9
 """Difference of metrics of the same scores: summation order alone."""
 SAME, WITHIN, MOVED, CANNOT_JUDGE = "same", "within", "moved", "cannot judge"
 GRAVITY = (SAME, WITHIN, CANNOT_JUDGE, MOVED)
-PAIRED, UNPAIRED = "paired band", "unpaired band"
+NOT_IN_REFERENCE = "not in the reference"
+"""The verdict on a method or a data set that there is nothing to hold against."""
+PAIRED = "paired band"
 CELL_COLUMNS = (
     *CELL,
     *("tier", "verdict", "reference", "current", "difference", "shift", "noise", "p_value", "reason"),
 )
 PAIR_COLUMNS = ("dataset", "method", "verdict", "scores", "cause", "reason")
-
-Pair = tuple[str, str]
-"""Data set and method."""
-Row = dict[str, Any]
 UNKNOWN = "the environments are not known"
 
-
-@dataclass(frozen=True)
-class Sides:
-    """What is held against what. Frames are long, columns as in a reference's `per_seed.csv`."""
-
-    reference: pd.DataFrame
-    current: pd.DataFrame
-    noise: pd.DataFrame
-    """Refits of the reference: the same columns and `refit` (1, 2, ...); empty where none was measured."""
-    bits: Mapping[str, str] = field(default_factory=dict)
-    """By data set, why bits may differ between the sides; empty text where they should agree."""
-    settings: Mapping[Pair, str] = field(default_factory=dict)
-    """What is known to differ between the settings of both sides."""
-    missing: Mapping[Pair, str] = field(default_factory=dict)
-    """Why some or all current numbers of a pair do not exist."""
+Row = dict[str, Any]
+"""Of `CELL_COLUMNS`; the verdict is empty until a band has given it."""
+PairAndRows = tuple[PairComparison, list[Row]]
 
 
 @dataclass(frozen=True)
@@ -70,127 +57,90 @@ class Drift:
     `noise` the shift's standard deviation under chance."""
     pairs: pd.DataFrame
     """`PAIR_COLUMNS`: one row per data set and method; `verdict` is the gravest of its cells and digests."""
-    exact: Mapping[str, str]
-    """By data set, why digests were not compared; empty text where they were."""
+    why_bits_may_differ: Mapping[str, str]
+    """By data set of the reference, why digests were not compared; empty text where they were."""
 
     @property
     def exit_code(self) -> int:
         """0: nothing moved; 1: something did; 2: nothing did as far as can be judged, which is not all."""
-        verdicts = set(self.pairs["verdict"])
+        verdicts = set(self.pairs["verdict"]) - {NOT_IN_REFERENCE}
         if MOVED in verdicts:
             return 1
         return 2 if CANNOT_JUDGE in verdicts or not verdicts else 0
 
 
-@dataclass
-class _Judged:
-    """One pair on its way to a verdict."""
-
-    sides: PairSides
-    problem: str
-    rows: list[Row] = field(default_factory=list)
-    """Of `CELL_COLUMNS`; the verdict is empty until a band has given it."""
-
-    def waiting(self, tier: str) -> list[Row]:
-        return [row for row in self.rows if row["tier"] == tier and not row["verdict"]]
-
-
-def judge(sides: Sides, *, exact: bool = True, other_seeds: bool = False) -> Drift:
-    """Hold current numbers against a reference.
-
-    Parameters
-    ----------
-    sides
-        Both sides, and what the outside knows of them.
-    exact
-        Whether digests are looked at.
-    other_seeds
-        Whether sides with different seeds may be compared, by an unpaired band.
-    """
-    before, now, refits = by_pair(sides.reference), by_pair(sides.current), by_pair(sides.noise)
-    pairs = list(dict.fromkeys([*before, *now, *sides.missing]))
-    nothing = sides.reference.iloc[:0]
-    judged = []
-    for pair in pairs:
-        one = PairSides(
-            *pair,
-            before.get(pair, nothing),
-            now.get(pair, nothing),
-            refits.get(pair, nothing),
-            sides.missing.get(pair, ""),
-        )
-        problem = one.problem(other_seeds)
-        judged.append(_Judged(one, problem, [] if problem else _cells(one, exact)))
-    _judge_paired(judged)
-    _judge_unpaired(judged)
-    datasets = dict.fromkeys(dataset for dataset, _ in pairs)
-    why = {name: sides.bits.get(name, UNKNOWN) if exact else "switched off" for name in datasets}
-    summaries = [_summary(one, sides, why[one.sides.dataset]) for one in judged]
+def judge(both: ReferenceAndCurrent) -> Drift:
+    """Hold current numbers against a reference."""
+    judged = [(pair, _rows_without_band(pair)) for pair in both.pairs()]
+    _judge_by_refits([(pair, rows) for pair, rows in judged if rows])
+    referenced = dict.fromkeys(pair.dataset for pair, _ in judged if not pair.new)
+    why = {name: both.why_bits_may_differ.get(name, UNKNOWN) for name in referenced}
+    summaries = [
+        _summary(pair, rows, why, both.changed_settings.get((pair.dataset, pair.method), ""))
+        for pair, rows in judged
+    ]
     return Drift(
-        pd.DataFrame([row for one in judged for row in one.rows], columns=list(CELL_COLUMNS)),
+        pd.DataFrame([row for _, rows in judged for row in rows], columns=list(CELL_COLUMNS)),
         pd.DataFrame(summaries, columns=list(PAIR_COLUMNS)),
         why,
     )
 
 
-def _cells(sides: PairSides, exact: bool) -> list[Row]:
-    """Judge what needs no band; leave the other cells' verdicts empty."""
-    before, now = sides.values
+def _rows_without_band(pair: PairComparison) -> list[Row]:
+    """Judge the cells of a pair as far as that needs no band; leave the verdicts of the others empty."""
+    if pair.new or pair.problem:
+        return []
+    before, now = pair.values
+    # Row by row, as the order in which a frame sums its rows depends on what else it holds.
+    means = zip(*(values.apply(pd.Series.mean, axis=1) for values in pair.values), strict=True)
+    distances = (now - before).abs().to_numpy()
     rows = []
-    for cell in before.index:
-        row = _blank(sides, cell)
-        row |= {"reference": before.loc[cell].mean(), "current": now.loc[cell].mean()}
-        row["difference"] = row["current"] - row["reference"]
-        if undefined := sides.undefined(cell):
+    for measure, (reference, current), distance in zip(before.index, means, distances, strict=True):
+        row = _blank(pair, measure)
+        row |= {"reference": reference, "current": current, "difference": current - reference}
+        if undefined := pair.undefined.get(measure):
             row |= {"verdict": CANNOT_JUDGE, "reason": undefined}
-        elif sides.same_seeds:
-            row |= _paired_alone(sides, (now.loc[cell] - before.loc[cell]).abs(), exact)
         else:
-            row["tier"] = UNPAIRED
+            row |= _verdict_without_band(pair, distance)
         rows.append(row)
-    rows += [_blank(sides, cell) | {"verdict": CANNOT_JUDGE, "reason": why} for cell, why in sides.unshared]
-    return rows
+    lacking = pair.not_in_both.items()
+    return rows + [_blank(pair, cell) | {"verdict": CANNOT_JUDGE, "reason": why} for cell, why in lacking]
 
 
-def _blank(sides: PairSides, cell: Sequence[str]) -> Row:
+def _blank(pair: PairComparison, measure: Measure) -> Row:
     """Return a row of one cell without a verdict."""
-    names = dict(zip(CELL, (sides.dataset, sides.method, *cell), strict=True))
+    names = dict(zip(CELL, (pair.dataset, pair.method, *measure), strict=True))
     numbers = dict.fromkeys(("reference", "current", "difference", "shift", "noise", "p_value"), float("nan"))
     return {**names, **numbers, "tier": "", "verdict": "", "reason": ""}
 
 
-def _paired_alone(sides: PairSides, distance: pd.Series, exact: bool) -> Row:
-    """Judge a cell of which both sides have the same seeds, as far as that needs no band."""
-    same = sides.same_scores.reindex(distance.index)
-    if exact and (distance[same] > EQUAL).any():
+def _verdict_without_band(pair: PairComparison, distance: Array) -> Row:
+    """Judge a cell by its distance from the reference on each seed, as far as that needs no band."""
+    same = pair.same_scores.to_numpy()
+    if (distance[same] > EQUAL).any():
         return {"tier": "exact", "verdict": MOVED, "reason": "the same scores give another number"}
-    if exact and same.all():
+    if same.all():
         return {"tier": "exact", "verdict": SAME}
     if distance.max() <= EQUAL:
         return {"tier": "tolerance", "verdict": SAME}
     if distance.mean() <= TOLERANCE:
         return {"tier": "tolerance", "verdict": WITHIN}
-    if sides.noise_problem:
-        return {"tier": "tolerance", "verdict": CANNOT_JUDGE, "reason": sides.noise_problem}
-    if sides.deterministic:
+    if pair.refits_problem:
+        return {"tier": "tolerance", "verdict": CANNOT_JUDGE, "reason": pair.refits_problem}
+    if pair.deterministic:
         reason = f"moved by {distance.mean():.4g} a seed; its refits do not vary, so chance moves nothing"
         return {"tier": "tolerance", "verdict": MOVED, "reason": reason}
     return {"tier": PAIRED}
 
 
-def _judge_paired(judged: Sequence[_Judged]) -> None:
+def _judge_by_refits(judged: Sequence[PairAndRows]) -> None:
     """Give a verdict to each cell that only its refits can judge; all cells count, moved or not."""
-    stochastic = [
-        one
-        for one in judged
-        if not one.problem and one.sides.same_seeds and not one.sides.noise_problem
-        if not one.sides.deterministic
-    ]
-    if not any(one.waiting(PAIRED) for one in stochastic):
+    stochastic = [(pair, rows) for pair, rows in judged if not pair.refits_problem and not pair.deterministic]
+    if all(row["verdict"] for _, rows in stochastic for row in rows):
         return
-    groups: dict[tuple[str, tuple[int, ...]], list[_Judged]] = {}
-    for one in stochastic:
-        groups.setdefault((one.sides.dataset, one.sides.seeds), []).append(one)
+    groups: dict[tuple[str, tuple[int, ...]], list[PairAndRows]] = {}
+    for pair, rows in stochastic:
+        groups.setdefault((pair.dataset, pair.seeds), []).append((pair, rows))
     draws, families = [], []
     for members in groups.values():
         blocks, family = _draws(members)
@@ -201,20 +151,17 @@ def _judge_paired(judged: Sequence[_Judged]) -> None:
         _apply(family, band)
 
 
-def _draws(members: Sequence[_Judged]) -> tuple[list[Array], list[Row]]:
+def _draws(members: Sequence[PairAndRows]) -> tuple[list[Array], list[Row]]:
     """Put the cells of all methods of one data set side by side, one block of joint draws per split."""
-    family = [[row for row in one.rows if row["verdict"] != CANNOT_JUDGE] for one in members]
+    shared = [row for pair, rows in members for row in rows[: len(pair.values[0])]]
+    usable = [row["verdict"] != CANNOT_JUDGE for row in shared]
     blocks = []
-    for seed in members[0].sides.seeds:
+    for seed in members[0][0].seeds:
         # Draws are joint over methods, so only refits that all of them have can enter.
-        refits = sorted(set.intersection(*(one.sides.refits_of(seed) for one in members)))
-        parts = [
-            one.sides.draws([(row["metric"], row["threshold"], row["scoring"]) for row in rows], seed, refits)
-            for one, rows in zip(members, family, strict=True)
-            if rows
-        ]
-        blocks.append(np.hstack(parts) if parts else np.empty((2, 0)))
-    return blocks, [row for rows in family for row in rows]
+        refits = sorted(set.intersection(*(pair.refits_of(seed) for pair, _ in members)))
+        draws = np.hstack([pair.draws(seed, refits) for pair, _ in members])
+        blocks.append(np.compress(usable, draws, axis=1))
+    return blocks, [row for row, good in zip(shared, usable, strict=True) if good]
 
 
 def _apply(family: Sequence[Row], band: PairedBand) -> None:
@@ -234,51 +181,44 @@ def _apply(family: Sequence[Row], band: PairedBand) -> None:
                 row["reason"] = "farther from its refits than chance takes any cell"
 
 
-def _judge_unpaired(judged: Sequence[_Judged]) -> None:
-    """Judge the cells whose sides have different seeds."""
-    waiting = [(one, row) for one in judged for row in one.waiting(UNPAIRED)]
-    cells = []
-    for one, row in waiting:
-        cell = (row["metric"], row["threshold"], row["scoring"])
-        before, now = (values_of(side, cell).to_numpy(dtype=float) for side in one.sides.values)
-        cells.append((before, now))
-    _, p_values = unpaired_band(cells)
-    for (_, row), p in zip(waiting, p_values, strict=True):
-        moved = p <= ALPHA and abs(row["difference"]) > TOLERANCE
-        row |= {"p_value": p, "verdict": MOVED if moved else WITHIN}
-        if moved:
-            row["reason"] = "farther from the reference than other seeds explain"
+def _summary(pair: PairComparison, rows: Sequence[Row], why: Mapping[str, str], settings: str) -> Row:
+    """Return a row of `PAIR_COLUMNS`.
 
-
-def _summary(one: _Judged, sides: Sides, why_not_exact: str) -> Row:
-    """Return a row of `PAIR_COLUMNS`."""
-    pair = one.sides
-    row: Row = {"dataset": pair.dataset, "method": pair.method, "scores": "", "cause": "", "reason": ""}
-    if one.problem:
-        return row | {"verdict": CANNOT_JUDGE, "reason": one.problem}
-    verdicts = {cell["verdict"] for cell in one.rows}
-    reasons = [cell["reason"] for cell in one.rows if cell["reason"]]
-    same = pair.same_scores
-    if not pair.same_seeds:
-        row["scores"] = "other seeds"
-    elif same.all():
-        row["scores"] = "same"
+    Parameters
+    ----------
+    why
+        By data set, why bits may differ.
+    settings
+        What is known to differ between the settings of both.
+    """
+    summary: Row = {"dataset": pair.dataset, "method": pair.method, "scores": "", "cause": "", "reason": ""}
+    if pair.new:
+        known = pair.dataset in why
+        remedy = "drift --accept" if known else "a reference of its data set: reference --refit-noise N"
+        return summary | {"verdict": NOT_IN_REFERENCE, "reason": f"judged once it is in one, by {remedy}"}
+    if pair.problem:
+        return summary | {"verdict": CANNOT_JUDGE, "reason": pair.problem}
+    verdicts = {row["verdict"] for row in rows}
+    reasons = [row["reason"] for row in rows if row["reason"]]
+    same, environments = pair.same_scores, why[pair.dataset]
+    if same.all():
+        summary["scores"] = "same"
     else:
-        row["scores"] = f"differ for {(~same).sum()} of {len(same)} seeds"
-        if not why_not_exact:
+        summary["scores"] = f"differ for {(~same).sum()} of {len(same)} seeds"
+        if not environments:
             verdicts.add(MOVED)
-            reasons.insert(0, f"scores {row['scores']} where every bit should agree")
-    row["verdict"] = max(verdicts, key=GRAVITY.index)
-    row["reason"] = "; ".join(dict.fromkeys(reasons))
-    if row["verdict"] == SAME:
-        return row
-    recorded = recorded_changes(
-        pair, sides.settings.get((pair.dataset, pair.method), ""), sides.bits.get(pair.dataset, UNKNOWN)
-    )
-    if row["verdict"] == WITHIN:
-        banded = any(cell["tier"] in (PAIRED, UNPAIRED) for cell in one.rows)
-        row["cause"] = "chance explains it" if banded else f"within the tolerance of {TOLERANCE:g}"
-        row["cause"] += f" (what differs: {recorded})" if recorded else ""
-    else:
-        row["cause"] = recorded or (NOTHING_RECORDED if row["verdict"] == MOVED else "")
-    return row
+            reasons.insert(0, f"scores {summary['scores']} where every bit should agree")
+    verdict = max(verdicts, key=GRAVITY.index)
+    summary |= {"verdict": verdict, "reason": "; ".join(dict.fromkeys(reasons))}
+    if verdict != SAME:
+        summary["cause"] = _cause(rows, verdict, recorded_changes(pair, settings, environments))
+    return summary
+
+
+def _cause(rows: Sequence[Row], verdict: str, recorded: str) -> str:
+    """Say what explains a verdict, given what is on record as different."""
+    if verdict == WITHIN:
+        banded = any(row["tier"] == PAIRED for row in rows)
+        explained = "chance explains it" if banded else f"within the tolerance of {TOLERANCE:g}"
+        return explained + (f" (what differs: {recorded})" if recorded else "")
+    return recorded or (NOTHING_RECORDED if verdict == MOVED else "")

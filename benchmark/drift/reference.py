@@ -1,26 +1,31 @@
-"""Reads a committed reference with its refit noise and settings, for the drift gate; it judges nothing."""
+"""Reads and writes what a committed reference holds for drift, its refits among it; it judges nothing."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from benchmark.drift.refits import NOISE_COLUMNS, NOISE_KEYS
+from benchmark.run.bench import Bench
 from benchmark.run.config import ConfigError
 from benchmark.tables.reference import (
+    METRIC_COLUMNS,
     PER_SEED_FILE,
     REFERENCE_COLUMNS,
+    REFERENCE_KEYS,
     lengthen,
     read_csv,
     read_environments,
     read_settings,
 )
 
-NOISE_FILE, ACCEPTED_FILE = "refit_noise.csv", "accepted.md"
+REFITS_FILE, ACCEPTED_FILE = "refit_noise.csv", "accepted.md"
+REFIT_KEYS = (*REFERENCE_KEYS[:3], "refit", *REFERENCE_KEYS[3:])
+REFIT_COLUMNS = (*REFIT_KEYS, *METRIC_COLUMNS)
+"""Of `REFITS_FILE`: one row per refit and rule of reading, a column per metric."""
 
 
 @dataclass(frozen=True)
@@ -30,10 +35,10 @@ class Reference:
     folder: Path
     per_seed: pd.DataFrame
     """Columns `REFERENCE_COLUMNS`."""
-    noise: pd.DataFrame
-    """Columns `NOISE_COLUMNS`, one row per refit and reading; empty where no refit was measured."""
-    environments: tuple[Mapping[str, Any], ...] = ()
-    settings: Mapping[str, Mapping[str, Mapping[str, Any]]] = field(default_factory=dict)
+    refits: pd.DataFrame
+    """Columns `REFIT_COLUMNS`; empty where no refit was measured."""
+    environments: tuple[Mapping[str, Any], ...]
+    settings: Mapping[str, Mapping[str, Mapping[str, Any]]]
     """By method and configuration hash; empty in references of before they were kept."""
 
     @property
@@ -42,9 +47,28 @@ class Reference:
         return tuple(self.per_seed["method"].unique())
 
     @property
-    def long_noise(self) -> pd.DataFrame:
-        """The refits with one row per metric, as `benchmark.drift.judge` takes them."""
-        return lengthen(self.noise, NOISE_KEYS)
+    def long_refits(self) -> pd.DataFrame:
+        """The refits with one row per metric, like `per_seed`."""
+        return lengthen(self.refits, REFIT_KEYS)
+
+
+def read_references(bench: Bench) -> dict[str, Reference]:
+    """Read the reference of each chosen data set that has one.
+
+    Raises
+    ------
+    ConfigError
+        If there is none at all, or none of a data set that was named.
+    """
+    root = bench.references_dir
+    found = [name for name in bench.datasets.ids if (root / name).is_dir()]
+    missing = [name for name in bench.datasets.ids if name in bench.datasets.named and name not in found]
+    if missing or not found:
+        raise ConfigError(
+            f"cannot judge: {root} holds no reference of {', '.join(missing or bench.datasets.ids)}; "
+            "write one with the command reference, or correct --profile, --results or --datasets"
+        )
+    return {name: read_reference_folder(root / name, name) for name in found}
 
 
 def read_reference_folder(folder: Path, dataset: str) -> Reference:
@@ -62,38 +86,45 @@ def read_reference_folder(folder: Path, dataset: str) -> Reference:
             f"cannot judge: {folder / PER_SEED_FILE} is about {found}, not {dataset}; write it again"
         )
     environments = tuple(read_environments(folder))
-    return Reference(folder, per_seed, read_noise(folder), environments, read_settings(folder))
+    return Reference(folder, per_seed, read_refits(folder), environments, read_settings(folder))
 
 
-def read_noise(folder: Path) -> pd.DataFrame:
-    """Read `refit_noise.csv`; an absent file is an empty table.
+def read_refits(folder: Path) -> pd.DataFrame:
+    """Read the refits of a reference; an absent file is an empty table.
 
     Raises
     ------
     ConfigError
         If it cannot be read or lacks a column.
     """
-    path = folder / NOISE_FILE
+    path = folder / REFITS_FILE
     if not path.is_file():
-        return pd.DataFrame(columns=list(NOISE_COLUMNS))
+        return pd.DataFrame(columns=list(REFIT_COLUMNS))
     try:
         frame = pd.read_csv(path, dtype=dict.fromkeys(("config_hash", "data_hash", "score_digest"), str))
     except ValueError as error:
         raise ConfigError(f"cannot judge: {path} cannot be read ({error}); measure it again") from error
-    if missing := set(NOISE_COLUMNS) - set(frame.columns):
+    if missing := set(REFIT_COLUMNS) - set(frame.columns):
         raise ConfigError(f"cannot judge: {path} lacks the columns {', '.join(sorted(missing))}")
-    return frame[list(NOISE_COLUMNS)]
+    return frame[list(REFIT_COLUMNS)]
 
 
-def write_noise(folder: Path, measured: pd.DataFrame, methods: Collection[str] | None = None) -> None:
+def write_refits(folder: Path, measured: pd.DataFrame, methods: Collection[str] | None = None) -> None:
     """Store refits; those of methods that were not measured now stay, of `methods` only where given."""
-    kept = read_noise(folder)
-    kept = kept[~kept["method"].isin(measured["method"])]
+    old = read_refits(folder)
+    old = old[~old["method"].isin(measured["method"])]
     if methods is not None:
-        kept = kept[kept["method"].isin(methods)]
-    frames = [frame for frame in (kept, measured) if len(frame)]
-    path = folder / NOISE_FILE
+        old = old[old["method"].isin(methods)]
+    frames = [frame for frame in (old, measured) if len(frame)]
+    path = folder / REFITS_FILE
     if frames:
         pd.concat(frames, ignore_index=True).to_csv(path, index=False, lineterminator="\n")
     else:
         path.unlink(missing_ok=True)
+
+
+def add_note(folder: Path, note: str) -> None:
+    """Append what an acceptance says of itself to `ACCEPTED_FILE`."""
+    path = folder / ACCEPTED_FILE
+    before = path.read_text(encoding="utf-8") if path.is_file() else ""
+    path.write_text(before + note, encoding="utf-8", newline="\n")

@@ -7,21 +7,21 @@ nothing.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 import pandas as pd
+from rich.console import Console
 
 from benchmark.contracts import Record
+from benchmark.drift.reference import REFIT_KEYS
 from benchmark.run.bench import Bench, Pair
-from benchmark.run.config import ConfigError
-from benchmark.tables.reference import METRIC_COLUMNS, REFERENCE_KEYS, widen
+from benchmark.run.config import ConfigError, Running
+from benchmark.run.devices import available_pool
+from benchmark.run.plan import make_plan
+from benchmark.run.pool import run_plan
+from benchmark.run.progress import Progress
+from benchmark.tables.reference import widen
 from benchmark.tables.results import results_of
-
-NOISE_KEYS = (*REFERENCE_KEYS[:3], "refit", *REFERENCE_KEYS[3:])
-NOISE_COLUMNS = (*NOISE_KEYS, *METRIC_COLUMNS)
-"""Of `refit_noise.csv`: one row per refit and reading, a column per metric."""
-
-Runner = Callable[[Bench, Sequence[Pair]], object]
 
 
 def bench_of_refits(bench: Bench, refit: int) -> Bench:
@@ -29,7 +29,7 @@ def bench_of_refits(bench: Bench, refit: int) -> Bench:
     return dataclasses.replace(bench, runs_dir=bench.store.root / ".refits" / str(refit), refit=refit)
 
 
-def measure_refits(bench: Bench, pairs: Sequence[Pair], n_refits: int, run: Runner) -> pd.DataFrame:
+def measure_refits(bench: Bench, pairs: Sequence[Pair], n_refits: int, running: Running) -> pd.DataFrame:
     """Fit each job of `pairs` `n_refits` times more, as far as that was not done before.
 
     A method whose first refit repeats its records bit by bit draws nothing at random: one refit shows it.
@@ -42,37 +42,42 @@ def measure_refits(bench: Bench, pairs: Sequence[Pair], n_refits: int, run: Runn
         Data sets and methods, of which records are there.
     n_refits
         Refits per split, at least 1.
-    run
-        Runs what a bench lacks of some pairs.
+    running
+        How the fits are run.
 
     Returns
     -------
     DataFrame
-        Columns `NOISE_COLUMNS`.
+        Columns `benchmark.drift.reference.REFIT_COLUMNS`.
 
     Raises
     ------
     ConfigError
         If `n_refits` is below 1, or a refit failed: a noise of the refits that happened to finish would be
         too small.
+    KeyboardInterrupt
+        If it was interrupted; what is done is kept, and the next call goes on from there.
     """
     if n_refits < 1:
         raise ConfigError(f"--refit-noise {n_refits}: at least one refit per split is needed")
     records = bench.inventory(pairs).records()
     frames = []
     for refit in range(1, n_refits + 1):
-        frames.append(_one_refit(bench_of_refits(bench, refit), pairs, run))
+        frames.append(_one_refit(bench_of_refits(bench, refit), pairs, running))
         if refit == 1:
             pairs = _random(pairs, records, frames[0])
         if not pairs:
             break
-    return widen(pd.concat(frames, ignore_index=True), NOISE_KEYS)
+    return widen(pd.concat(frames, ignore_index=True), REFIT_KEYS)
 
 
-def _one_refit(bench: Bench, pairs: Sequence[Pair], run: Runner) -> pd.DataFrame:
+def _one_refit(bench: Bench, pairs: Sequence[Pair], running: Running) -> pd.DataFrame:
     """Run the k-th refit of every pair, and return it as a long frame with `refit`."""
     bench.store.require_writable()
-    run(bench, pairs)
+    plan = make_plan(bench, pairs, retry_failed=running.retry_failed)
+    progress = Progress(plan.to_run(), running.jobs, Console(stderr=True))
+    if run_plan(plan, bench, running, available_pool(running.device), progress).interrupted:
+        raise KeyboardInterrupt
     inventory = bench.inventory(pairs)
     undone = [slot.job for slot in inventory.slots if slot.state != "done"]
     if undone:

@@ -11,7 +11,7 @@ import pandas as pd
 from tabulate import tabulate
 
 from benchmark.drift.band import ALPHA
-from benchmark.drift.judge import CANNOT_JUDGE, MOVED, SAME, TOLERANCE, WITHIN, Drift
+from benchmark.drift.judge import CANNOT_JUDGE, MOVED, NOT_IN_REFERENCE, SAME, TOLERANCE, WITHIN, Drift
 
 HEADLINES = {
     0: "No drift: nothing moved away from the reference",
@@ -38,7 +38,7 @@ def drift_text(drift: Drift, name: str) -> str:
         f"## {HEADLINES[drift.exit_code]} ({name})",
         f"{len(drift.cells)} cells: {told}. Bands: one decision over all cells with a false-alarm rate of at "
         f"most {ALPHA:.0%}; differences up to {TOLERANCE:g} (mean over seeds) are never called moved.",
-        "\n".join(f"- {text}" for text in _exact(drift)),
+        "\n".join(f"- {text}" for text in _exact_tier(drift)),
         _table(_pair_rows(drift.pairs), ("data set", "method", "verdict", "scores", "why", "explained by")),
     ]
     moved = drift.cells[drift.cells["verdict"] == MOVED]
@@ -47,9 +47,9 @@ def drift_text(drift: Drift, name: str) -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _exact(drift: Drift) -> list[str]:
+def _exact_tier(drift: Drift) -> list[str]:
     by_reason: dict[str, list[str]] = {}
-    for dataset, why in drift.exact.items():
+    for dataset, why in drift.why_bits_may_differ.items():
         by_reason.setdefault(why, []).append(dataset)
     return [
         f"{', '.join(datasets)}: "
@@ -97,7 +97,8 @@ def _table(rows: Sequence[Sequence[Any]], headers: tuple[str, ...]) -> str:
 def junit(drift: Drift, name: str) -> str:
     """Return the outcome as JUnit XML: a test case per cell, and one per method for its scores.
 
-    What moved is a failure, what cannot be judged an error, and digests that were not compared are skipped.
+    What moved is a failure, what cannot be judged an error; digests that were not compared and what is not in
+    the reference are skipped.
     """
     suite = ElementTree.Element("testsuite", name=f"drift, {name}")
     for pair in drift.pairs.to_dict("records"):
@@ -105,11 +106,13 @@ def junit(drift: Drift, name: str) -> str:
         of_pair = (drift.cells["dataset"] == pair["dataset"]) & (drift.cells["method"] == pair["method"])
         own = drift.cells[of_pair]
         text = f"{pair['reason']}. Explained by: {pair['cause']}" if pair["cause"] else pair["reason"]
-        if pair["verdict"] == MOVED and not (own["verdict"] == MOVED).any():
+        if pair["verdict"] == NOT_IN_REFERENCE:
+            _outcome(case, "skipped", f"{NOT_IN_REFERENCE}: {pair['reason']}", text)
+        elif pair["verdict"] == MOVED and not (own["verdict"] == MOVED).any():
             _outcome(case, "failure", pair["reason"], text)
         elif own.empty:
             _outcome(case, "error", pair["reason"], text)
-        elif why := drift.exact[pair["dataset"]]:
+        elif why := drift.why_bits_may_differ[pair["dataset"]]:
             ElementTree.SubElement(case, "skipped", message=_plain(f"not compared bit by bit: {why}"))
         for cell in own.to_dict("records"):
             _cell_case(suite, cell, pair["cause"])
@@ -153,7 +156,7 @@ def as_json(drift: Drift) -> dict[str, Any]:
     """Return what programs read; a number that does not exist is null."""
     return {
         "exit_code": drift.exit_code,
-        "exact": dict(drift.exact),
+        "exact": dict(drift.why_bits_may_differ),
         "pairs": json.loads(drift.pairs.to_json(orient="records")),
         "cells": json.loads(drift.cells.to_json(orient="records", double_precision=15)),
     }

@@ -13,7 +13,6 @@ from typing import Any
 
 import pandas as pd
 
-from baselines.problem_transform.binary_relevance import METHODS as BINARY_RELEVANCE
 from baselines.problem_transform.classifier_chain import ClassifierChain
 from benchmark.contracts import Dataset, MethodSpec, Streams, data_directory
 from benchmark.run.fingerprint import code_digest, code_root
@@ -32,8 +31,6 @@ POOL = 60
 """Method seeds per split on either side."""
 FRESH = 20
 """Method seeds per split beyond the two sides."""
-OTHER_SPLITS = tuple(range(1000, 1000 + 2 * POOL))
-"""Splits for the unpaired band, the first half for references."""
 KEYS = ("method", "seed", "refit", "code")
 
 
@@ -54,18 +51,10 @@ def stochastic_methods() -> list[MethodSpec]:
     ]
 
 
-def deterministic_methods() -> list[MethodSpec]:
-    """Return methods that vary with the split alone; they enter the unpaired band."""
-    return [spec for spec in BINARY_RELEVANCE if spec.id in ("BR", "BR-fair")]
-
-
 def planned_fits(methods: Collection[str]) -> list[tuple[MethodSpec, Fit]]:
-    """Return every fit of the study: both pools and fresh reruns, and single fits on many splits."""
-    paired = [Fit(seed, refit) for refit in range(2 * POOL + FRESH) for seed in SPLITS]
-    single = [Fit(seed, 0) for seed in OTHER_SPLITS]
-    order = [(spec, [*paired, *single]) for spec in stochastic_methods()]
-    order += [(spec, single) for spec in deterministic_methods()]
-    return [(spec, fit) for spec, fits in order if spec.id in methods for fit in fits]
+    """Return every fit of the study: both pools and fresh reruns."""
+    fits = [Fit(seed, refit) for refit in range(2 * POOL + FRESH) for seed in SPLITS]
+    return [(spec, fit) for spec in stochastic_methods() if spec.id in methods for fit in fits]
 
 
 def fit_once(spec: MethodSpec, dataset: Dataset, fit: Fit) -> dict[str, Any]:
@@ -84,7 +73,7 @@ def fit_once(spec: MethodSpec, dataset: Dataset, fit: Fit) -> dict[str, Any]:
 def fill_pool(path: Path, methods: Collection[str]) -> pd.DataFrame:
     """Run the methods' fits that `path` does not hold yet, one line each, and return them all."""
     done: set[tuple[str, int, int]] = set()
-    specs = [spec for spec in (*stochastic_methods(), *deterministic_methods()) if spec.id in methods]
+    specs = [spec for spec in stochastic_methods() if spec.id in methods]
     code = {spec.id: code_digest(code_root(spec.estimator))[:12] for spec in specs}
     if path.exists():
         before = pd.read_csv(path, dtype={"code": str})

@@ -18,17 +18,15 @@ import pandas as pd
 from scipy.stats import binomtest
 
 from benchmark.contracts import Array
-from benchmark.drift.band import ALPHA, paired_bands, refits_needed, unpaired_band
+from benchmark.drift.band import ALPHA, paired_bands, refits_needed
 from benchmark.drift.judge import EQUAL, TOLERANCE
 from benchmark.studies.drift_pool import (
     EPOCHS,
     FRESH,
-    OTHER_SPLITS,
     POOL,
     SPLITS,
     TEST_ROWS,
     TRAIN_ROWS,
-    deterministic_methods,
     fill_pool,
     stochastic_methods,
 )
@@ -37,15 +35,12 @@ HERE = Path(__file__).parents[2] / "results" / "drift"
 DESIGNS = (len(SPLITS), 2)
 """Splits of a paired decision, with as many refits as it then needs: this study's own, and that of the
 references of profile `tiny`."""
-SEEDS_A_SIDE = 10
 POWER = 0.9
 LARGEST_SHIFT = 16.0
 """In standard deviations between refits, at least in `TOLERANCE`; what is not found at it is inf."""
 MEANING = {
     "CC-random": "CC in random order of labels, scored from 0/1 predictions",
     "M3LA": f"M3LA with {EPOCHS} epoch",
-    "BR": "BR",
-    "BR-fair": "BR-fair",
 }
 
 
@@ -90,20 +85,6 @@ def fresh_rate(values: Array, n_refits: int) -> int:
         bool(alarms([np.vstack([new, old]) for new, old in zip(rerun, reference, strict=True)]).any())
         for rerun in reruns
     )
-
-
-def unpaired_rate(pool: pd.DataFrame, n_draws: int) -> int:
-    """Return the number of draws with different splits on both sides in which any cell is called moved."""
-    part = pool[pool["seed"].isin(OTHER_SPLITS)].pivot(index="seed", columns="method")
-    values = part.drop(columns="refit").to_numpy(float)
-    generator = np.random.default_rng(2)
-    found = 0
-    for _ in range(n_draws):
-        before = values[generator.choice(POOL, SEEDS_A_SIDE, replace=False)]
-        now = values[POOL + generator.choice(POOL, SEEDS_A_SIDE, replace=False)]
-        difference, p_values = unpaired_band(list(zip(before.T, now.T, strict=True)))
-        found += bool(((p_values <= ALPHA) & (np.abs(difference) > TOLERANCE)).any())
-    return found
 
 
 def found_shifts(values: Array, cell: int, shift: float, n_refits: int, n_draws: int) -> int:
@@ -182,9 +163,7 @@ def describe(rates: pd.DataFrame, power: pd.DataFrame, facts: Mapping[str, Any])
             f"{facts['paired']}, {facts['cells']} cells in one decision; {DESIGNS[-1]} splits are the design "
             "of the references of profile tiny, whose decisions are over more cells and four data sets, so "
             "that they find less of a shift in one cell. On every split references come "
-            f"from {POOL} method seeds and reruns from {POOL} others. Unpaired decisions: {SEEDS_A_SIDE} "
-            f"seeds a side, from {POOL} splits and {POOL} others, {facts['unpaired']}. BR and BR-fair "
-            "draw nothing at random and so enter no paired band. Draws share the pool's fits, so the "
+            f"from {POOL} method seeds and reruns from {POOL} others. Draws share the pool's fits, so the "
             f"bound speaks for this pool; fresh reruns are {FRESH} method seeds that no draw uses, against "
             "one stored reference. Upper bound: of the two-sided 95 % Clopper-Pearson interval.",
             "",
@@ -205,7 +184,7 @@ def main(argv: Iterable[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m benchmark.studies.drift_rates", description=(__doc__ or "").splitlines()[0]
     )
-    known = [spec.id for spec in (*stochastic_methods(), *deterministic_methods())]
+    known = [spec.id for spec in stochastic_methods()]
     parser.add_argument("--methods", nargs="+", choices=known, default=known)
     parser.add_argument("--draws", type=int, default=4000)
     parser.add_argument("--power-draws", type=int, default=200)
@@ -215,8 +194,7 @@ def main(argv: Iterable[str] | None = None) -> int:
     values, cells = cube(pool)
     designs = [(values[:n_splits], refits_needed(n_splits)) for n_splits in DESIGNS]
     paired = [row for part, n_refits in designs for row in paired_rates(part, n_refits, given.draws)]
-    unpaired = bounded("unpaired", unpaired_rate(pool, given.draws // 2), given.draws // 2)
-    rates = pd.DataFrame([*paired, unpaired])
+    rates = pd.DataFrame(paired)
     power = pd.DataFrame(
         [
             {"splits": len(part), **row}
@@ -230,7 +208,6 @@ def main(argv: Iterable[str] | None = None) -> int:
         "cells": len(cells),
         "power_draws": given.power_draws,
         "paired": " and ".join(dict.fromkeys(MEANING[method] for method, _ in cells)),
-        "unpaired": " and ".join(MEANING[name] for name in given.methods),
     }
     (given.out / "drift_rates.md").write_text(describe(rates, power, facts), encoding="utf-8", newline="\n")
     print((given.out / "drift_rates.md").read_text(encoding="utf-8"))

@@ -7,16 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from scipy import stats
 
 from benchmark.drift.band import (
     ALPHA,
     ENUMERATED,
-    LEAST_SEEDS,
     paired_bands,
     refits_needed,
     smallest_p,
-    unpaired_band,
 )
 
 
@@ -155,19 +152,3 @@ def test_the_number_of_refits_asked_for_is_the_fewest_that_can_find_a_shift(n_sp
 def test_what_is_no_draw_is_refused(datasets, message):
     with pytest.raises(ValueError, match=message):
         paired_bands(datasets)
-
-
-def test_the_unpaired_band_is_welch_and_holm():
-    generator = np.random.default_rng(4)
-    cells = [(generator.normal(size=6), generator.normal(shift, 2, size=9)) for shift in (0, 1, 4, 2)]
-    difference, p_values = unpaired_band(cells)
-    raw = np.array([stats.ttest_ind(now, before, equal_var=False).pvalue for before, now in cells])
-    order = np.argsort(raw)
-    adjusted = np.maximum.accumulate(np.minimum(raw[order] * (4 - np.arange(4)), 1))
-    assert p_values[order] == pytest.approx(adjusted)
-    assert difference == pytest.approx([now.mean() - before.mean() for before, now in cells])
-
-
-def test_an_unpaired_band_over_too_few_seeds_is_refused():
-    with pytest.raises(ValueError, match=f"needs {LEAST_SEEDS}"):
-        unpaired_band([(np.arange(LEAST_SEEDS - 1.0), np.arange(9.0))])

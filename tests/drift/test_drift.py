@@ -6,18 +6,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmark.drift.band import LEAST_SEEDS
-from benchmark.drift.judge import CANNOT_JUDGE, MOVED, SAME, TOLERANCE, WITHIN, Sides, judge
+from benchmark.drift.judge import CANNOT_JUDGE, MOVED, NOT_IN_REFERENCE, SAME, TOLERANCE, WITHIN, judge
+from benchmark.drift.pair import ReferenceAndCurrent
 
 METRICS = ("macro_auc", "hamming_loss", "coverage")
 
 
-def rows(values, *, method="A", refit=None, digest="draw", first_seed=0, **columns):
-    """Return a side's rows: `values` is (seeds, metrics); equal values get equal digests."""
+def rows(values, *, dataset="toy", method="A", refit=None, digest="draw", **columns):
+    """Return rows as in `per_seed.csv`: `values` is (seeds, metrics); equal values get equal digests."""
     found = []
-    for seed, per_metric in enumerate(np.asarray(values, float), start=first_seed):
+    for seed, per_metric in enumerate(np.asarray(values, float)):
         shared = {
-            **{"dataset": "toy", "method": method, "seed": seed, "preset": "", "scoring": "soft"},
+            **{"dataset": dataset, "method": method, "seed": seed, "preset": "", "scoring": "soft"},
             **{"threshold": "fixed", "status": "done", "config_hash": "v1", "data_hash": "d1"},
             "score_digest": f"{digest}{np.round(per_metric, 12).tolist()}",
             **({} if refit is None else {"refit": refit}),
@@ -34,46 +34,53 @@ def draws():
     return generator.normal(size=(4, 3)) + 0.05 * generator.normal(size=(6, 4, 3))
 
 
+AGREE, DIFFER = {"toy": ""}, {"toy": "torch 1 -> 2"}
+
+
+def against(reference, current, refits, why=DIFFER):
+    """Return what is judged; scores need not agree bit by bit, so that chance alone decides."""
+    return ReferenceAndCurrent(reference, current, refits, why)
+
+
 @pytest.fixture
-def sides(draws):
+def both(draws):
     """A stochastic method: reference, three refits, and a current fit with another seed of its own."""
-    noise = pd.concat([rows(draws[k], refit=k) for k in (1, 2, 3)])
-    return Sides(rows(draws[0]), rows(draws[4]), noise, bits={"toy": ""})
+    return against(rows(draws[0]), rows(draws[4]), pd.concat([rows(draws[k], refit=k) for k in (1, 2, 3)]))
 
 
 def verdicts(drift):
     return dict(zip(drift.cells["metric"], drift.cells["verdict"], strict=True))
 
 
-def test_a_side_that_repeats_the_reference_is_the_same_with_and_without_digests(sides):
-    sides = replace(sides, current=sides.reference)
-    for exact in (True, False):
-        drift = judge(sides, exact=exact)
-        assert drift.exit_code == 0
-        assert set(drift.cells["verdict"]) == {SAME}
-        assert drift.pairs["cause"].tolist() == [""]
+@pytest.mark.parametrize(("digest", "tier"), [("draw", "exact"), ("other", "tolerance")])
+def test_records_that_repeat_the_reference_are_the_same_with_and_without_digests(both, draws, digest, tier):
+    drift = judge(replace(both, current=rows(draws[0], digest=digest)))
+    assert drift.exit_code == 0
+    assert set(drift.cells["verdict"]) == {SAME}
+    assert set(drift.cells["tier"]) == {tier}
+    assert drift.pairs["cause"].tolist() == [""]
 
 
-def test_a_new_method_seed_passes_the_band_and_fails_the_exact_tier(sides):
-    assert judge(sides, exact=False).exit_code == 0
-    drift = judge(sides)
+def test_a_new_method_seed_passes_the_band_and_fails_the_exact_tier(both):
+    assert judge(both).exit_code == 0
+    drift = judge(replace(both, why_bits_may_differ=AGREE))
     assert drift.exit_code == 1
     assert set(drift.cells["verdict"]) <= {WITHIN, SAME}
     assert "4 of 4 seeds where every bit should agree" in drift.pairs["reason"][0]
     assert "nothing recorded differs" in drift.pairs["cause"][0]
 
 
-def test_where_bits_may_differ_digests_bind_nobody_and_chance_explains_the_rest(sides):
-    drift = judge(replace(sides, bits={"toy": "torch 1 -> 2"}))
+def test_where_bits_may_differ_digests_bind_nobody_and_chance_explains_the_rest(both):
+    drift = judge(both)
     assert drift.exit_code == 0
     assert drift.pairs["cause"][0] == "chance explains it (what differs: environment: torch 1 -> 2)"
-    assert drift.exact == {"toy": "torch 1 -> 2"}
+    assert drift.why_bits_may_differ == DIFFER
 
 
-def test_a_shift_of_one_metric_is_found_there_and_measured(sides, draws):
+def test_a_shift_of_one_metric_is_found_there_and_measured(both, draws):
     moved = draws[4].copy()
     moved[:, 1] += 1
-    drift = judge(replace(sides, current=rows(moved)), exact=False)
+    drift = judge(replace(both, current=rows(moved)))
     assert drift.exit_code == 1
     assert verdicts(drift)["hamming_loss"] == MOVED
     assert verdicts(drift)["macro_auc"] == WITHIN
@@ -93,7 +100,7 @@ def test_a_shift_that_outlying_refits_of_another_cell_hide_cannot_be_judged():
     current = many[11].copy()
     current[:, 0] -= 0.4
     noise = pd.concat([rows(many[k], refit=k) for k in range(1, 11)])
-    drift = judge(Sides(rows(many[0]), rows(current), noise), exact=False)
+    drift = judge(against(rows(many[0]), rows(current), noise))
     assert drift.exit_code == 2
     assert verdicts(drift)["macro_auc"] == CANNOT_JUDGE
     reason = drift.cells.set_index("metric")["reason"]["macro_auc"]
@@ -101,14 +108,14 @@ def test_a_shift_that_outlying_refits_of_another_cell_hide_cannot_be_judged():
     assert "--refit-noise 15" in reason
     many[3, 0, 2] = 0.5  # standing out on one split alone hides nothing
     noise = pd.concat([rows(many[k], refit=k) for k in range(1, 11)])
-    drift = judge(Sides(rows(many[0]), rows(current), noise), exact=False)
+    drift = judge(against(rows(many[0]), rows(current), noise))
     assert verdicts(drift)["macro_auc"] == MOVED
 
 
-def test_the_same_scores_with_another_number_are_the_metrics_doing(sides):
-    current = sides.reference.copy()
+def test_the_same_scores_with_another_number_are_the_metrics_doing(both):
+    current = both.reference.copy()
     current.loc[current["metric"] == "coverage", "value"] += 1e-6
-    drift = judge(replace(sides, current=current, bits={"toy": "CPU capability a -> b"}))
+    drift = judge(replace(both, current=current))
     assert drift.exit_code == 1
     assert verdicts(drift) == {"macro_auc": SAME, "hamming_loss": SAME, "coverage": MOVED}
     assert drift.pairs["cause"][0] == "metrics, thresholds or hardening: the scores are the same"
@@ -119,7 +126,7 @@ def test_a_method_that_draws_nothing_at_random_has_a_tolerance_instead_of_noise(
     reference = rows(draws[0])
     noise = pd.concat([rows(draws[0], refit=k) for k in (1, 2)])
     signs = np.array([[1, 1, 1], [-1, 1, 1], [1, 1, 1], [-1, 1, 1]])  # differences must not cancel
-    drift = judge(Sides(reference, rows(draws[0] + size * signs), noise), exact=False)
+    drift = judge(against(reference, rows(draws[0] + size * signs), noise))
     assert drift.exit_code == code
     assert set(drift.cells["verdict"]) == {MOVED if code else WITHIN}
     assert set(drift.cells["tier"]) == {"tolerance"}
@@ -127,28 +134,28 @@ def test_a_method_that_draws_nothing_at_random_has_a_tolerance_instead_of_noise(
 
 def test_a_stochastic_cell_within_the_tolerance_is_never_called_moved(draws):
     noise = pd.concat([rows(draws[0] + 1e-7 * k, refit=k) for k in (1, 2, 3)])
-    drift = judge(Sides(rows(draws[0]), rows(draws[0] + 0.9 * TOLERANCE), noise), exact=False)
+    drift = judge(against(rows(draws[0]), rows(draws[0] + 0.9 * TOLERANCE), noise))
     assert drift.exit_code == 0
 
 
 CANNOT = {
-    "no refits": (lambda s: replace(s, noise=s.noise.iloc[:0]), "was not measured"),
+    "no refits": (lambda s: replace(s, refits=s.refits.iloc[:0]), "was not measured"),
     "refits of another version": (
-        lambda s: replace(s, noise=s.noise.assign(config_hash="v0")),
+        lambda s: replace(s, refits=s.refits.assign(config_hash="v0")),
         "another version of the method",
     ),
     "refits on other data": (
-        lambda s: replace(s, noise=s.noise.assign(data_hash="d0")),
+        lambda s: replace(s, refits=s.refits.assign(data_hash="d0")),
         "version of the data",
     ),
-    "failed refits": (lambda s: replace(s, noise=s.noise.assign(status="failed")), "refits failed"),
-    "a refit twice": (lambda s: replace(s, noise=pd.concat([s.noise, s.noise])), "twice"),
+    "failed refits": (lambda s: replace(s, refits=s.refits.assign(status="failed")), "refits failed"),
+    "a refit twice": (lambda s: replace(s, refits=pd.concat([s.refits, s.refits])), "twice"),
     "nan in a refit": (
-        lambda s: replace(s, noise=s.noise.assign(value=s.noise["value"].mask(s.noise["seed"] == 2))),
+        lambda s: replace(s, refits=s.refits.assign(value=s.refits["value"].mask(s.refits["seed"] == 2))),
         "refits",
     ),
     "too few refits": (
-        lambda s: replace(s, noise=s.noise[(s.noise["refit"] == 1) & (s.noise["seed"] == 0)]),
+        lambda s: replace(s, refits=s.refits[(s.refits["refit"] == 1) & (s.refits["seed"] == 0)]),
         "too few refits: the smallest possible p-value is 0.0417",
     ),
     "nan in the reference": (
@@ -177,7 +184,7 @@ CANNOT = {
     ),
     "other seeds": (
         lambda s: replace(s, current=s.current.assign(seed=s.current["seed"] + 4)),
-        "--allow-other-seeds",
+        "the current records seeds 4 to 7; run the reference's seeds (--seeds)",
     ),
     "a seed twice": (lambda s: replace(s, current=pd.concat([s.current, s.current])), "seed 0 appears twice"),
     "mixed versions": (
@@ -191,7 +198,6 @@ CANNOT = {
         lambda s: replace(s, missing={("toy", "A"): "only of another version"}),
         "only of another version",
     ),
-    "no reference": (lambda s: replace(s, reference=s.reference.iloc[:0]), "the reference does not have it"),
     "another rule": (lambda s: replace(s, current=s.current.assign(threshold="eq13")), "no longer uses"),
     "a metric gone": (
         lambda s: replace(s, current=s.current[s.current["metric"] != "coverage"]),
@@ -207,25 +213,22 @@ CANNOT = {
 
 
 @pytest.mark.parametrize("case", CANNOT)
-@pytest.mark.parametrize("exact", [True, False])
-def test_what_cannot_be_judged_says_why_and_never_passes(sides, case, exact):
+def test_what_cannot_be_judged_says_why_and_never_passes(both, case):
     change, message = CANNOT[case]
-    drift = judge(change(replace(sides, bits={"toy": "torch 1 -> 2"})), exact=exact)
+    drift = judge(change(both))
     assert drift.exit_code == 2
     assert drift.pairs["verdict"].tolist() == [CANNOT_JUDGE]
     assert message in drift.pairs["reason"][0]
 
 
-def test_nothing_at_all_cannot_be_judged(sides):
-    nothing = sides.reference.iloc[:0]
-    assert judge(Sides(nothing, nothing, nothing)).exit_code == 2
+def test_nothing_at_all_cannot_be_judged(both):
+    nothing = both.reference.iloc[:0]
+    assert judge(against(nothing, nothing, nothing)).exit_code == 2
 
 
-def test_a_cell_that_moved_outranks_one_that_cannot_be_judged(sides, draws):
+def test_a_cell_that_moved_outranks_one_that_cannot_be_judged(both, draws):
     other = rows(draws[1], method="B")
-    drift = judge(
-        replace(sides, current=rows(draws[4] + 9), reference=pd.concat([sides.reference, other])), exact=False
-    )
+    drift = judge(replace(both, current=rows(draws[4] + 9), reference=pd.concat([both.reference, other])))
     assert drift.exit_code == 1
     assert dict(zip(drift.pairs["method"], drift.pairs["verdict"], strict=True)) == {
         "A": MOVED,
@@ -233,30 +236,39 @@ def test_a_cell_that_moved_outranks_one_that_cannot_be_judged(sides, draws):
     }
 
 
-def test_methods_share_draws_so_only_refits_that_all_have_enter(sides, draws):
+def test_methods_share_draws_so_only_refits_that_all_have_enter(both, draws):
     """With its own third refit gone, B leaves A only two: the band then has 4 draws a split."""
-    noise = pd.concat([sides.noise, *(rows(draws[k] * 2, method="B", refit=k) for k in (1, 2))])
-    reference = pd.concat([sides.reference, rows(draws[0] * 2, method="B")])
+    noise = pd.concat([both.refits, *(rows(draws[k] * 2, method="B", refit=k) for k in (1, 2))])
+    reference = pd.concat([both.reference, rows(draws[0] * 2, method="B")])
     current = pd.concat([rows(draws[4] + 9), rows(draws[4] * 2, method="B")])
-    drift = judge(Sides(reference, current, noise), exact=False)
+    drift = judge(against(reference, current, noise))
     moved = drift.cells[drift.cells["verdict"] == MOVED]
     assert set(moved["method"]) == {"A"}
     assert moved["p_value"].tolist() == pytest.approx([4**-4] * 3)
 
 
-def test_different_seeds_need_the_flag_and_enough_of_them():
-    generator = np.random.default_rng(5)
-    before, now = generator.normal(size=(2, LEAST_SEEDS + 1, 3))
-    sides = Sides(rows(before), rows(now, first_seed=50), rows(before).iloc[:0], bits={"toy": ""})
-    assert judge(sides).exit_code == 2
-    drift = judge(sides, other_seeds=True)
-    assert drift.exit_code == 0
-    assert set(drift.cells["tier"]) == {"unpaired band"}
-    assert drift.pairs["scores"].tolist() == ["other seeds"]
-    assert judge(replace(sides, current=rows(now + 9, first_seed=50)), other_seeds=True).exit_code == 1
-    few = judge(replace(sides, current=rows(now[:3], first_seed=50)), other_seeds=True)
-    assert few.exit_code == 2
-    assert f"one side has 3: different seeds need {LEAST_SEEDS}" in few.pairs["reason"][0]
+NEW = {
+    "a method": {"method": "B"},
+    "a method that failed": {"method": "B", "status": "failed"},
+    "a data set": {"dataset": "new"},
+}
+
+
+@pytest.mark.parametrize("case", NEW)
+def test_what_the_reference_does_not_have_is_named_and_everything_else_decides(both, draws, case):
+    new = rows(draws[5], **NEW[case])
+    for current, code in ((rows(draws[4]), 0), (rows(draws[4] + 9), 1), (rows(draws[4]).iloc[:0], 2)):
+        drift = judge(replace(both, current=pd.concat([current, new])))
+        assert drift.exit_code == code
+        assert drift.pairs["verdict"].tolist()[1:] == [NOT_IN_REFERENCE]
+        assert set(drift.cells["method"]) <= {"A"}
+        assert set(drift.why_bits_may_differ) == {"toy"}
+
+
+def test_nothing_but_what_the_reference_does_not_have_cannot_be_judged(both):
+    drift = judge(replace(both, reference=both.reference.iloc[:0]))
+    assert drift.exit_code == 2
+    assert drift.pairs["verdict"].tolist() == [NOT_IN_REFERENCE]
 
 
 CAUSES = {
@@ -264,30 +276,31 @@ CAUSES = {
     "code": ({"config_hash": "v2"}, {}, "code, options or limits (version v1 -> v2)"),
     "known settings": (
         {"config_hash": "v2"},
-        {"settings": {("toy", "A"): "option epochs (2 -> 3)"}},
+        {"changed_settings": {("toy", "A"): "option epochs (2 -> 3)"}},
         "option epochs (2 -> 3)",
     ),
-    "environment": ({}, {"bits": {"toy": "torch 1 -> 2"}}, "environment: torch 1 -> 2"),
-    "nothing": ({}, {}, "nothing recorded differs"),
+    "environment": ({}, {"why_bits_may_differ": DIFFER}, "environment: torch 1 -> 2"),
+    "nothing": ({}, {"why_bits_may_differ": AGREE}, "nothing recorded differs"),
 }
 
 
 @pytest.mark.parametrize("case", CAUSES)
-def test_what_moved_is_explained_by_what_differs(sides, draws, case):
+def test_what_moved_is_explained_by_what_differs(both, draws, case):
     columns, known, told = CAUSES[case]
-    drift = judge(replace(sides, current=rows(draws[4] + 9, **columns), **known))
+    drift = judge(replace(both, current=rows(draws[4] + 9, **columns), **known))
     assert drift.exit_code == 1
     assert drift.pairs["cause"][0].startswith(told)
 
 
-def test_edited_code_that_moves_no_bit_is_no_drift(sides):
-    drift = judge(replace(sides, current=sides.reference.assign(config_hash="v2")))
+def test_edited_code_that_moves_no_bit_is_no_drift(both):
+    current = both.reference.assign(config_hash="v2")
+    drift = judge(replace(both, current=current, why_bits_may_differ=AGREE))
     assert drift.exit_code == 0
     assert set(drift.cells["verdict"]) == {SAME}
 
 
 def test_a_fixed_method_that_stays_within_the_tolerance_is_not_put_down_to_chance(draws):
     noise = rows(draws[0], refit=1)
-    drift = judge(Sides(rows(draws[0]), rows(draws[0] + 1e-5), noise, bits={"toy": "torch 1 -> 2"}))
+    drift = judge(against(rows(draws[0]), rows(draws[0] + 1e-5), noise))
     assert drift.exit_code == 0
     assert drift.pairs["cause"][0].startswith("within the tolerance of 0.0005")

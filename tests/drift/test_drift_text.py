@@ -6,7 +6,16 @@ from xml.etree import ElementTree
 import pandas as pd
 import pytest
 
-from benchmark.drift.judge import CANNOT_JUDGE, CELL_COLUMNS, MOVED, PAIR_COLUMNS, SAME, WITHIN, Drift
+from benchmark.drift.judge import (
+    CANNOT_JUDGE,
+    CELL_COLUMNS,
+    MOVED,
+    NOT_IN_REFERENCE,
+    PAIR_COLUMNS,
+    SAME,
+    WITHIN,
+    Drift,
+)
 from benchmark.drift.text import MOST_ROWS, accepted_text, as_json, drift_text, junit
 
 NAN = float("nan")
@@ -30,6 +39,8 @@ def drift():
         ("toy", "B", CANNOT_JUDGE, "same", "", "nan in the reference for seed 1"),
         ("toy", "C", CANNOT_JUDGE, "", "", "no current record\x00; run it first"),
         ("toy", "D", MOVED, "differ for 1 of 2 seeds", "", "every bit should agree"),
+        ("toy", "E", NOT_IN_REFERENCE, "", "", "new"),
+        ("other", "A", NOT_IN_REFERENCE, "", "", "new"),
     ]
     return Drift(
         pd.DataFrame(cells, columns=list(CELL_COLUMNS)),
@@ -59,9 +70,11 @@ def test_junit_has_a_case_per_cell_and_one_per_method_for_its_scores(drift):
         ("toy.B", f"coverage {reading}"): [],
         ("toy.C", "scores"): ["error"],
         ("toy.D", "scores"): ["failure"],
+        ("toy.E", "scores"): ["skipped"],
+        ("other.A", "scores"): ["skipped"],
     }
     counts = [suite.get(name) for name in ("tests", "failures", "errors", "skipped")]
-    assert counts == ["8", "2", "2", "2"]
+    assert counts == ["10", "2", "2", "4"]
     failure = next(suite.iter("failure"))
     assert failure.get("message") == "moved by -0.04: too far | <away>"
     assert "explained by: code (a -> b)" in failure.text
@@ -75,11 +88,13 @@ def test_markdown_says_first_what_was_decided_and_shows_what_moved(drift):
     assert "| -0.04" in moved
     assert "coverage" not in moved
     assert "torch 1 -> 2" in text
+    named = [line for line in text.splitlines() if NOT_IN_REFERENCE in line]
+    assert [line.split()[1:4:2] for line in named] == [["toy", "E"], ["other", "A"]]
 
 
 def test_a_long_list_of_cells_is_cut_in_markdown_only(drift):
     cells = pd.concat([drift.cells.iloc[[0]]] * (MOST_ROWS + 7), ignore_index=True)
-    many = Drift(cells, drift.pairs, drift.exact)
+    many = Drift(cells, drift.pairs, drift.why_bits_may_differ)
     text = drift_text(many, "x")
     assert text.count("| macro_auc") == MOST_ROWS
     assert "and 7 more" in text
@@ -91,6 +106,7 @@ def test_json_writes_numbers_that_do_not_exist_as_null(drift):
     assert report["exit_code"] == 1
     assert report["cells"][2]["difference"] is None
     assert report["cells"][0]["p_value"] == 0.0039
+    assert report["pairs"][4]["verdict"] == NOT_IN_REFERENCE
 
 
 def test_a_note_of_an_acceptance_quotes_every_line_of_the_reason(drift):
@@ -98,5 +114,5 @@ def test_a_note_of_an_acceptance_quotes_every_line_of_the_reason(drift):
     assert text.startswith("## 2026-01-02\n\n> one\n> two\n\n")
     assert "macro_auc" in text
     assert text.endswith("\n\n")
-    nothing = Drift(drift.cells.iloc[:0], drift.pairs.assign(verdict=SAME), drift.exact)
+    nothing = Drift(drift.cells.iloc[:0], drift.pairs.assign(verdict=SAME), drift.why_bits_may_differ)
     assert "No number had changed." in accepted_text(nothing, "toy", "x", "2026-01-02")

@@ -128,6 +128,9 @@ def test_a_file_that_is_not_there_is_refused(capsys):
 
 def test_the_projects_own_methods_are_found_by_file_and_by_module(capsys):
     registry = discover(("baselines.problem_transform.binary_relevance",))
-    for source in ("baselines/problem_transform/binary_relevance.py", "baselines.problem_transform.binary_relevance"):
+    for source in (
+        "baselines/problem_transform/binary_relevance.py",
+        "baselines.problem_transform.binary_relevance",
+    ):
         assert main(["check-method", source], registry) == 0
         assert "ok    BR-fair: the same seed gives the same bits" in capsys.readouterr().out

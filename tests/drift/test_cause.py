@@ -1,4 +1,4 @@
-"""Which environments should give the same bits."""
+"""What explains a difference: which environments should give the same bits, and which settings differ."""
 
 import json
 import platform
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.drift.environments import decisive_parts, why_bits_may_differ
+from benchmark.drift.cause import decisive_parts, why_bits_may_differ
 from benchmark.run.environment import describe_environment, processor
 
 REFERENCE = Path(__file__).resolve().parents[2] / "results" / "reference" / "tiny" / "ml2000"
