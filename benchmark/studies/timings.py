@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import argparse
 import csv
-import dataclasses
 import sys
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 
 from benchmark.contracts import data_directory
@@ -48,10 +48,10 @@ def timed(bench: Bench, pair: Pair, epochs: int | None = None) -> float:
     """
     limits = bench.profile.limits_for(pair[0])
     if epochs is not None:
-        limits = dataclasses.replace(limits, epochs=epochs)
-    profile = dataclasses.replace(bench.profile, limits=limits, dataset_limits={})
+        limits = replace(limits, epochs=epochs)
+    profile = replace(bench.profile, limits=limits, dataset_limits={})
     with tempfile.TemporaryDirectory() as folder:
-        once = dataclasses.replace(bench, profile=profile, results_dir=Path(folder))
+        once = replace(bench, profile=profile, results_dir=Path(folder))
         task = make_task(once.inventory([pair]).slots[0], once)
         outcome = run_isolated(job_seconds, (task,), preload=task.preload)
     error, seconds = outcome.value if outcome.reason == "finished" else (outcome.message, 0.0)
@@ -72,14 +72,13 @@ def measured(bench: Bench, pair: Pair) -> float:
 
 
 def add_row(path: Path, timing: Timing) -> None:
-    """Append a row to the table, with a heading where it is the first."""
-    row = dataclasses.asdict(timing)
-    new = not path.exists()
-    with path.open("a", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, list(row), lineterminator="\n")
-        if new:
-            writer.writeheader()
-        writer.writerow(row)
+    """Put a row into the table, in its place by profile, data set and method."""
+    rows = [*read_timings(path), timing]
+    rows.sort(key=lambda row: (row.profile, row.dataset, row.method, row.cpu))
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, [column.name for column in fields(Timing)], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(map(asdict, rows))
 
 
 def main() -> None:

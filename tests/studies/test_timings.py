@@ -48,8 +48,8 @@ def test_a_job_that_fails_is_not_timed(tmp_path):
         timings.timed(bench, ("toy", "Bad"))
 
 
-def test_rows_are_added_one_by_one_and_read_again(tmp_path):
+def test_rows_are_added_one_by_one_in_their_places_and_read_again(tmp_path):
     rows = tuple(Timing("toy", name, "quick", "Some 1 2", "AVX2", 0.5, 1.25) for name in "AB")
-    for row in rows:
+    for row in rows[::-1]:
         timings.add_row(tmp_path / "timings.csv", row)
     assert read_timings(tmp_path / "timings.csv") == rows
