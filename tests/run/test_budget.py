@@ -13,14 +13,14 @@ from tiny_benchmark import OnDevice, method, registry
 from benchmark.cli import main
 from benchmark.run.bench import Bench
 from benchmark.run.budget import within_budget
-from benchmark.run.config import ConfigError, Running, parse_duration
+from benchmark.run.config import ConfigError, Limits, Running, parse_duration
 from benchmark.run.describe import describe_plan
 from benchmark.run.devices import DevicePool
-from benchmark.run.plan import Plan, make_plan, make_ticket
+from benchmark.run.plan import Plan, make_plan
 from benchmark.run.pool import run_plan
 from benchmark.run.progress import Progress
 from benchmark.run.times import Machine
-from benchmark.run.worker import Deadline, supervise
+from benchmark.run.worker import Deadline, make_task, supervise
 
 A_AND_B = {"A": 10.0, "B": 30.0}
 TWO_JOBS = Running(jobs=2)
@@ -120,9 +120,9 @@ class Left(Deadline):
         return self.at
 
 
-def ticket_of(tmp_path, *methods):
+def task_of(tmp_path, *methods):
     bench = Bench.of(registry(*methods), seeds="1", data_dir=tmp_path, results_dir=tmp_path)
-    return bench, make_ticket(bench.inventory().slots[0], bench)
+    return bench, make_task(bench.inventory().slots[0], bench)
 
 
 @pytest.mark.parametrize(
@@ -138,8 +138,8 @@ def ticket_of(tmp_path, *methods):
 def test_a_job_that_has_no_time_left_is_stopped_or_never_started_and_leaves_no_record(
     tmp_path, left, expected, why
 ):
-    bench, ticket = ticket_of(tmp_path, method("Hangs", trouble="hang"))
-    (result,) = supervise((ticket,), DevicePool(("cpu",), tmp_path), Left(left, expected))
+    bench, task = task_of(tmp_path, method("Hangs", trouble="hang"))
+    (result,) = supervise((task,), DevicePool(("cpu",), tmp_path), Left(left, expected))
     assert result.status == "left out"
     assert why in result.error
     assert bench.store.scan().records == ()
@@ -148,18 +148,18 @@ def test_a_job_that_has_no_time_left_is_stopped_or_never_started_and_leaves_no_r
 
 @pytest.mark.usefixtures("warm_fork_server")
 def test_a_jobs_own_limit_comes_before_the_end_of_the_run(tmp_path):
-    bench, ticket = ticket_of(tmp_path, method("Hangs", trouble="hang"))
-    limited = dataclasses.replace(ticket, time_limit=0.2)
+    bench, task = task_of(tmp_path, method("Hangs", trouble="hang"))
+    limited = dataclasses.replace(task, limits=Limits(time_limit_seconds=0.2))
     (result,) = supervise((limited,), DevicePool(("cpu",), tmp_path), Left(600.0, None))
     assert result.status == "timeout"
     assert [record.status for record in bench.store.scan().records] == ["timeout"]
 
 
 def test_a_run_waits_for_no_device_beyond_its_end(tmp_path):
-    _, ticket = ticket_of(tmp_path, method("OnDevice", OnDevice, log=str(tmp_path / "log")))
+    _, task = task_of(tmp_path, method("OnDevice", OnDevice, log=str(tmp_path / "log")))
     pool = DevicePool(("cuda:0",), tmp_path)
     with pool.lease():
-        (result,) = supervise((ticket,), pool, Left(0.3, None))
+        (result,) = supervise((task,), pool, Left(0.3, None))
     assert (result.status, result.error) == ("left out", "no device became free in time")
 
 

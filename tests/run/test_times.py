@@ -14,8 +14,9 @@ from benchmark.run import times
 from benchmark.run.bench import Bench
 from benchmark.run.config import ConfigError, profile_names
 from benchmark.run.environment import processor
-from benchmark.run.plan import expected_total, make_plan, make_ticket
+from benchmark.run.plan import expected_total, make_plan
 from benchmark.run.times import Cpu, Expected, Machine, Timing, read_timings
+from benchmark.run.worker import make_task
 
 ELSEWHERE = Cpu("Another 1 2", "NEON")
 TOYS = registry(method("A", epochs=4), method("G", OnDevice, log="unused"))
@@ -46,7 +47,7 @@ def expected(bench: Bench, machine: Machine, name: str = "A") -> Expected | None
 def finish(bench, *seconds, name="A", status="done", changes=None, **environment):
     """Put records of ended jobs into the store, each with another hash, and so with other code or data."""
     (slot,) = bench.inventory([("toy", name)]).slots
-    blank = make_ticket(slot, bench).blank
+    blank = make_task(slot, bench).blank
     options = {**blank.settings["options"], **(changes or {}).get("options", {})}
     settings = {**blank.settings, **(changes or {}), "options": options, "code": "of before"}
     count = len(bench.store.scan().records)
