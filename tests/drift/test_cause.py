@@ -1,4 +1,4 @@
-"""What explains a difference: which environments should give the same bits, and which settings differ."""
+"""What explains a difference: which environments should give the same bits."""
 
 import json
 import platform
