@@ -206,7 +206,7 @@ class _Module:
         self._module_names: dict[tuple[_Node, frozenset[str]], frozenset[str]] = {}
         body = _without_words(ast.parse(path.read_text(encoding="utf-8"), str(path))).body
         for statement in body:
-            if _is_type_checking(statement) or _is_future(statement):
+            if _is_future(statement) or _never_runs_on_import(statement):
                 continue
             bound = _bound_names(statement)
             if bound is None:
@@ -353,8 +353,11 @@ def _is_future(statement: _Node) -> bool:
     return isinstance(statement, ast.ImportFrom) and statement.module == "__future__"
 
 
-def _is_type_checking(statement: _Node) -> bool:
-    return isinstance(statement, ast.If) and ast.unparse(statement.test).endswith("TYPE_CHECKING")
+def _never_runs_on_import(statement: _Node) -> bool:
+    if not isinstance(statement, ast.If):
+        return False
+    test = ast.unparse(statement.test)
+    return test.endswith("TYPE_CHECKING") or test == "__name__ == '__main__'"
 
 
 def _without_words(tree: ast.Module) -> ast.Module:

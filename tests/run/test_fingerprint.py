@@ -37,6 +37,9 @@ METHOD = """
         return n
 
     METHODS = (Method, hint)
+
+    if __name__ == "__main__":
+        import {package}.program
 """
 LOSS = """
     '''A loss.'''
@@ -57,6 +60,7 @@ SOURCES = {
     "scaling": "FACTOR = 2\n",
     "patching": "print('hello')\n",
     "unused": "nothing = 1\n",
+    "program": "from . import unused\n",
 }
 _names = itertools.count()
 

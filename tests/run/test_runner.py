@@ -6,14 +6,12 @@ import dataclasses
 import io
 import json
 import math
-import os
 import signal
 import subprocess
 import sys
 import threading
 from pathlib import Path
 
-import joblib
 import numpy as np
 import psutil
 import pytest
@@ -29,13 +27,12 @@ from benchmark.run.bench import Bench
 from benchmark.run.config import Limits, Profile, Running
 from benchmark.run.describe import describe_status
 from benchmark.run.devices import DevicePool
-from benchmark.run.isolation import run_isolated
 from benchmark.run.plan import make_plan
 from benchmark.run.pool import run_plan
 from benchmark.run.progress import Progress
 from benchmark.run.store import RecordStore
 from benchmark.run.times import Machine
-from benchmark.run.worker import JobResult, make_task, supervise
+from benchmark.run.worker import JobResult
 
 pytestmark = pytest.mark.usefixtures("warm_fork_server")
 
@@ -320,25 +317,10 @@ def test_two_workers_are_stopped_by_ctrl_c_keep_what_is_done_and_the_next_run_go
     assert all(digest == by_one[job.seed] for job, digest in by_two_workers.items())
 
 
-def test_single_threaded_workers_of_dask_take_tasks_and_start_children(bench):
+def test_a_single_threaded_worker_of_dask_runs_jobs(bench):
     pytest.importorskip("distributed")
-    slot = bench.inventory(registry(), seeds=(0,)).slots[0]
-    task = make_task(slot, bench.bench(registry(), seeds=(0,)))
-    edited = {**task.blank.settings, "code": "another"}
-    planned_before = dataclasses.replace(task, blank=dataclasses.replace(task.blank, settings=edited))
-    calls = [
-        joblib.delayed(supervise)((planned_before,), DevicePool(("cpu",), bench.folder)),
-        *(joblib.delayed(run_isolated)(os.getppid, ()) for _ in range(3)),
-    ]
-    with parallel("dask", 2) as run:
-        answers = list(run(calls))
-    (refused,) = (answer for answer in answers if isinstance(answer, tuple))
-    assert refused[0].job == slot.job
-    assert "edited after this run was planned" in refused[0].error
-    outcomes = [answer for answer in answers if not isinstance(answer, tuple)]
-    assert [outcome.reason for outcome in outcomes] == ["finished"] * 3
-    own_fork_server = run_isolated(os.getppid, ()).value
-    assert own_fork_server not in {outcome.value for outcome in outcomes}
+    assert bench.run(registry(), seeds=(0,), backend="dask").counts == {"done": 1}
+    assert bench.states(registry(), seeds=(0,)) == ["done"]
 
 
 def test_backends_with_threads_are_refused():
