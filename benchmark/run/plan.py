@@ -85,9 +85,10 @@ def make_plan(
         pair = slot.job.dataset, slot.job.method
         if machine and pair not in expected:
             expected[pair] = machine.expect(slot.setup, bench.profile.name, by_pair.get(pair, ()))
-        failed = slot.state == "failed" and slot.record is not None
-        again = failed and (retry_failed or slot.record.attempts < AUTOMATIC_ATTEMPTS)  # type: ignore[union-attr]
-        to_run = slot.state == "missing" or again
+        record = slot.record
+        to_run = record is None or (
+            record.status != "done" and (retry_failed or record.attempts < AUTOMATIC_ATTEMPTS)
+        )
         jobs.append(PlannedJob(slot.job, slot.setup, slot.record, to_run, expected.get(pair)))
     return Plan(inventory, tuple(jobs))
 
