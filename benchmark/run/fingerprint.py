@@ -1,7 +1,7 @@
 """The hash that says whether a record is still current: settings, data and the code a number runs through.
 
 The code enters definition by definition, as `benchmark.run.source` reads it: a module's functions, classes
-and constants count only if the method can reach them, so that editing one method leaves the records of another
+and constants count only if the method can reach them, so that editing one method leaves the records of others
 alone.
 """
 

@@ -77,8 +77,8 @@ def make_plan(
     """
     inventory = bench.inventory(pairs)
     by_pair: dict[Pair, list[Record]] = {}
-    for record in bench.store.scan().records if machine else ():
-        by_pair.setdefault((record.dataset, record.method), []).append(record)
+    for earlier in bench.store.scan().records if machine else ():
+        by_pair.setdefault((earlier.dataset, earlier.method), []).append(earlier)
     expected: dict[Pair, Expected | None] = {}
     jobs = []
     for slot in inventory.slots:

@@ -1,9 +1,8 @@
 """The project's code as text that says neither where it lies nor how modules are called; it hashes no record.
 
 Syntax trees without comments, docstrings and annotations of functions. What a name stands for enters by its
-text, not by the module that it comes from, so that a definition can move, and a module be renamed, and the text
-stays.
-Nothing that is read is executed.
+text, not by the module that it comes from, so that a definition can move, or a module be renamed, and the
+text stays. Nothing that is read is executed.
 """
 
 from __future__ import annotations
