@@ -289,6 +289,8 @@ class Record:
     """The method's own rule then."""
     provenance: Provenance
     data_hash: str
+    transductive: bool = False
+    """Whether that rule looks at test scores (at no label of theirs)."""
     data_note: str = ""
     score_digest: str = ""
     """SHA-256 of the scores as little-endian float32 in C order."""

@@ -23,6 +23,7 @@ from benchmark.run.fingerprint import code_digest, code_root
 from benchmark.run.isolation import run_isolated
 from benchmark.run.seeding import limit_threads_of_new_processes, make_deterministic
 from benchmark.run.store import SCHEMA_VERSION, RecordStore, score_digest
+from benchmark.score.thresholds import is_transductive
 
 if TYPE_CHECKING:
     from benchmark.run.trial import Trial
@@ -100,6 +101,7 @@ def make_task(slot: Slot, bench: Bench) -> Task:
         preset=spec.preset,
         scoring=spec.scoring,
         threshold=spec.threshold,
+        transductive=is_transductive(spec.threshold),
         provenance=setup.facts.provenance,
         data_hash=setup.facts.data_hash,
         data_note=setup.facts.note,

@@ -18,12 +18,8 @@ class Evaluation:
 
     metrics: dict[str, float]
     """The ten metrics, keys as in `metrics.METRICS`."""
-    thresholds: Array
-    """(q,) float32."""
     predictions: Array
     """(n, q) uint8."""
-    transductive: bool
-    """Whether the scores of the test set entered the thresholds."""
 
 
 def read_scores(arrays: Mapping[str, Array], scoring: Scoring, rule: str) -> Evaluation:
@@ -92,9 +88,4 @@ def _choose(arrays: Mapping[str, Array], scores: Array, rule: str) -> Thresholds
 def _read(labels: Array, scores: Array, scoring: Scoring, thresholds: Thresholds) -> Evaluation:
     predictions = apply_thresholds(scores, thresholds.values)
     used = harden(scores, thresholds) if scoring == "hard" else scores
-    return Evaluation(
-        metrics=compute_metrics(labels, used, predictions),
-        thresholds=thresholds.values,
-        predictions=predictions,
-        transductive=thresholds.transductive,
-    )
+    return Evaluation(compute_metrics(labels, used, predictions), predictions)

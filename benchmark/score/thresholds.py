@@ -87,7 +87,7 @@ def choose_thresholds(
     q = test_scores.shape[1]
     name, _, source = rule.partition("@")
     if name == "fixed":
-        return Thresholds(np.full(q, 0.5, np.float32), rule, transductive=False)
+        return Thresholds(np.full(q, 0.5, np.float32), rule, is_transductive(rule))
     if source and holdout_scores is None:
         raise ValueError(f"rule {rule!r} needs scores of held-out rows and the record has none; use {name!r}")
     scores = holdout_scores if source and holdout_scores is not None else test_scores
@@ -102,7 +102,13 @@ def choose_thresholds(
         values = _eq16a(scores, frequencies, l1, l2)
     else:
         values = _eq16b(scores, frequencies, l1, l2)
-    return Thresholds(values.astype(np.float32), rule, transductive=not source)
+    return Thresholds(values.astype(np.float32), rule, is_transductive(rule))
+
+
+def is_transductive(rule: str) -> bool:
+    """Return whether a rule looks at the scores of the test set, though at none of its labels."""
+    name, _, source = rule.partition("@")
+    return name != "fixed" and not source
 
 
 def apply_thresholds(scores: Array, values: Array) -> Array:

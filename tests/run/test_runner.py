@@ -100,6 +100,13 @@ def test_a_run_leaves_a_whole_record_of_each_job(bench):
     assert record.environment["torch_threads"] == 1
 
 
+def test_a_record_says_whether_its_rule_looks_at_test_scores(bench):
+    eq13 = dataclasses.replace(method("Calibrated"), threshold="eq13")
+    bench.run(registry(method("Fixed"), eq13), seeds=(0,))
+    said = {record.method: record.transductive for record in bench.store.scan().records}
+    assert said == {"Fixed": False, "Calibrated": True}
+
+
 def test_records_name_no_machine_and_no_folder(bench):
     bench.run(registry())
     text = next(bench.folder.glob("runs/*/*/*/record.json")).read_text()
