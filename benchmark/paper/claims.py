@@ -13,12 +13,11 @@ from benchmark.contracts import Provenance
 from benchmark.inference import ALPHA, Comparison, holm
 from benchmark.paper.comparisons import CannotJudgeError, OurSide, PaperSide, Side
 from benchmark.paper.evidence import Evidence
-from benchmark.score.metrics import METRICS
+from benchmark.score.metrics import DIRECTIONS, METRICS
 
 SUPPORTED, PARTLY, NOT_SUPPORTED = "supported", "partly supported", "not supported"
 CONTRADICTED, CANNOT = "contradicted", "cannot judge"
 METRIC_IDS = tuple(metric.id for metric in METRICS)
-DIRECTIONS = {metric.id: metric.direction for metric in METRICS}
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,7 @@ from decimal import ROUND_DOWN, ROUND_HALF_EVEN, Decimal
 from itertools import combinations
 
 from benchmark.audit.numbers import Finding, Level, Number, Row
-from benchmark.score.metrics import METRICS
-
-DIRECTIONS = {metric.id: metric.direction for metric in METRICS}
+from benchmark.score.metrics import DIRECTIONS
 
 
 def bold_marks(rows: Sequence[Row]) -> Iterator[Finding]:
