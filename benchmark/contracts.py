@@ -175,6 +175,11 @@ class MethodSpec:
     """A module's function that fits estimators with other random states side by side, if there is one."""
     note: str = ""
 
+    @property
+    def factors(self) -> tuple[Factor, ...]:
+        """What the estimator declares to be left open."""
+        return tuple(self.estimator.FACTORS)  # type: ignore[attr-defined]  # a plain type; checks see to it
+
 
 @dataclass(frozen=True)
 class Dataset:

@@ -94,11 +94,10 @@ class Subject:
 
 
 def factors_are_parameters(subject: Subject) -> None:
-    estimator = subject.spec.estimator
-    params = estimator().get_params(deep=False)
-    names = [factor.name for factor in estimator.FACTORS]  # type: ignore[attr-defined]
+    params = subject.spec.estimator().get_params(deep=False)
+    names = [factor.name for factor in subject.spec.factors]
     _demand(len(set(names)) == len(names), f"FACTORS names one twice ({', '.join(names)}); join the two")
-    for factor in estimator.FACTORS:  # type: ignore[attr-defined]
+    for factor in subject.spec.factors:
         name, levels = factor.name, factor.levels
         _demand(name in params, f"the factor {name!r} is no parameter of __init__; add it, or rename it")
         _demand(
@@ -131,7 +130,7 @@ def declaration_is_known(subject: Subject) -> None:
         )
     params = spec.estimator(**spec.options).get_params(deep=False)
     canonical({name: value for name, value in params.items() if name not in PASSED_BY_HARNESS})
-    levels = {factor.name: factor.levels for factor in spec.estimator.FACTORS}  # type: ignore[attr-defined]
+    levels = {factor.name: factor.levels for factor in spec.factors}
     for name, value in spec.options.items():
         among = levels.get(name, (value,))
         _demand(value in among, f"the option {name}={value!r} is not among the declared levels {among}")

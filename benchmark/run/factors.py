@@ -39,7 +39,7 @@ def collect_factors(methods: Iterable[MethodSpec]) -> tuple[OpenChoices, ...]:
     return tuple(
         OpenChoices(
             estimator.__name__,
-            tuple(estimator.FACTORS),  # type: ignore[attr-defined]
+            specs[0].factors,
             estimator().get_params(deep=False),
             tuple(specs),
         )

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from benchmark.contracts import DatasetSpec, Factor, MethodSpec
+from benchmark.contracts import DatasetSpec, MethodSpec
 from benchmark.registry import Registry, RegistryError
 from benchmark.run.config import ConfigError
 from benchmark.studies.ablate.paired import BASELINE, COMBINATION, JOINT, TRAINING
@@ -80,7 +80,7 @@ def one_at_a_time(base: MethodSpec, epochs: int, factors: Collection[str]) -> tu
     own = base.estimator(**base.options).get_params(deep=False)
     changes = [
         {factor.name: level}
-        for factor in declared_factors(base)
+        for factor in base.factors
         if factor.name in factors
         for level in factor.levels
         if not _same(level, own[factor.name])
@@ -123,12 +123,6 @@ def configuration_id(base: str, changes: Mapping[str, Any]) -> str:
     """Return `base[factor=level,...]`, with characters that a folder's name may lack percent-encoded."""
     parts = [f"{quote(name, safe='')}={quote(str(level), safe='')}" for name, level in changes.items()]
     return f"{base}[{','.join(parts)}]" if parts else base
-
-
-def declared_factors(base: MethodSpec) -> tuple[Factor, ...]:
-    """Return the `FACTORS` of a row's estimator."""
-    # `MethodSpec.estimator` is a plain `type`; the contract test sees to it that it declares FACTORS.
-    return tuple(base.estimator.FACTORS)  # type: ignore[attr-defined]
 
 
 def _same(one: Any, other: Any) -> bool:

@@ -26,7 +26,6 @@ from benchmark.run.times import Machine
 from benchmark.studies.ablate.configurations import (
     Configuration,
     ConfigurationKey,
-    declared_factors,
     factorial,
     one_at_a_time,
     registry_of,
@@ -140,7 +139,7 @@ def make_study(args: argparse.Namespace, registry: Registry) -> Study:
     if METHOD not in registry.methods or DATASET not in registry.datasets:
         raise ConfigError(f"ablate studies {METHOD} on {DATASET}, and the registry lacks one of them")
     base = registry.methods[METHOD]
-    names = [*(factor.name for factor in declared_factors(base)), *FACTORS_AFTER_TRAINING, DDOF]
+    names = [*(factor.name for factor in base.factors), *FACTORS_AFTER_TRAINING, DDOF]
     cells = read_cells(PAPER)
     printed = cells[(cells["table"] == "II") & (cells["dataset"] == DATASET) & (cells["method"] == METHOD)]
     if printed.empty:

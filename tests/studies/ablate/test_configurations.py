@@ -15,7 +15,6 @@ from benchmark.run.bench import Bench
 from benchmark.run.config import ConfigError, Running
 from benchmark.studies.ablate.configurations import (
     configuration_id,
-    declared_factors,
     factorial,
     one_at_a_time,
     registry_of,
@@ -121,4 +120,4 @@ def test_what_cannot_be_configured_is_refused(tmp_path):
     twice = factorial(BASE, 1, {}) * 2
     with pytest.raises(RegistryError, match="share an id"):
         stage_of(twice, tmp_path).plan()
-    assert declared_factors(BASE) == M3LA.FACTORS
+    assert BASE.factors == M3LA.FACTORS
