@@ -6,6 +6,7 @@ Methods (`m3la/`, `baselines/`) and data sets (`datasets/`) import this module a
 
 from __future__ import annotations
 
+import itertools
 import os
 import zlib
 from collections.abc import Callable, Mapping, Sequence
@@ -17,6 +18,8 @@ from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 import numpy as np
 import platformdirs
 from numpy.typing import NDArray
+
+from benchmark import inputs
 
 Array = NDArray[Any]
 Modalities = Sequence[Array]
@@ -183,7 +186,11 @@ class MethodSpec:
 
 @dataclass(frozen=True)
 class Dataset:
-    """A loaded data set. Arrays are read-only; modalities are float32, labels uint8 in {0, 1}."""
+    """A loaded data set, whoever made it. Arrays are read-only; labels are uint8 in {0, 1}.
+
+    Modalities are float32, or float64 where their digits need it. `DataError` if they or the labels are not
+    finite matrices of the same rows, or are not as many as their names.
+    """
 
     id: str
     modalities: tuple[Array, ...]
@@ -196,10 +203,40 @@ class Dataset:
     note: str = ""
     """What a caption must say of it (for example that PCA saw all images)."""
     citation: str = ""
+    fit_seed: int | None = None
+    """The only seed whose test rows the features' unsupervised parts have not seen, where it is but one."""
+
+    def __post_init__(self) -> None:
+        what = f"data set {self.id}: "
+        names = [f"{what}modality {name}" for name in self.modality_names]
+        if len(set(names)) != len(self.modalities) or len(names) != len(self.modalities) or not names:
+            named = ", ".join(self.modality_names)
+            raise DataError(f"{what}{len(self.modalities)} modalities, named {named}; give each its own name")
+        try:
+            given = dict(zip(names, map(inputs.as_features, self.modalities, names), strict=True))
+            labels = inputs.as_labels(self.labels, f"{what}labels")
+            inputs.check_same_rows({**given, f"{what}labels": labels})
+        except ValueError as error:
+            raise DataError(str(error)) from error
+        if len(self.label_names) != labels.shape[1]:
+            raise DataError(
+                f"{what}{labels.shape[1]} columns of labels, {len(self.label_names)} names; give one for each"
+            )
+        pairs = zip(self.modalities, given.values(), strict=True)
+        object.__setattr__(self, "modalities", tuple(itertools.starmap(_read_only, pairs)))
+        object.__setattr__(self, "labels", _read_only(self.labels, labels))
 
     @property
     def shape(self) -> Shape:
         return Shape(len(self.labels), self.labels.shape[1], tuple(x.shape[1] for x in self.modalities))
+
+
+def _read_only(given: Array, checked: Array) -> Array:
+    """Return a view that cannot be written to: of what is given, where that needs no conversion."""
+    plain = type(given) in (np.ndarray, np.memmap) and given.dtype == checked.dtype
+    view = (given if plain else checked).view()
+    view.setflags(write=False)
+    return view
 
 
 def cache_directory() -> Path:

@@ -11,7 +11,8 @@ import numpy as np
 from scipy.io import arff
 
 from benchmark.contracts import Array, DataError, Dataset, Provenance, Shape
-from datasets.formats.arrays import as_features, as_labels, data_hash, refusal
+from datasets.formats.arrays import as_features, as_labels, data_hash
+from datasets.formats.files import refusal
 
 SOURCE = "Mulan, data/multi-label (http://mulan.sourceforge.net/datasets-mlc.html)"
 
