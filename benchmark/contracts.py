@@ -40,6 +40,8 @@ class Provenance(StrEnum):
     """Real instances and labels, features re-extracted by this project."""
     LOOK_ALIKE = "look-alike"
     """Synthetic, with the published shape: enters no claim, rank or verdict."""
+    LEAKED = "leaked"
+    """Real or rebuilt, but unsupervised parts of the features were fitted on rows that some seeds test on."""
 
 
 PURPOSES: Mapping[str, int] = {
@@ -245,34 +247,13 @@ def cache_directory() -> Path:
     return Path(override).expanduser() if override else platformdirs.user_cache_path("m3la-reproducibility")
 
 
-def data_directory(flag: str | Path | None = None) -> Path:
-    """Return the folder that holds `<data set>/<modality>.npy`.
-
-    Parameters
-    ----------
-    flag : str or Path, optional
-        The value of `--data`. Without it $M3LA_DATA is taken, else `data/` in `cache_directory()`.
-
-    Raises
-    ------
-    DataError
-        If `flag` or $M3LA_DATA names a folder that is not there: going on would quietly give
-        look-alikes to somebody who has the real features.
-    """
-    for given, name in ((flag, "--data"), (os.environ.get("M3LA_DATA"), "$M3LA_DATA")):
-        if given:
-            folder = Path(given).expanduser()
-            if not folder.is_dir():
-                raise DataError(
-                    f"{folder}: expected the folder that {name} names, found no such folder; correct {name}"
-                )
-            return folder
-    return cache_directory() / "data"
-
-
 @runtime_checkable
 class DatasetSpec(Protocol):
-    """A data set that can be loaded. A module of `datasets/` names its own in `DATASET`."""
+    """A data set that can be loaded. A module of `datasets/` names its own in `DATASET`.
+
+    One that takes the user's features also has `user_folder(data_dir) -> Path | None`: where they are, None
+    if there are none.
+    """
 
     id: str
     """Lower case, in paths, on the command line and in CSV."""
@@ -289,6 +270,12 @@ class DatasetSpec(Protocol):
     def provenance(self, data_dir: Path) -> Provenance:
         """Say what `load` would give, without loading it."""
         ...
+
+
+def users_folder(spec: DatasetSpec, data_dir: Path) -> Path | None:
+    """Return the folder of the user's features, or None if there are none or the data set takes none."""
+    find: Callable[[Path], Path | None] | None = getattr(spec, "user_folder", None)
+    return find(data_dir) if find else None
 
 
 @dataclass(frozen=True)

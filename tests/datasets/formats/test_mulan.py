@@ -89,9 +89,7 @@ def test_a_line_that_is_not_understood_is_refused_with_its_number(toy, old, new,
     path = toy / "toy" / "toy.arff"
     assert old in ARFF
     path.write_text(ARFF.replace(old, new))
-    with pytest.raises(
-        DataError, match=rf"toy\.arff: expected .*file.*found {re.escape(found)}"
-    ):
+    with pytest.raises(DataError, match=rf"toy\.arff: expected .*file.*found {re.escape(found)}"):
         load_mulan("toy", toy)
 
 

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from benchmark.contracts import DataError, DatasetSpec, Provenance, Shape, data_directory
+from benchmark.contracts import DataError, DatasetSpec, Provenance, Shape
+from benchmark.run.features import data_directory
 from datasets import fcvid, ml2000, msra, taobao
 from datasets.formats.arrays import as_labels, data_hash
 from datasets.formats.checksums import CHECKSUMS
@@ -315,7 +316,7 @@ def test_the_data_folder_is_the_flag_then_the_variable_then_the_users_cache(tmp_
 
 def test_a_data_folder_that_is_named_but_absent_is_refused(tmp_path, monkeypatch):
     with pytest.raises(DataError, match=r"nowhere.*--data"):
-        data_directory(tmp_path / "nowhere")
+        data_directory(str(tmp_path / "nowhere"))
     monkeypatch.setenv("M3LA_DATA", str(tmp_path / "nowhere"))
     with pytest.raises(DataError, match=r"nowhere.*M3LA_DATA"):
         data_directory()
