@@ -13,7 +13,7 @@ from baselines.problem_transform.transformation import (
     ConstantGuard,
     ProblemTransformation,
 )
-from benchmark.contracts import Array, Factor, MethodSpec, Streams
+from benchmark.contracts import Array, Factor, MethodSpec, RandomState
 
 
 class ClassifierChain(ProblemTransformation):
@@ -62,7 +62,7 @@ class ClassifierChain(ProblemTransformation):
         chain_order: str = "columns",
         tol: float = LBFGS_TOLERANCE,
         max_iter: int = 1000,
-        random_state: int | Streams = 0,
+        random_state: RandomState = 0,
     ) -> None:
         self.base_learner = base_learner
         self.scaling = scaling
@@ -80,9 +80,7 @@ class ClassifierChain(ProblemTransformation):
     def _label_order(self, q: int) -> Array:
         if self.chain_order == "columns":
             return np.arange(q)
-        if self.chain_order == "random":
-            return Streams.of(self.random_state).generator("choices").permutation(q)
-        raise ValueError(f"unknown chain_order {self.chain_order!r}; choose columns or random")
+        return self.streams_.generator("choices").permutation(q)
 
 
 METHODS = (

@@ -22,7 +22,7 @@ from baselines.sequential.factors import DMP_FACTORS
 from baselines.sequential.modality_terms import Neighbourhood, current_distance, masked_softmax
 from baselines.sequential.neighbours import nearest
 from baselines.sequential.network import AcquisitionNetwork, Acquisitions, NetworkOptions
-from benchmark.contracts import Array, Factor, MethodSpec, Streams
+from benchmark.contracts import Array, Factor, MethodSpec, RandomState
 
 REPEAT_COST = 1.0
 """What the cost term charges, in the authors' code, for a modality acquired before (others: 0.1)."""
@@ -101,7 +101,7 @@ class DMP(SequentialClassifier):
         selection: str = "holdout",
         monitor: str = "cross_entropy",
         patience: int = 15,
-        random_state: int | Streams = 0,
+        random_state: RandomState = 0,
         device: str = "cpu",
     ) -> None:
         self.hidden = hidden
@@ -138,15 +138,13 @@ class DMP(SequentialClassifier):
         self.random_state = random_state
         self.device = device
 
-    def _check(self) -> None:
+    def _check_options(self) -> None:
         if self.loss_form == "printed":
             raise ValueError(
                 "loss_form='printed' is not offered: the paper adds log likelihoods without their minus, so "
                 "its objective falls without bound as predictions get worse; use 'batch_mean'"
             )
-        super()._check()
-        if self.n_steps is not None and self.n_steps < 1:
-            raise ValueError(f"n_steps={self.n_steps!r}; give 1 or more, or None for all modalities")
+        super()._check_options()
         if self.modality_activation == "linear" and self.modality_loss != "none":
             raise ValueError(
                 f"modality_activation='linear' with modality_loss={self.modality_loss!r}: the printed loss "
@@ -161,10 +159,7 @@ class DMP(SequentialClassifier):
                 "stop, which the code's own settings amount to"
             )
 
-    def _objective(
-        self, inputs: Sequence[Tensor], labels: Array, streams: Streams
-    ) -> Callable[[Tensor], Tensor]:
-        dims = [x.shape[1] for x in inputs]
+    def _set_network(self, labels: Array) -> None:
         options = NetworkOptions(
             costs=self.modality_costs_,
             peepholes=self.peepholes,
@@ -176,11 +171,12 @@ class DMP(SequentialClassifier):
             dropout=self.dropout,
             initialisation=self.initialisation,
         )
-        generator = self._generator(streams, "initialisation")
-        hidden = sum(dims) if self.hidden is None else self.hidden
+        hidden = sum(self.dims_) if self.hidden is None else self.hidden
         self.network_ = AcquisitionNetwork(
-            dims, labels.shape[1], hidden, options, start=0, generator=generator
+            self.dims_, labels.shape[1], hidden, options, start=0, generator=self._generator("initialisation")
         ).to(self.device)
+
+    def _objective(self, inputs: Sequence[Tensor], labels: Array) -> Callable[[Tensor], Tensor]:
         targets = self._tensor(labels)
         neighbourhood = None
         if self.modality_loss == "neighbours" and self.modality_weight:
@@ -188,7 +184,7 @@ class DMP(SequentialClassifier):
             found = nearest(rows, self.n_neighbors)
             neighbourhood = Neighbourhood.of(inputs, labels, found, self.neighbour_sign)
         norms = torch.stack([x.square().sum(1) for x in inputs], dim=1)
-        dropout = self._generator(streams, "dropout")
+        dropout = self._generator("dropout")
 
         def loss_of_rows(rows: Tensor) -> Tensor:
             run = rows

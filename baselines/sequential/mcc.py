@@ -4,8 +4,8 @@ method.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import ClassVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -17,7 +17,7 @@ from baselines.sequential.factors import MCC_FACTORS
 from baselines.sequential.modality_terms import hinge, margin_targets
 from baselines.sequential.neighbours import class_margins
 from baselines.sequential.network import AcquisitionNetwork, Acquisitions, NetworkOptions
-from benchmark.contracts import Array, Factor, MethodSpec, Streams
+from benchmark.contracts import Array, Factor, MethodSpec, RandomState
 
 
 class MCC(SequentialClassifier):
@@ -69,7 +69,7 @@ class MCC(SequentialClassifier):
         selection: str = "holdout",
         monitor: str = "cross_entropy",
         patience: int = 15,
-        random_state: int | Streams = 0,
+        random_state: RandomState = 0,
         device: str = "cpu",
     ) -> None:
         self.hidden = hidden
@@ -96,40 +96,34 @@ class MCC(SequentialClassifier):
         self.random_state = random_state
         self.device = device
 
-    def _check(self) -> None:
-        super()._check()
-        if not 0 <= self.label_cost < np.inf:
-            raise ValueError(f"label_cost={self.label_cost!r}; give a number from 0 up")
-
-    def _objective(
-        self, inputs: Sequence[Tensor], labels: Array, streams: Streams
-    ) -> Callable[[Tensor], Tensor]:
+    def _set_network(self, labels: Array) -> None:
         self.chain_order_ = gini_order(labels)
-        chained = np.asarray(labels, dtype=np.float32)[:, self.chain_order_]
-        m, q = len(inputs), chained.shape[1]
-        options = NetworkOptions(
-            costs=(*self.modality_costs_, self.label_cost),
-            peepholes=True,
-            modality_head="history",
-            budget=self.budget,
-            confidence=self.confidence,
-            initialisation=self.initialisation,
-        )
+        m, q = len(self.dims_), labels.shape[1]
         self.network_ = AcquisitionNetwork(
-            [x.shape[1] for x in inputs],
+            self.dims_,
             1,
             self.hidden,
-            options,
+            NetworkOptions(
+                costs=(*self.modality_costs_, self.label_cost),
+                peepholes=True,
+                modality_head="history",
+                budget=self.budget,
+                confidence=self.confidence,
+                initialisation=self.initialisation,
+            ),
             n_copies=q,
             chained=True,
             start=m if self.first_modality == "labels" else 0,
-            generator=self._generator(streams, "initialisation"),
+            generator=self._generator("initialisation"),
         ).to(self.device)
+
+    def _objective(self, inputs: Sequence[Tensor], labels: Array) -> Callable[[Tensor], Tensor]:
+        chained = np.asarray(labels, dtype=np.float32)[:, self.chain_order_]
         targets = self._tensor(chained)
         worth = None
         if self.modality_loss == "hinge":
             margins = chain_margins([x.cpu().numpy() for x in inputs], chained, self.n_neighbors)
-            worth = self._tensor(margin_targets(margins, options.costs))  # (q, n, m + 1)
+            worth = self._tensor(margin_targets(margins, self.network_.options.costs))  # (q, n, m + 1)
 
         def loss_of_rows(rows: Tensor) -> Tensor:
             acquisitions = self.network_([x[rows] for x in inputs], 2 * targets[rows] - 1)
@@ -178,9 +172,16 @@ class MCC(SequentialClassifier):
         found["extracted"] = torch.stack([part["extracted"] for part in parts]).any(0)
         return found
 
-    def trace(self, modalities: Sequence[Array]) -> dict[str, Array]:
+    def _trace(self, modalities: list[Array]) -> dict[str, Array]:
         """As in `SequentialClassifier`, one pass per label, and `chain_order` (q,)."""
-        return {**super().trace(modalities), "chain_order": self.chain_order_}
+        return {**super()._trace(modalities), "chain_order": self.chain_order_}
+
+    def _state(self) -> dict[str, Any]:
+        return {**super()._state(), "chain_order": self.chain_order_}
+
+    def _restore(self, state: Mapping[str, Any]) -> None:
+        super()._restore(state)
+        self.chain_order_ = state["chain_order"]
 
 
 def gini_order(labels: Array) -> Array:
