@@ -50,7 +50,12 @@ class MultiModalEstimator(ClassifierMixin, BaseEstimator):
 
     FACTORS: ClassVar[tuple[Factor, ...]] = ()
 
-    def fit(self, modalities: Modalities, labels: Array, holdout: Holdout | None = None) -> Self:
+    def fit(
+        self,
+        modalities: Modalities,
+        labels: Array,
+        holdout: Holdout | tuple[Modalities, Array] | None = None,
+    ) -> Self:
         """Fit on the training rows.
 
         Parameters
@@ -59,9 +64,9 @@ class MultiModalEstimator(ClassifierMixin, BaseEstimator):
             Finite real numbers.
         labels : array-like of shape (n, q)
             In {0, 1}.
-        holdout : Holdout, optional
+        holdout : Holdout or pair (modalities, labels), optional
             Further training rows for what a method chooses, such as when to stop; needed where
-            `needs_holdout`.
+            `needs_holdout`. Never test rows.
 
         Returns
         -------
@@ -77,15 +82,18 @@ class MultiModalEstimator(ClassifierMixin, BaseEstimator):
             given = self.begin(modalities, labels, holdout)
             if holdout is None and getattr(self, "needs_holdout", False):
                 raise ValueError(
-                    f"{type(self).__name__} chooses on a hold-out and got none; pass holdout= to fit, or "
-                    "options that leave no choice"
+                    f"{type(self).__name__} chooses on a hold-out and got none; pass holdout=(modalities, "
+                    "labels) of further training rows to fit, or options that leave no choice"
                 )
             self._fit(*given)
             self.end(*given)
         return self
 
     def begin(
-        self, modalities: Modalities, labels: Array, holdout: Holdout | None = None
+        self,
+        modalities: Modalities,
+        labels: Array,
+        holdout: Holdout | tuple[Modalities, Array] | None = None,
     ) -> tuple[list[Array], Array, Holdout | None]:
         """Check options and training rows, forget an earlier fit, and return the rows as arrays.
 
@@ -296,10 +304,10 @@ def _checked_modalities(modalities: Any, others: Mapping[str, Any]) -> tuple[lis
 
 
 def _checked_holdout(holdout: Any, fitted: Sequence[Array], columns: Columns, labels: Array) -> Holdout:
-    if not hasattr(holdout, "modalities") or not hasattr(holdout, "labels"):
-        raise ValueError(
-            f"holdout is a {type(holdout).__name__}; give benchmark.contracts.Holdout(modalities, labels)"
-        )
+    if isinstance(holdout, tuple) and len(holdout) == 2:
+        holdout = Holdout(*holdout)
+    if not isinstance(holdout, Holdout):
+        raise ValueError(f"holdout is a {type(holdout).__name__}; give a pair (modalities, labels)")
     name = "the hold-out's labels"
     try:
         given, found = _checked_modalities(holdout.modalities, {name: holdout.labels})
