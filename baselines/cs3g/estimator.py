@@ -130,7 +130,7 @@ class CS3G(MultiModalEstimator):
                 f"{self.n_not_converged_} convex problems of CS3G did not reach tol={self.tol:g} in "
                 f"max_iter={self.max_iter} iterations; raise max_iter or the smallest ridge",
                 ConvergenceWarning,
-                stacklevel=2,
+                stacklevel=3,
             )
 
     def _scores(self, modalities: list[Array]) -> Array:

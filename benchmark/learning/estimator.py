@@ -19,8 +19,6 @@ from benchmark.learning.surroundings import own_surroundings
 from benchmark.score.thresholds import apply_thresholds, choose_thresholds
 
 CALIBRATED = "calibrated"
-CALIBRATION = "eq16b"
-"""The rule by which `fit` calibrates: a threshold per label, each moved alone."""
 DECISIONS: Mapping[str, str] = {
     "fixed": "fixed",
     "transductive_eq13": "eq13",
@@ -45,7 +43,8 @@ class MultiModalEstimator(ClassifierMixin, BaseEstimator):
     label_frequencies_ : ndarray of shape (q,)
         Share of all training rows, a hold-out's among them, that have each label.
     thresholds_ : ndarray of shape (q,)
-        Calibrated on the hold-out's scores where there was one, else on those of the training rows.
+        With them each label is predicted as often, among the hold-out's rows where there is one, else among
+        the training rows, as it occurs in training.
     """
 
     FACTORS: ClassVar[tuple[Factor, ...]] = ()
@@ -121,7 +120,8 @@ class MultiModalEstimator(ClassifierMixin, BaseEstimator):
         scores = getattr(self, "holdout_scores_", None)
         if scores is None:
             scores = self._scores(modalities)
-        self.thresholds_ = choose_thresholds(CALIBRATION, scores, frequencies).values
+        # Eq. (16) without its first term: each label is predicted as often as it occurs.
+        self.thresholds_ = choose_thresholds("eq16a", scores, frequencies, l1=0.0, l2=1.0).values
         self.label_frequencies_ = frequencies
 
     def predict_scores(self, modalities: Modalities) -> Array:
@@ -221,8 +221,9 @@ class MultiModalEstimator(ClassifierMixin, BaseEstimator):
         except SavedModelError:
             raise
         except Exception as error:  # whatever arrays of other shapes, or values of other types, lead to
+            why = " ".join(f"{type(error).__name__}: {error}".split())
             raise SavedModelError(
-                f"{path}: does not fit {cls.__name__} ({type(error).__name__}: {error}); fit and save again"
+                f"{path}: does not fit {cls.__name__} ({why}); fit and save again"
             ) from error
         return loaded
 

@@ -30,7 +30,7 @@ def test_every_parameter_is_described_once_and_no_other(estimator):
 
 @each_estimator
 def test_defaults_and_levels_are_told_as_they_are(estimator):
-    """`{"a", "b"}` are all levels, the default first; `default=` lists the defaults of all that it describes."""
+    """`{"a", "b"}` are all levels, the default first; `default=` lists those of all that it describes."""
     defaults = {name: p.default for name, p in inspect.signature(estimator).parameters.items()}
     levels = {factor.name: factor.levels for factor in estimator.FACTORS}
     for entry in parsed(estimator)["Parameters"]:
