@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import itertools
 import os
+import secrets
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from numbers import Integral
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
@@ -81,9 +83,39 @@ class Streams:
         return int(self.sequence(purpose).generate_state(1, np.uint64)[0] >> np.uint64(1))
 
     @classmethod
-    def of(cls, random_state: int | Streams) -> Streams:
-        """Turn a scikit-learn style `random_state` into streams."""
-        return random_state if isinstance(random_state, Streams) else cls("", int(random_state))
+    def of(cls, random_state: RandomState) -> Streams:
+        """Turn a scikit-learn style `random_state` into streams.
+
+        Parameters
+        ----------
+        random_state
+            Streams, which are returned; an integer from 0 up; None, for streams that nobody can repeat; or a
+            numpy `RandomState` or `Generator`, from which one number is drawn, so that the next call gives
+            other streams.
+
+        Raises
+        ------
+        ValueError
+            For anything else.
+        """
+        match random_state:
+            case Streams():
+                return random_state
+            case None:
+                return cls("", secrets.randbits(63))
+            case np.random.RandomState():
+                return cls("", int(random_state.randint(2**31 - 1)))
+            case np.random.Generator():
+                return cls("", int(random_state.integers(2**63)))
+            case Integral() if not isinstance(random_state, bool) and random_state >= 0:
+                return cls("", int(random_state))
+        raise ValueError(
+            f"random_state={random_state!r}; give an integer from 0 up, None or a numpy RandomState"
+        )
+
+
+RandomState = int | Streams | np.random.RandomState | np.random.Generator | None
+"""What a method's parameter `random_state` may be."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +144,7 @@ class MultiModalClassifier(Protocol):
 
     Optional members, used where they exist:
 
-    - parameter `random_state` (int or `Streams`): the harness passes the job's streams;
+    - parameter `random_state` (`RandomState`): the harness passes the job's streams;
     - parameter `device` (torch device name): the harness passes the leased device; no other part of
       the method may create a tensor elsewhere;
     - parameter `epochs`: a profile may cap it;

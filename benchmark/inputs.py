@@ -55,8 +55,8 @@ def as_features(values: Any, name: str) -> Array:
     Raises
     ------
     ValueError
-        Unless it is a dense matrix of finite real numbers with rows and columns; the message names it, and row
-        and column of the first value that is wrong.
+        Unless it is a dense matrix of finite real numbers with rows and columns; the message names it, and
+        the row and column of the first value that is wrong.
     """
     array = _matrix_of_numbers(values, name, "features, (n, d)", "give real numbers")
     finite = np.isfinite(array)
@@ -126,8 +126,8 @@ def check_same_rows(given: Mapping[str, Any]) -> None:
         top, topmost = next(iter(frames.items()))
         if not frame.index.equals(topmost.index):
             raise ValueError(
-                f"{name} and {top} have the same number of rows and different indices; bring the rows into one "
-                "order with .loc, or pass .to_numpy() if they are"
+                f"{name} and {top} have equally many rows and other indices; bring the rows into one order "
+                "with .loc, or pass .to_numpy() if they are"
             )
 
 

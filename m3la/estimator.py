@@ -5,20 +5,18 @@ Knows the harness only through `benchmark.contracts`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator
-from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from benchmark.contracts import Array, Factor, Holdout, Modalities, Streams
-from benchmark.learning.checks import check_options
-from benchmark.learning.scaling import fit_scalers, scale
-from benchmark.learning.training import DivergenceError, History, TrainingSettings, train
+from benchmark.contracts import Array, Factor, Holdout, RandomState, Streams
+from benchmark.learning.estimator import MultiModalEstimator
+from benchmark.learning.scaling import fit_scalers, restore_scalers, scale
+from benchmark.learning.training import History, TrainingSettings, train
 from m3la import fast
 from m3la.factors import FACTORS
 from m3la.loss import LossOptions, m3la_loss
@@ -27,8 +25,6 @@ from m3la.reference import ModelOptions
 
 PREDICTION_ROWS = 1024
 """Rows per forward pass when predicting; bounds memory."""
-FITTED = ("model_", "history_", "holdout_scores_")
-"""Attributes that a fit leaves."""
 
 
 @dataclass(frozen=True)
@@ -58,27 +54,108 @@ def _generator(streams: Streams, purpose: str) -> torch.Generator:
     return torch.Generator().manual_seed(streams.integer(purpose))
 
 
-class M3LA(BaseEstimator):
-    """M3LA (Zhu and Zhang), equations (1) to (12), (18) and (20).
+class M3LA(MultiModalEstimator):
+    """M3LA (Zhu and Zhang): reads modalities in an order of each instance, corrects its labels at each step.
 
-    The defaults are the preset `literal`. Parameters whose value the paper prints come first; every other
-    one is among `FACTORS`, with the text that leaves it open.
+    The defaults are the preset `literal`: what the paper prints. Wherever it is silent, the parameter is
+    among `FACTORS`, with all levels and the text that leaves it open; letters and numbers are the paper's.
 
     Parameters
     ----------
-    hidden : h, dimension of a hidden state.
-    batch_size, epochs : of mini-batch training.
-    learning_rate, decay_rate : initial rate and its factor per epoch (or step, see `schedule`).
-    l2 : lambda_3 of equation (20).
-    patience : epochs without a better hold-out loss before stopping, where `selection="holdout"`.
-    random_state : integer, or the streams of a job.
-    device : torch device on which every tensor of the method lives.
+    hidden : int, default=256
+        h, the dimension of a hidden state.
+    batch_size, epochs : int, default=64 and 300
+        Of mini-batch training.
+    learning_rate, decay_rate : float, default=0.01 and 0.99
+        The first rate, and its factor per epoch (or step, see `schedule`).
+    l2 : float, default=1e-4
+        lambda_3 of (20).
+    first_input : {"s0", "first", "zeros"}
+        What the decoder reads first.
+    order : {"learned", "fixed", "random"}
+        Of modalities in the decoder; "fixed" is the ablation M3LA-order.
+    order_gradient : str, default="straight_through"
+        How the choice of a modality (9) is trained.
+    allow_repeats : bool, default=False
+        Whether a modality may be read again.
+    label_activation : {"softmax", "sigmoid"}
+        Of (11).
+    feedback : {"probabilities", "detach", "logits", "hard"}
+        What W_co multiplies.
+    label_correlation : bool, default=True
+        Whether there is a W_co; False is the ablation M3LA-W_co.
+    w_co_init, w_co_diagonal : str, default="zeros" and "free"
+        Its first value, and whether its diagonal is held at zero.
+    label_head : {"shared", "per_step"}
+        W_label for all steps, or one each.
+    attention : {"additive", "general", "dot", "mean"}
+        The score function of (7).
+    s0_source, s0_activation : str, default="h_m" and "none"
+        Of (4).
+    encoder_order : {"dataset", "random"}
+        Of modalities in the encoder.
+    cost, cost_prediction : str, default="f1" and "0.5"
+        K of (18), and how predictions are binarised for it.
+    weight_normalisation, weight_floor, weight_refresh : str, float, int
+        Of the weights of (18).
+    reduction, loss_steps : str, default="sum" and "all"
+        Of (20).
+    optimiser, schedule, decay_form : str, default="sgd", "per_epoch" and "coupled"
+        Of training.
+    clip_norm : float or None, default=None
+        Largest norm of a gradient.
+    dropout : float, default=0.0
+        On states of the decoder.
+    initialisation : {"uniform", "orthogonal"}
+        Of weights.
+    scaling : {"zscore", "minmax", "l2", "none"}
+        Of features, fitted on the training rows.
+    selection : {"last", "holdout"}
+        Which epoch is kept: the last, or the best on a hold-out, which `fit` then needs.
+    patience : int, default=30
+        Epochs without a better hold-out loss before training stops.
+    random_state : int, Streams, RandomState, Generator or None, default=0
+        Source of all randomness; the same integer gives the same bits on one kind of processor.
+    device : str, default="cpu"
+        The torch device on which every tensor of the method lives.
 
     Attributes
     ----------
-    model_ : the fitted `M3LANet`.
-    history_ : `History` of training.
-    holdout_scores_ : (n_holdout, q), where a hold-out was passed.
+    model_ : M3LANet
+        The fitted network.
+    history_ : History
+        Training loss by epoch; with a hold-out, its loss and the best epoch.
+    holdout_scores_ : ndarray of shape (n_holdout, q)
+        Where a hold-out was passed.
+    thresholds_, label_frequencies_ : ndarray of shape (q,)
+        Of `predict`; see `MultiModalEstimator`.
+
+    See Also
+    --------
+    baselines.DMP : Acquires modalities in an order of each instance, without correcting labels.
+    baselines.MCC : A chain of such networks, one per label.
+    m3la.rows.REPAIRED : Options that train better than the printed ones.
+
+    References
+    ----------
+    Y. Zhu and Y. Zhang, M3LA: A Novel Approach Based on Encoder-Decoder with Attention Framework for
+    Multi-modal Multi-label Learning.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from m3la import M3LA
+    >>> rng = np.random.default_rng(0)
+    >>> image, text = rng.normal(size=(60, 5)), rng.normal(size=(60, 3))
+    >>> labels = np.stack([image[:, 0] > 0, text[:, 0] > 0], axis=1)
+    >>> method = M3LA(hidden=8, epochs=2).fit([image, text], labels)
+    >>> method.predict([image, text]).shape
+    (60, 2)
+    >>> trace = method.trace([image, text])
+    >>> sorted(trace["orders"][0].tolist())  # which modality the first instance read first, and then
+    [0, 1]
+    >>> trace["attention"].shape, trace["step_scores"].shape, trace["w_co"].shape
+    ((60, 2, 2), (60, 2, 2), (2, 2))
     """
 
     FACTORS: ClassVar[tuple[Factor, ...]] = FACTORS
@@ -121,7 +198,7 @@ class M3LA(BaseEstimator):
         scaling: str = "zscore",
         selection: str = "last",
         patience: int = 30,
-        random_state: int | Streams = 0,
+        random_state: RandomState = 0,
         device: str = "cpu",
     ) -> None:
         self.hidden = hidden
@@ -168,73 +245,41 @@ class M3LA(BaseEstimator):
         """Whether `fit` wants training rows set aside."""
         return self.selection == "holdout"
 
-    def fit(self, modalities: Modalities, labels: Array, holdout: Holdout | None = None) -> M3LA:
-        """Train on m arrays (n, d_k) and labels (n, q) in {0, 1}.
-
-        Raises
-        ------
-        ValueError
-            For an option that is none of its factor's levels, labels other than 0 and 1, or a hold-out that
-            is needed and missing.
-        DivergenceError
-            When the loss is no longer finite.
-        """
-        rows = self.prepare(modalities, labels, holdout)
+    def _fit(self, modalities: list[Array], labels: Array, holdout: Holdout | None) -> None:
+        """Train; the loss that is no longer finite raises DivergenceError."""
+        rows = self.training_rows(modalities, labels, holdout)
         self.model_ = self._build(rows.dims, rows.streams)
         loss_of_rows, refresh = self._objective(rows)
         held = rows.held
-        try:
-            with fast.optimiser_of(self.model_, self.settings()) as optimiser:
-                self.history_: History = train(
-                    self.model_,
-                    optimiser,
-                    loss_of_rows,
-                    len(rows.targets),
-                    self.settings(),
-                    rows.streams.generator("shuffling"),
-                    monitor=None if held is None else lambda: self._final_cross_entropy(*held),
-                    before_epoch=refresh,
-                )
-        except DivergenceError:
-            del self.model_  # its weights are no numbers
-            raise
-        return self.finish(rows)
+        with fast.optimiser_of(self.model_, self.settings()) as optimiser:
+            self.history_: History = train(
+                self.model_,
+                optimiser,
+                loss_of_rows,
+                len(rows.targets),
+                self.settings(),
+                rows.streams.generator("shuffling"),
+                monitor=None if held is None else lambda: self._final_cross_entropy(*held),
+                before_epoch=refresh,
+            )
+        self.score_holdout(rows)
 
-    def prepare(self, modalities: Modalities, labels: Array, holdout: Holdout | None) -> TrainingRows:
-        """Check the options, fit the scalers, and put what training needs on the device.
-
-        Raises
-        ------
-        ValueError
-            As of `fit`.
-        """
-        self._check(labels, holdout)
-        for name in FITTED:  # nothing of an earlier fit may outlive one that fails
-            self.__dict__.pop(name, None)
+    def training_rows(self, modalities: list[Array], labels: Array, holdout: Holdout | None) -> TrainingRows:
+        """Fit the scalers on checked rows, and put what training needs on the device."""
         self.scalers_ = fit_scalers(modalities, self.scaling)
-        self.n_labels_ = labels.shape[1]
         held = None if holdout is None else (self._tensors(holdout.modalities), self._tensor(holdout.labels))
-        return TrainingRows(
-            self._tensors(modalities), self._tensor(labels), held, Streams.of(self.random_state)
-        )
+        return TrainingRows(self._tensors(modalities), self._tensor(labels), held, self.streams_)
 
-    def finish(self, rows: TrainingRows) -> M3LA:
+    def score_holdout(self, rows: TrainingRows) -> None:
         """Predict the hold-out, where there is one, with the trained model."""
         if rows.held is not None:
             self.holdout_scores_ = self._steps(rows.held[0])["step_scores"][:, -1]
-        return self
 
-    def predict_scores(self, modalities: Modalities) -> Array:
+    def _scores(self, modalities: list[Array]) -> Array:
         """Return the last step's scores p_m (n, q), equation (12)."""
-        return self.trace(modalities)["step_scores"][:, -1]
+        return self._steps(self._tensors(modalities))["step_scores"][:, -1]
 
-    def trace(self, modalities: Modalities) -> dict[str, Array]:
-        """Return what the paper's claims are about.
-
-        `step_scores` (n, m, q), `orders` (n, m; -1 is a start token), `attention` (n, m, m),
-        `loss_history` (epochs,) and, where the model has it, `w_co` (q, q).
-        """
-        check_is_fitted(self, "model_")
+    def _trace(self, modalities: list[Array]) -> dict[str, Array]:
         found = self._steps(self._tensors(modalities))
         found["loss_history"] = np.asarray(self.history_.loss, dtype=np.float64)
         correlation = self.model_.label_correlation()
@@ -242,12 +287,18 @@ class M3LA(BaseEstimator):
             found["w_co"] = correlation.cpu().numpy().copy()  # else a caller could write into the weights
         return found
 
-    def _check(self, labels: Array, holdout: Holdout | None) -> None:
-        check_options(self.get_params(deep=False), self.FACTORS)
-        if (wrong := np.asarray(labels)[~np.isin(labels, (0, 1))]).size:
-            raise ValueError(f"labels must be 0 or 1; {wrong.size} are not, the first is {wrong[0]}")
-        if self.needs_holdout and holdout is None:
-            raise ValueError("selection='holdout' needs a hold-out of training rows: pass holdout= to fit")
+    def _state(self) -> dict[str, Any]:
+        return {
+            "scalers": [scaler.state() for scaler in self.scalers_],
+            "weights": dict(self.model_.state_dict()),
+            "history": self.history_.state(),
+        }
+
+    def _restore(self, state: Mapping[str, Any]) -> None:
+        self.scalers_ = restore_scalers(state["scalers"], self.scaling)
+        self.model_ = self._build(self.dims_, self.streams_)
+        self.model_.load_state_dict({k: torch.from_numpy(v) for k, v in state["weights"].items()})
+        self.history_ = History.restored(state["history"])
 
     def _build(self, dims: tuple[int, ...], streams: Streams) -> M3LANet:
         options = self.model_options(len(dims), streams)
@@ -346,13 +397,13 @@ class M3LA(BaseEstimator):
 
     def _forward(self, inputs: Sequence[Tensor]) -> Any:
         """Yield (slice of rows, Steps) over all rows, without dropout."""
-        generator = _generator(Streams.of(self.random_state), "choices")
+        generator = _generator(self.streams_, "choices")
         for start in range(0, len(inputs[0]), PREDICTION_ROWS):
             rows = slice(start, start + PREDICTION_ROWS)
             part = [x[rows] for x in inputs]
             yield rows, self.model_(part, self.noise(len(part[0]), generator, predicting=True))
 
-    def _tensors(self, modalities: Modalities) -> list[Tensor]:
+    def _tensors(self, modalities: Sequence[Array]) -> list[Tensor]:
         return [torch.from_numpy(x).to(self.device) for x in scale(self.scalers_, modalities)]
 
     def _tensor(self, labels: Array) -> Tensor:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from benchmark.contracts import Problem
+from benchmark.learning.surroundings import own_surroundings
 from benchmark.learning.training import DivergenceError, train_side_by_side
 from m3la import fast
 from m3la.estimator import M3LA, PREDICTION_ROWS, TrainingRows
@@ -44,7 +45,13 @@ def fit_together(methods: Sequence[M3LA], problems: Sequence[Problem]) -> list[D
         Where options or shapes differ, or an option makes the networks differ in structure.
     """
     _require_same_options(methods)
-    rows = [method.prepare(*problem) for method, problem in zip(methods, problems, strict=True)]
+    with own_surroundings():
+        return _fit_together(methods, problems)
+
+
+def _fit_together(methods: Sequence[M3LA], problems: Sequence[Problem]) -> list[DivergenceError | None]:
+    given = [method.begin(*problem) for method, problem in zip(methods, problems, strict=True)]
+    rows = [method.training_rows(*checked) for method, checked in zip(methods, given, strict=True)]
     _require_same_shapes(rows)
     batch = _Batch(methods[0], rows)
     with fast.optimiser_of(batch.net, methods[0].settings()) as optimiser:
@@ -59,12 +66,13 @@ def fit_together(methods: Sequence[M3LA], problems: Sequence[Problem]) -> list[D
             before_epoch=batch.refresh,
         )
     outcomes: list[DivergenceError | None] = []
-    for i, (method, data, history) in enumerate(zip(methods, rows, histories, strict=True)):
+    for i, (method, checked, data, history) in enumerate(zip(methods, given, rows, histories, strict=True)):
         if history.diverged is not None:
             outcomes.append(DivergenceError(history.diverged))
             continue
         method.model_, method.history_ = batch.network(i), history
-        method.finish(data)
+        method.score_holdout(data)
+        method.end(*checked)
         outcomes.append(None)
     return outcomes
 

@@ -7,28 +7,22 @@ a guess.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from itertools import product
-from typing import ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
-from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 
 from baselines.cs3g.factors import FACTORS, LAPLACIAN_GRID, LASSO_GRID, RIDGE_GRID, TOLERANCE
 from baselines.cs3g.model import Model, Settings, TrainingRows
 from baselines.cs3g.problem import Strengths
 from benchmark.contracts import Array, Factor, Holdout, MethodSpec, Modalities
-
-OPTIONS = {
-    "variant": ("laplacian", "learned"),
-    "costs": ("one", "balanced"),
-    "scaling": ("standard", "none"),
-}
+from benchmark.learning.estimator import MultiModalEstimator
 
 
-class CS3G(BaseEstimator):
+class CS3G(MultiModalEstimator):
     """Additive linear predictors per modality; related labels share, exclusive labels oppose predictors.
 
     Each candidate of the three penalties is fitted on the fit rows; the best micro-F1 at 0.5 on the
@@ -38,8 +32,9 @@ class CS3G(BaseEstimator):
     Parameters
     ----------
     variant : {"laplacian", "learned"}
-    ridge_grid, laplacian_grid, lasso_grid : tuple of float
-        Candidates; every combination is tried. A ridge is positive, the others may be 0.
+    ridge_grid, laplacian_grid, lasso_grid : sequence of float
+        Candidates; every combination is tried, and several need a hold-out. A ridge is positive, the others
+        may be 0.
     relation_threshold, relation_significance : float
         Which phi coefficients are relations.
     costs : {"one", "balanced"}
@@ -64,6 +59,23 @@ class CS3G(BaseEstimator):
         Out-of-sample scores of the hold-out rows by the chosen candidate, before the refit.
     n_not_converged_ : int
         Convex problems, of candidates and of the final fit, that stopped at `max_iter`.
+
+    See Also
+    --------
+    BinaryRelevance : Labels that know nothing of one another.
+    m3la.M3LA : Learns a matrix of label correlations.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from baselines import CS3G
+    >>> rng = np.random.default_rng(0)
+    >>> image, text = rng.normal(size=(60, 5)), rng.normal(size=(60, 3))
+    >>> labels = np.stack([image[:, 0] > 0, text[:, 0] > 0], axis=1)
+    >>> method = CS3G(ridge_grid=(0.01,), laplacian_grid=(0.0,), lasso_grid=(0.01,))
+    >>> method = method.fit([image, text], labels)
+    >>> method.trace([image, text])["modality_norms"].shape
+    (2,)
     """
 
     FACTORS: ClassVar[tuple[Factor, ...]] = FACTORS
@@ -103,34 +115,12 @@ class CS3G(BaseEstimator):
         """Whether `fit` has a choice to make."""
         return len(self._candidates()) > 1
 
-    def fit(self, modalities: Modalities, labels: Array, holdout: Holdout | None = None) -> Self:
-        """Fit on m modalities (n, d_k) and labels (n, q) in {0, 1}.
-
-        Parameters
-        ----------
-        holdout : Holdout, optional
-            Training rows for the choice of the penalties; needed if `needs_holdout`. Where given without
-            need, it still yields `holdout_scores_`, and the final fit has all rows.
-
-        Raises
-        ------
-        ValueError
-            For an unknown option, a missing hold-out, or features that are not finite.
-        """
-        self._check_options()
+    def _fit(self, modalities: list[Array], labels: Array, holdout: Holdout | None) -> None:
         candidates = self._candidates()
-        if holdout is None and self.needs_holdout:
-            raise ValueError(
-                f"CS3G chooses among {len(candidates)} combinations of penalties on a hold-out and got none; "
-                "pass holdout= or grids of one value"
-            )
-        self.dims_ = tuple(x.shape[1] for x in modalities)
         self.candidates_ = np.array(candidates)
         self.strengths_ = candidates[0]
         self.n_iterations_ = self.n_not_converged_ = 0
-        self._check_features(modalities)
         if holdout is not None:
-            self._check_features(holdout.modalities)
             self._choose(candidates, modalities, labels, holdout)
             modalities = [np.concatenate(pair) for pair in zip(modalities, holdout.modalities, strict=True)]
             labels = np.concatenate([labels, holdout.labels])
@@ -140,16 +130,24 @@ class CS3G(BaseEstimator):
                 f"{self.n_not_converged_} convex problems of CS3G did not reach tol={self.tol:g} in "
                 f"max_iter={self.max_iter} iterations; raise max_iter or the smallest ridge",
                 ConvergenceWarning,
-                stacklevel=2,
+                stacklevel=3,
             )
-        return self
 
-    def predict_scores(self, modalities: Modalities) -> Array:
+    def _scores(self, modalities: list[Array]) -> Array:
         """Return probabilities (n, q)."""
-        self._check_features(modalities)
         return self.model_.scores(modalities)
 
-    def trace(self, modalities: Modalities) -> dict[str, Array]:  # noqa: ARG002 (the contract's signature)
+    def _state(self) -> dict[str, Any]:
+        return {**{name: getattr(self, name, None) for name in KEPT}, "model": self.model_.state()}
+
+    def _restore(self, state: Mapping[str, Any]) -> None:
+        for name in KEPT:
+            if state[name] is not None:
+                setattr(self, name, state[name])
+        self.strengths_ = Strengths(*self.strengths_)
+        self.model_ = Model.restored(state["model"], self.scaling)
+
+    def _trace(self, modalities: list[Array]) -> dict[str, Array]:  # noqa: ARG002 (the base's signature)
         """Return what the record keeps beside the scores: the choice, and how well it was solved."""
         model = self.model_
         trace = {
@@ -165,10 +163,9 @@ class CS3G(BaseEstimator):
         }
         if hasattr(self, "holdout_micro_f1_"):
             trace["holdout_micro_f1"] = self.holdout_micro_f1_
-        if model.alternation is not None:
-            trace["interactions"] = model.alternation.interactions
-            trace["objectives"] = model.alternation.objectives
-            trace["interaction_objectives"] = model.alternation.interaction_objectives
+        for name in ("interactions", "objectives", "interaction_objectives"):
+            if (value := getattr(model, name)) is not None:
+                trace[name] = value
         return trace
 
     def _candidates(self) -> tuple[Strengths, ...]:
@@ -204,33 +201,9 @@ class CS3G(BaseEstimator):
         self.n_not_converged_ += model.n_not_converged
         return model
 
-    def _check_options(self) -> None:
-        for name, known in OPTIONS.items():
-            if getattr(self, name) not in known:
-                raise ValueError(f"unknown {name} {getattr(self, name)!r}; choose {' or '.join(known)}")
-        for name, least in (
-            ("ridge_grid", "positive"),
-            ("laplacian_grid", "0 or more"),
-            ("lasso_grid", "0 or more"),
-        ):
-            grid = getattr(self, name)
-            if not len(grid) or min(grid) < 0 or (name == "ridge_grid" and min(grid) == 0):
-                raise ValueError(f"{name} is {grid!r}; give one or more numbers, each {least}")
 
-        for name, least_count in (("rounds", 0), ("n_folds", 1)):
-            if getattr(self, name) < least_count:
-                raise ValueError(f"{name} is {getattr(self, name)}; give {least_count} or more")
-
-    def _check_features(self, modalities: Modalities) -> None:
-        dims = tuple(x.shape[1] for x in modalities)
-        if dims != self.dims_:
-            raise ValueError(f"modalities have {dims} features where the fit had {self.dims_}")
-        for k, x in enumerate(modalities):
-            if not np.isfinite(x).all():
-                raise ValueError(
-                    f"modality {k} holds {np.count_nonzero(~np.isfinite(x))} NaN or infinite values; "
-                    "fill or drop them before the fit"
-                )
+KEPT = ("candidates_", "strengths_", "n_iterations_", "n_not_converged_", "holdout_micro_f1_")
+"""Attributes that a file keeps as they are."""
 
 
 def micro_f1(labels: Array, predictions: Array) -> float:

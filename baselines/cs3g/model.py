@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
 from scipy.special import expit
-from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
-from baselines.cs3g.interactions import Alternation, alternate
+from baselines.cs3g.interactions import alternate
 from baselines.cs3g.problem import (
     Design,
     Problem,
@@ -22,6 +21,7 @@ from baselines.cs3g.problem import (
 )
 from baselines.cs3g.solver import Solution, solve
 from benchmark.contracts import Array, Modalities
+from benchmark.learning.scaling import Scaler, fit_scalers, restore_scalers, scale
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Settings:
 class Model:
     """A fitted model; labels that were constant in the fit's rows are predicted as they were."""
 
-    scalers: tuple[Any, ...]
+    scalers: tuple[Scaler, ...]
     constants: Array
     """(q,): 0 or 1 for a constant label, NaN for the others."""
     weights: tuple[Array, ...]
@@ -58,7 +58,9 @@ class Model:
     """Where the solver stopped, in the labels' own basis; None where every label was constant."""
     objective: float = 0.0
     residual: float = 0.0
-    alternation: Alternation | None = None
+    objectives: Array | None = None
+    interaction_objectives: Array | None = None
+    """How the objectives went, see `interactions.Alternation`; None unless interactions were learned."""
     n_iterations: int = 0
     n_not_converged: int = 0
     """Convex problems that did not reach the tolerance."""
@@ -68,10 +70,21 @@ class Model:
         varying = np.isnan(self.constants)
         scores = np.tile(self.constants, (len(modalities[0]), 1))
         if varying.any():
-            rows = [s.transform(x) for s, x in zip(self.scalers, _float64(modalities), strict=True)]
-            z = raw_decision(rows, self.weights, self.intercepts)
+            z = raw_decision(scale(self.scalers, modalities), self.weights, self.intercepts)
             scores[:, varying] = expit(z if self.interactions is None else z + z @ self.interactions)
         return scores
+
+    def state(self) -> dict[str, Any]:
+        """Return what `restored` needs beside the parameters."""
+        state = {field.name: getattr(self, field.name) for field in fields(self)}
+        state["scalers"] = [scaler.state() for scaler in self.scalers]
+        return state
+
+    @classmethod
+    def restored(cls, state: Mapping[str, Any], scaling: str) -> Model:
+        """Return the model whose state it is."""
+        scalers = tuple(restore_scalers(state["scalers"], scaling, np.float64))
+        return cls(**{**state, "scalers": scalers, "weights": tuple(state["weights"])})
 
     @property
     def modality_norms(self) -> Array:
@@ -84,7 +97,7 @@ class TrainingRows:
     """Standardised rows, and what every candidate's problem takes from them."""
 
     settings: Settings
-    scalers: tuple[Any, ...]
+    scalers: tuple[Scaler, ...]
     modalities: tuple[Array, ...]
     labels: Array
     """(n, q'), without constant columns."""
@@ -96,10 +109,9 @@ class TrainingRows:
     @classmethod
     def of(cls, settings: Settings, modalities: Modalities, labels: Array) -> TrainingRows:
         """Standardise modalities (n, d_k), rotate them, and relate the labels (n, q)."""
-        make = StandardScaler if settings.scaling == "standard" else FunctionTransformer
-        rows = _float64(modalities)
-        scalers = tuple(make().fit(x) for x in rows)
-        scaled = tuple(scaler.transform(x) for scaler, x in zip(scalers, rows, strict=True))
+        # float64: the solver's tolerance is tighter than float32 sums.
+        scalers = tuple(fit_scalers(modalities, settings.scaling, np.float64))
+        scaled = tuple(scale(scalers, modalities))
         constants = np.where(labels.min(axis=0) == labels.max(axis=0), labels[0], np.nan)
         relations = label_relations(labels, settings.relation_threshold, settings.relation_significance)
         varying = np.ascontiguousarray(labels[:, np.isnan(constants)])
@@ -136,7 +148,8 @@ class TrainingRows:
         return replace(
             model,
             interactions=found.interactions,
-            alternation=found,
+            objectives=found.objectives,
+            interaction_objectives=found.interaction_objectives,
             n_iterations=found.n_iterations,
             n_not_converged=found.n_not_converged,
         )
@@ -155,8 +168,3 @@ class TrainingRows:
             n_iterations=solution.n_iterations,
             n_not_converged=int(not solution.converged),
         )
-
-
-def _float64(modalities: Sequence[Array]) -> list[Array]:
-    # float64: the solver's tolerance is tighter than float32 sums.
-    return [np.asarray(x, dtype=np.float64) for x in modalities]

@@ -3,6 +3,7 @@ but the one that chooses C, no threshold and no data set."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib import metadata
 from typing import Any, ClassVar, Self
 
@@ -11,9 +12,11 @@ from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.naive_bayes import GaussianNB
-from sklearn.preprocessing import StandardScaler
 
 from benchmark.contracts import Array, Factor, Holdout, Modalities
+from benchmark.learning.estimator import MultiModalEstimator
+from benchmark.learning.saving import fitted_attributes, set_fitted_attributes
+from benchmark.learning.scaling import Scaler
 
 FAIR_C_GRID = (1e-3, 1e-2, 1e-1, 1.0, 10.0)
 LBFGS_TOLERANCE = 1e-5
@@ -122,7 +125,7 @@ def defined_macro_auc(labels: Array, scores: Array) -> float:
     return float(np.mean([roc_auc_score(labels[:, j], scores[:, j]) for j in columns]))
 
 
-class ProblemTransformation(BaseEstimator):
+class ProblemTransformation(MultiModalEstimator):
     """BR and CC as multi-modal classifiers; a subclass supplies scikit-multilearn's transformation.
 
     Modalities are concatenated in the data set's order and standardised on the rows of the fit. With
@@ -165,44 +168,31 @@ class ProblemTransformation(BaseEstimator):
         """Whether `fit` has a choice to make."""
         return len(self._candidates()) > 1
 
-    def fit(self, modalities: Modalities, labels: Array, holdout: Holdout | None = None) -> Self:
-        """Fit on m modalities (n, d_k) and labels (n, q) in {0, 1}.
-
-        Parameters
-        ----------
-        holdout : Holdout, optional
-            Training rows for the choice of C; needed if `needs_holdout`. Where given without need, it
-            still yields `holdout_scores_`, and the final fit has all rows.
+    def _fit(self, modalities: list[Array], labels: Array, holdout: Holdout | None) -> None:
+        """Fit on checked rows.
 
         Raises
         ------
         ValueError
-            For an unknown option, a missing hold-out, or a hold-out on which no candidate can be judged.
+            For a hold-out on which no candidate can be judged.
         ImportError
             If scikit-multilearn-ng is installed.
         """
         refuse_fork()
-        self.dims_ = tuple(x.shape[1] for x in modalities)
         candidates = self._candidates()
         self.C_ = candidates[0]
-        rows = self._concatenate(modalities)
-        if holdout is None and self.needs_holdout:
-            raise ValueError(
-                f"{type(self).__name__} chooses C among {list(candidates)} on a hold-out and got none; "
-                "pass holdout= or a C_grid of one value"
-            )
+        rows = _concatenated(modalities)
         if holdout is not None:
             self._choose(candidates, rows, labels, holdout)
-            rows = np.concatenate([rows, self._concatenate(holdout.modalities)])
+            rows = np.concatenate([rows, _concatenated(holdout.modalities)])
             labels = np.concatenate([labels, holdout.labels])
         self._fit_candidate(self.C_, rows, labels)
-        return self
 
-    def predict_scores(self, modalities: Modalities) -> Array:
+    def _scores(self, modalities: list[Array]) -> Array:
         """Return probabilities (n, q); in a chain, given the 0/1 predictions of the earlier labels."""
-        return self._scores(self._concatenate(modalities))
+        return self._scores_of(_concatenated(modalities))
 
-    def trace(self, modalities: Modalities) -> dict[str, Array]:  # noqa: ARG002 (the contract's signature)
+    def _trace(self, modalities: list[Array]) -> dict[str, Array]:  # noqa: ARG002 (the base's signature)
         """Return what the record keeps beside the scores: the choice of C and what went wrong in the fit."""
         trace = {"n_not_converged": np.array(self.n_not_converged_), "n_constant": np.array(self.n_constant_)}
         if self.C_ is not None:
@@ -211,25 +201,52 @@ class ProblemTransformation(BaseEstimator):
             trace["holdout_macro_auc"] = self.holdout_macro_auc_
         return trace
 
+    def _state(self) -> dict[str, Any]:
+        guards = self.transformation_.classifiers_
+        return {
+            **{name: getattr(self, name, None) for name in KEPT},
+            "scaler": self.scaler_.state(),
+            "guards": [
+                {
+                    "constant": guard.constant_,
+                    "learned": None if guard.constant_ is not None else fitted_attributes(guard.learner_),
+                }
+                for guard in guards
+            ],
+        }
+
+    def _restore(self, state: Mapping[str, Any]) -> None:
+        for name in KEPT:
+            if state[name] is not None or name == "C_":
+                setattr(self, name, state[name])
+        self.scaler_ = Scaler(self.scaling, np.float64).restored(state["scaler"])
+        guards = [self._restored_guard(**guard) for guard in state["guards"]]
+        self.transformation_ = self._transformation(guards[0])
+        self.transformation_.classifiers_ = guards
+        # What scikit-multilearn's own fit sets beside them.
+        self.transformation_._label_count = self.transformation_.model_count_ = len(guards)
+        self.transformation_.partition_ = list(range(len(guards)))
+
+    def _restored_guard(self, constant: int | None, learned: Mapping[str, Any] | None) -> ConstantGuard:
+        guard = ConstantGuard(self._learner(self.C_))
+        guard.classes_, guard.constant_ = np.array([0, 1]), constant
+        if learned is not None:
+            guard.learner_ = set_fitted_attributes(self._learner(self.C_), learned)
+        return guard
+
     def _candidates(self) -> tuple[float | None, ...]:
         if self.base_learner == "gaussian_nb":
             return (None,)
-        if self.base_learner != "logistic_regression":
-            raise ValueError(
-                f"unknown base_learner {self.base_learner!r}; choose gaussian_nb or logistic_regression"
-            )
-        if not len(self.C_grid) or min(self.C_grid) <= 0:
-            raise ValueError(f"C_grid is {self.C_grid!r}; give one or more positive numbers")
         return tuple(sorted(float(c) for c in self.C_grid))
 
     def _choose(
         self, candidates: tuple[float | None, ...], rows: Array, labels: Array, holdout: Holdout
     ) -> None:
-        holdout_rows = self._concatenate(holdout.modalities)
+        holdout_rows = _concatenated(holdout.modalities)
         reached: list[float] = []
         for candidate in candidates:
             self._fit_candidate(candidate, rows, labels)
-            scores = self._scores(holdout_rows)
+            scores = self._scores_of(holdout_rows)
             # Nothing is chosen among one candidate, so no AUC has to be defined.
             auc = defined_macro_auc(holdout.labels, scores) if len(candidates) > 1 else np.nan
             if not reached or auc > max(reached):
@@ -238,9 +255,7 @@ class ProblemTransformation(BaseEstimator):
         self.holdout_macro_auc_ = np.array(reached)
 
     def _fit_candidate(self, candidate: float | None, rows: Array, labels: Array) -> None:
-        if self.scaling not in ("standard", "none"):
-            raise ValueError(f"unknown scaling {self.scaling!r}; choose standard or none")
-        self.scaler_ = StandardScaler().fit(rows) if self.scaling == "standard" else None
+        self.scaler_ = Scaler(self.scaling, np.float64).fit(rows, TOGETHER)
         self.order_ = self._label_order(labels.shape[1])
         self.transformation_ = self._transformation(ConstantGuard(self._learner(candidate)))
         self.transformation_.fit(self._scale(rows), labels[:, self.order_])
@@ -254,18 +269,21 @@ class ProblemTransformation(BaseEstimator):
             return GaussianNB()
         return LogisticRegression(C=candidate, tol=self.tol, max_iter=self.max_iter)
 
-    def _scores(self, rows: Array) -> Array:
+    def _scores_of(self, rows: Array) -> Array:
         in_order = self.transformation_.predict_proba(self._scale(rows)).toarray()
         scores = np.empty_like(in_order)
         scores[:, self.order_] = in_order
         return scores
 
     def _scale(self, rows: Array) -> Array:
-        return rows if self.scaler_ is None else self.scaler_.transform(rows)
+        return self.scaler_.transform(rows, TOGETHER)
 
-    def _concatenate(self, modalities: Modalities) -> Array:
-        dims = tuple(x.shape[1] for x in modalities)
-        if dims != self.dims_:
-            raise ValueError(f"modalities have {dims} features where the fit had {self.dims_}")
-        # float64: the solver's tolerance and naive Bayes' variances are tighter than float32 sums.
-        return np.concatenate([np.asarray(x, dtype=np.float64) for x in modalities], axis=1)
+
+TOGETHER = "the concatenated modalities"
+KEPT = ("C_", "n_not_converged_", "n_constant_", "order_", "holdout_macro_auc_")
+"""Attributes that a file keeps as they are."""
+
+
+def _concatenated(modalities: Modalities) -> Array:
+    # float64: the solver's tolerance and naive Bayes' variances are tighter than float32 sums.
+    return np.concatenate([np.asarray(x, dtype=np.float64) for x in modalities], axis=1)

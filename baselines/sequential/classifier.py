@@ -4,27 +4,25 @@ it knows neither's loss.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import ClassVar, Self
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator
-from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from baselines.sequential.factors import SHARED_FACTORS
 from baselines.sequential.network import AcquisitionNetwork, Acquisitions
-from benchmark.contracts import Array, Factor, Holdout, Modalities, Streams
-from benchmark.learning.checks import check_options
-from benchmark.learning.scaling import fit_scalers, scale
+from benchmark.contracts import Array, Factor, Holdout, Modalities, RandomState
+from benchmark.learning.estimator import MultiModalEstimator
+from benchmark.learning.scaling import fit_scalers, restore_scalers, scale
 from benchmark.learning.training import History, TrainingSettings, make_optimiser, train
 
 PREDICTION_ROWS = 1024
 """Rows per forward pass when predicting; bounds memory."""
 
 
-class SequentialClassifier(BaseEstimator):
+class SequentialClassifier(MultiModalEstimator):
     """Base of DMP and MCC; a subclass builds the network and says what a batch loses.
 
     Attributes
@@ -32,7 +30,6 @@ class SequentialClassifier(BaseEstimator):
     network_ : the fitted `AcquisitionNetwork`.
     history_ : `History` of training; with a hold-out, `monitored` is the hold-out's `monitor`.
     holdout_scores_ : (n_holdout, q), where a hold-out was passed.
-    modality_costs_ : (m,) cost of the first acquisition of each modality.
     """
 
     FACTORS: ClassVar[tuple[Factor, ...]] = SHARED_FACTORS
@@ -53,7 +50,7 @@ class SequentialClassifier(BaseEstimator):
     monitor: str
     patience: int
     scaling: str
-    random_state: int | Streams
+    random_state: RandomState
     device: str
 
     @property
@@ -61,20 +58,9 @@ class SequentialClassifier(BaseEstimator):
         """Whether `fit` wants training rows set aside."""
         return self.selection == "holdout"
 
-    def fit(self, modalities: Modalities, labels: Array, holdout: Holdout | None = None) -> Self:
-        """Train on m arrays (n, d_k) and labels (n, q) in {0, 1}.
-
-        Raises
-        ------
-        ValueError
-            For an option that is none of its factor's levels or contradicts another, costs that do not fit
-            the modalities, or a hold-out that is needed and missing.
-        DivergenceError
-            When the loss is no longer finite.
-        """
-        if self.needs_holdout and holdout is None:
-            raise ValueError("selection='holdout' needs a hold-out of training rows: pass holdout= to fit")
-        loss_of_rows = self.prepare(modalities, labels)
+    def _fit(self, modalities: list[Array], labels: Array, holdout: Holdout | None) -> None:
+        """Train; a loss that is no longer finite raises DivergenceError."""
+        loss_of_rows = self._start(modalities, labels)
         held = None if holdout is None else self._tensors(holdout.modalities)
         settings = self.training_settings()
         self.history_: History = train(
@@ -83,21 +69,23 @@ class SequentialClassifier(BaseEstimator):
             loss_of_rows,
             len(labels),
             settings,
-            Streams.of(self.random_state).generator("shuffling"),
+            self.streams_.generator("shuffling"),
             monitor=None if holdout is None else lambda: self._monitored(held or [], holdout.labels),
         )
         self.network_.release()
         if held is not None:
             self.holdout_scores_ = self._predict(held)["scores"]
-        return self
 
     def prepare(self, modalities: Modalities, labels: Array) -> Callable[[Tensor], Tensor]:
         """Do what `fit` does before the first step: set the untrained `network_`, return rows' loss."""
-        self._check()
-        self.modality_costs_ = self._costs(len(modalities))
+        given, checked, _ = self.begin(modalities, labels)
+        return self._start(given, checked)
+
+    def _start(self, modalities: list[Array], labels: Array) -> Callable[[Tensor], Tensor]:
         self.scalers_ = fit_scalers(modalities, self.scaling)
-        self.n_labels_ = labels.shape[1]
-        return self._objective(self._tensors(modalities), np.asarray(labels), Streams.of(self.random_state))
+        inputs = self._tensors(modalities)
+        self._set_network(labels)
+        return self._objective(inputs, labels)
 
     def training_settings(self) -> TrainingSettings:
         """Return the settings of the training loop."""
@@ -112,19 +100,17 @@ class SequentialClassifier(BaseEstimator):
             patience=self.patience if self.needs_holdout else None,
         )
 
-    def predict_scores(self, modalities: Modalities) -> Array:
-        """Return probabilities (n, q): those of the step at which an instance, or its label, stopped."""
-        check_is_fitted(self, "network_")
+    def _scores(self, modalities: list[Array]) -> Array:
+        """Return the probabilities (n, q) of the step at which an instance, or its label, stopped."""
         return self._predict(self._tensors(modalities))["scores"]
 
-    def trace(self, modalities: Modalities) -> dict[str, Array]:
+    def _trace(self, modalities: list[Array]) -> dict[str, Array]:
         """Return what was acquired on the way, in r passes per instance: one for DMP, one per label for MCC.
 
         `reading_cost` (n, r) float32; `n_read` (n, r) int32, modalities per pass, a chain's earlier labels
         among them; `extracted` (n, m) bool, modalities acquired at least once; `modality_costs` (m,);
         `loss_history` (epochs,); and what the method adds.
         """
-        check_is_fitted(self, "network_")
         trace = self._predict(self._tensors(modalities))
         del trace["scores"]
         trace["modality_costs"] = np.asarray(self.modality_costs_, dtype=np.float32)
@@ -133,30 +119,37 @@ class SequentialClassifier(BaseEstimator):
             trace["holdout_history"] = np.asarray(self.history_.monitored, dtype=np.float64)
         return trace
 
-    def _objective(
-        self, inputs: Sequence[Tensor], labels: Array, streams: Streams
-    ) -> Callable[[Tensor], Tensor]:
-        """Set `network_` and return the loss of row indices (B,)."""
+    def _state(self) -> dict[str, Any]:
+        return {
+            "scalers": [scaler.state() for scaler in self.scalers_],
+            "weights": dict(self.network_.state_dict()),
+            "history": self.history_.state(),
+        }
+
+    def _restore(self, state: Mapping[str, Any]) -> None:
+        self.scalers_ = restore_scalers(state["scalers"], self.scaling)
+        self._set_network(np.zeros((1, self.n_labels_), dtype=np.uint8))
+        self.network_.load_state_dict({k: torch.from_numpy(v) for k, v in state["weights"].items()})
+        self.history_ = History.restored(state["history"])
+
+    def _set_network(self, labels: Array) -> None:
+        """Set the untrained `network_` for labels (n, q)."""
+        raise NotImplementedError
+
+    def _objective(self, inputs: Sequence[Tensor], labels: Array) -> Callable[[Tensor], Tensor]:
+        """Return the loss of row indices (B,) of scaled inputs (n, d_k)."""
         raise NotImplementedError
 
     def _predict_rows(self, inputs: Sequence[Tensor]) -> dict[str, Tensor]:
         """Return `scores` (n, q) of some rows and what else the trace keeps, by rows."""
         raise NotImplementedError
 
-    def _check(self) -> None:
-        check_options(self.get_params(deep=False), self.FACTORS)
-        for name in ("budget", "confidence"):
-            value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise ValueError(
-                    f"{name}={value!r} would stop before anything is acquired; give a number above 0"
-                )
-        if self.n_neighbors < 1:
-            raise ValueError(f"n_neighbors={self.n_neighbors!r}; give 1 or more")
-
-    def _costs(self, m: int) -> tuple[float, ...]:
+    @property
+    def modality_costs_(self) -> tuple[float, ...]:
+        """Cost of the first acquisition of each modality, (m,)."""
+        m = len(self.dims_)
         costs = (self.modality_cost,) * m if self.costs is None else tuple(float(c) for c in self.costs)
-        if len(costs) != m or not all(0 <= c < np.inf for c in costs):
+        if len(costs) != m:
             raise ValueError(f"costs={self.costs!r} for {m} modalities; give one number from 0 up for each")
         return costs
 
@@ -172,19 +165,18 @@ class SequentialClassifier(BaseEstimator):
     @torch.no_grad()
     def _predict(self, inputs: Sequence[Tensor]) -> dict[str, Array]:
         self.network_.eval()
-        n = len(inputs[0])
-        starts = range(0, n, PREDICTION_ROWS) if n else (0,)
+        starts = range(0, len(inputs[0]), PREDICTION_ROWS)
         parts = [self._predict_rows([x[s : s + PREDICTION_ROWS] for x in inputs]) for s in starts]
         return {name: torch.cat([part[name] for part in parts]).cpu().numpy() for name in parts[0]}
 
-    def _tensors(self, modalities: Modalities) -> list[Tensor]:
+    def _tensors(self, modalities: Sequence[Array]) -> list[Tensor]:
         return [torch.from_numpy(x).to(self.device) for x in scale(self.scalers_, modalities)]
 
     def _tensor(self, values: Array) -> Tensor:
         return torch.from_numpy(np.asarray(values, dtype=np.float32)).to(self.device)
 
-    def _generator(self, streams: Streams, purpose: str) -> torch.Generator:
-        return torch.Generator().manual_seed(streams.integer(purpose))
+    def _generator(self, purpose: str) -> torch.Generator:
+        return torch.Generator().manual_seed(self.streams_.integer(purpose))
 
 
 def acquisition_arrays(acquisitions: Acquisitions, m: int) -> dict[str, Tensor]:

@@ -1,47 +1,117 @@
-"""Options of a trained method that would only fail later, or silently train nothing; it knows no method."""
+"""Options that would only fail later, or silently do something else; it knows no method."""
 
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from numbers import Integral, Real
 from typing import Any
+
+import numpy as np
 
 from benchmark.contracts import Factor
 
-RANGES: Mapping[str, tuple[float, float, str]] = {
-    "hidden": (1, math.inf, "an integer of at least 1"),
-    "batch_size": (1, math.inf, "an integer of at least 1"),
-    "epochs": (0, math.inf, "an integer of at least 0"),
-    "patience": (1, math.inf, "an integer of at least 1"),
-    "learning_rate": (math.ulp(0.0), math.inf, "a positive number"),
-    "decay_rate": (math.ulp(0.0), 1, "a number in (0, 1]"),
-    "l2": (0, math.inf, "a number of at least 0"),
-    "dropout": (0, math.nextafter(1, 0), "a number in [0, 1)"),
-    "clip_norm": (math.ulp(0.0), math.inf, "a positive number, or None"),
-    "weight_floor": (0, math.inf, "a number of at least 0"),
-    "weight_refresh": (0, math.inf, "an integer of at least 0"),
+SMALLEST, LARGEST = math.ulp(0.0), sys.float_info.max
+
+
+@dataclass(frozen=True)
+class Number:
+    """The numbers that an option may be; booleans are none."""
+
+    kind: type
+    """`Integral` or `Real`, of any library."""
+    low: float
+    high: float
+    admitted: str
+
+    def refusal(self, name: str, value: Any) -> str:
+        """Return what is wrong with a value, or an empty text."""
+        is_number = isinstance(value, self.kind) and not isinstance(value, bool)
+        if not is_number:
+            kind = "integer" if self.kind is Integral else "number"
+            return f"{name}={value!r} is no {kind} (it is a {type(value).__name__}); give {self.admitted}"
+        if not self.low <= value <= self.high:
+            return f"{name}={value!r} is out of range; give {self.admitted}"
+        return ""
+
+
+def _integer(least: int) -> Number:
+    return Number(Integral, least, math.inf, f"an integer of at least {least}")
+
+
+POSITIVE = Number(Real, SMALLEST, LARGEST, "a positive number")
+NOT_NEGATIVE = Number(Real, 0, LARGEST, "a number of at least 0")
+SHARE = Number(Real, 0, 1, "a number in [0, 1]")
+NUMBERS: Mapping[str, Number] = {
+    **dict.fromkeys(
+        ("hidden", "batch_size", "patience", "max_iter", "n_folds", "n_neighbors", "n_steps"), _integer(1)
+    ),
+    **dict.fromkeys(("epochs", "weight_refresh", "rounds"), _integer(0)),
+    **dict.fromkeys(("learning_rate", "clip_norm", "eps", "tol", "budget", "confidence"), POSITIVE),
+    **dict.fromkeys(
+        (
+            "l2",
+            "weight_floor",
+            "modality_weight",
+            "cost_weight",
+            "modality_cost",
+            "label_cost",
+            "regularisation",
+            "interaction_penalty",
+        ),
+        NOT_NEGATIVE,
+    ),
+    **dict.fromkeys(("rho", "relation_threshold", "relation_significance"), SHARE),
+    "decay_rate": Number(Real, SMALLEST, 1, "a number in (0, 1]"),
+    "dropout": Number(Real, 0, math.nextafter(1, 0), "a number in [0, 1)"),
 }
+SEQUENCES: Mapping[str, Number] = {
+    **dict.fromkeys(("C_grid", "ridge_grid"), POSITIVE),
+    **dict.fromkeys(("laplacian_grid", "lasso_grid", "costs"), NOT_NEGATIVE),
+}
+"""Options that are several numbers."""
 
 
-def check_options(options: Mapping[str, Any], factors: Sequence[Factor]) -> None:
-    """Refuse an option that is none of its factor's levels, or a number out of its range.
+def check_options(options: Mapping[str, Any], defaults: Mapping[str, Any], factors: Sequence[Factor]) -> None:
+    """Refuse an option that is none of its factor's levels, of another type, or out of its range.
 
     Parameters
     ----------
-    options : an estimator's parameters.
-    factors : its `FACTORS`; those whose levels are words admit nothing else.
+    options, defaults : an estimator's parameters, as given and as its constructor has them.
+    factors : its `FACTORS`; those whose levels are words or booleans admit nothing else.
 
     Raises
     ------
     ValueError
         Naming the option, its value and what is admitted.
     """
-    for factor in factors:
-        value = options[factor.name]
-        if all(isinstance(level, str) for level in factor.levels) and value not in factor.levels:
-            levels = ", ".join(map(repr, factor.levels))
-            raise ValueError(f"{factor.name}={value!r} is not offered; choose one of {levels}")
-    for name, (low, high, admitted) in RANGES.items():
-        value = options.get(name)
-        if value is not None and not (isinstance(value, int | float) and low <= value <= high):
-            raise ValueError(f"{name}={value!r} is out of range; give {admitted}")
+    levels_of = {factor.name: factor.levels for factor in factors}
+    for name, value in options.items():
+        levels = (*levels_of.get(name, ()), defaults[name])
+        if value is None and any(level is None for level in levels):
+            continue
+        wrong = ""
+        if all(isinstance(level, str) for level in levels) and name in levels_of:
+            if not isinstance(value, str) or value not in levels:
+                among = ", ".join(map(repr, levels_of[name]))
+                wrong = f"{name}={value!r} is not offered; choose one of {among}"
+        elif isinstance(defaults[name], bool):
+            if not isinstance(value, bool | np.bool_):
+                wrong = f"{name}={value!r} is a {type(value).__name__}; give True or False"
+        elif isinstance(defaults[name], tuple) or (name in SEQUENCES and not isinstance(defaults[name], str)):
+            wrong = _sequence_refusal(name, value)
+        elif name in NUMBERS:
+            wrong = NUMBERS[name].refusal(name, value)
+        if wrong:
+            raise ValueError(wrong)
+
+
+def _sequence_refusal(name: str, value: Any) -> str:
+    number = SEQUENCES[name]
+    what = f"give one or more numbers, each {number.admitted}"
+    if isinstance(value, str | bytes) or not isinstance(value, Sequence | np.ndarray) or not len(value):
+        return f"{name}={value!r}; {what}"
+    wrong = [text for text in (number.refusal(name, item) for item in value) if text]
+    return f"{name}={value!r} holds what is no such number ({wrong[0]}); {what}" if wrong else ""

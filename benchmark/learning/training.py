@@ -56,6 +56,16 @@ class History:
     diverged: str | None = None
     """What `DivergenceError` would say, where other networks trained on."""
 
+    def state(self) -> dict[str, Any]:
+        """Return the history of a finished training as arrays and plain values."""
+        numbers = {name: np.asarray(getattr(self, name), dtype=np.float64) for name in ("loss", "monitored")}
+        return {**numbers, "best_epoch": self.best_epoch}
+
+    @classmethod
+    def restored(cls, state: Mapping[str, Any]) -> History:
+        """Return the history whose state it is."""
+        return cls(state["loss"].tolist(), state["monitored"].tolist(), state["best_epoch"])
+
 
 def train(
     module: nn.Module,

@@ -190,9 +190,15 @@ class SourceModule:
         return ".".join([*base, *([node.module] if node.module else [])])
 
 
+AFTER_SCORES = frozenset({"benchmark.score.thresholds", "benchmark.learning.saving"})
+"""Modules that estimators use and no score runs through: to edit them makes no record stale."""
+
+
 @cache
 def _source_file(module: str) -> Path | None:
     """Return a module's source, or None if there is no such module (a name inside one, for example)."""
+    if module in AFTER_SCORES:
+        return None
     try:
         found = importlib.util.find_spec(module)
     except ModuleNotFoundError:

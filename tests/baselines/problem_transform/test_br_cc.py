@@ -275,11 +275,11 @@ class TestRefusals:
     @pytest.mark.parametrize(
         ("options", "message"),
         [
-            ({"base_learner": "svm"}, "unknown base_learner 'svm'; choose gaussian_nb"),
-            ({"scaling": "minmax"}, "unknown scaling 'minmax'; choose standard or none"),
-            ({"chain_order": "gini"}, "unknown chain_order 'gini'; choose columns or random"),
-            ({"base_learner": "logistic_regression", "C_grid": ()}, "C_grid is"),
-            ({"base_learner": "logistic_regression", "C_grid": (0.0,)}, "C_grid is"),
+            ({"base_learner": "svm"}, "base_learner='svm' is not offered; choose one of 'gaussian_nb'"),
+            ({"scaling": "minmax"}, "scaling='minmax' is not offered; choose one of 'standard', 'none'"),
+            ({"chain_order": "gini"}, "chain_order='gini' is not offered; choose one of 'columns', 'random'"),
+            ({"base_learner": "logistic_regression", "C_grid": ()}, "C_grid=.*give one or more numbers"),
+            ({"base_learner": "logistic_regression", "C_grid": (0.0,)}, "C_grid=.*each a positive number"),
         ],
     )
     def test_unknown_options(self, options: dict, message: str) -> None:

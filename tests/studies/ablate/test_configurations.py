@@ -49,7 +49,7 @@ def test_every_level_is_tried_once_and_is_one_that_the_method_offers():
     defaults = M3LA().get_params()
     for configuration in configurations:
         params = M3LA(**configuration.spec.options).get_params()
-        check_options(params, M3LA.FACTORS)
+        check_options(params, defaults, M3LA.FACTORS)
         changed = {name for name in params if params[name] != defaults[name]}
         assert changed == {"epochs", *configuration.changes}
         assert params["epochs"] == 100

@@ -1,0 +1,355 @@
+"""What every method does around its fit and scores: checks, 0/1 predictions, saving; it knows no method."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils.validation import check_is_fitted
+
+from benchmark.contracts import Array, Factor, Holdout, Modalities, Streams
+from benchmark.inputs import as_features, as_labels, as_modalities, check_same_rows, column_names
+from benchmark.learning.checks import check_options
+from benchmark.learning.saving import SavedModelError, read_model, write_model
+from benchmark.learning.surroundings import own_surroundings
+from benchmark.score.thresholds import apply_thresholds, choose_thresholds
+
+CALIBRATED = "calibrated"
+DECISIONS: Mapping[str, str] = {
+    "fixed": "fixed",
+    "transductive_eq13": "eq13",
+    "transductive_eq16a": "eq16a",
+    "transductive_eq16b": "eq16b",
+}
+"""What `predict` offers beside `CALIBRATED`, and the rule of `benchmark.score.thresholds` that it is."""
+
+
+class MultiModalEstimator(ClassifierMixin, BaseEstimator):
+    """Base of the methods: several modalities, several labels, scikit-learn's conventions.
+
+    A subclass lists in `FACTORS` what its constructor leaves open, and states `_fit`, `_scores`, `_state` and
+    `_restore`. All input passes here, so that these see checked arrays alone.
+
+    Attributes
+    ----------
+    dims_ : tuple of int
+        d_1..d_m of the fit.
+    n_labels_ : int
+        q.
+    label_frequencies_ : ndarray of shape (q,)
+        Share of all training rows, a hold-out's among them, that have each label.
+    thresholds_ : ndarray of shape (q,)
+        With them each label is predicted as often, among the hold-out's rows where there is one, else among
+        the training rows, as it occurs in training.
+    """
+
+    FACTORS: ClassVar[tuple[Factor, ...]] = ()
+
+    def fit(
+        self,
+        modalities: Modalities,
+        labels: Array,
+        holdout: Holdout | tuple[Modalities, Array] | None = None,
+    ) -> Self:
+        """Fit on the training rows.
+
+        Parameters
+        ----------
+        modalities : sequence of m array-likes of shape (n, d_k)
+            Finite real numbers.
+        labels : array-like of shape (n, q)
+            In {0, 1}.
+        holdout : Holdout or pair (modalities, labels), optional
+            Further training rows for what a method chooses, such as when to stop; needed where
+            `needs_holdout`. Never test rows.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            For an option that is not offered, input that is no such array, rows that do not belong together,
+            or a hold-out that is needed and missing.
+        """
+        with own_surroundings():
+            given = self.begin(modalities, labels, holdout)
+            if holdout is None and getattr(self, "needs_holdout", False):
+                raise ValueError(
+                    f"{type(self).__name__} chooses on a hold-out and got none; pass holdout=(modalities, "
+                    "labels) of further training rows to fit, or options that leave no choice"
+                )
+            self._fit(*given)
+            self.end(*given)
+        return self
+
+    def begin(
+        self,
+        modalities: Modalities,
+        labels: Array,
+        holdout: Holdout | tuple[Modalities, Array] | None = None,
+    ) -> tuple[list[Array], Array, Holdout | None]:
+        """Check options and training rows, forget an earlier fit, and return the rows as arrays.
+
+        Raises
+        ------
+        ValueError
+            As of `fit`.
+        """
+        self._check_options()
+        given, columns = _checked_modalities(modalities, {"labels": labels})
+        y = as_labels(labels)
+        held = None if holdout is None else _checked_holdout(holdout, given, columns, y)
+        for name in [name for name in vars(self) if name.endswith("_") and not name.startswith("_")]:
+            delattr(self, name)  # nothing of an earlier fit may outlive one that fails
+        self.dims_ = tuple(x.shape[1] for x in given)
+        self.columns_ = columns
+        self.n_labels_ = y.shape[1]
+        self.streams_ = Streams.of(getattr(self, "random_state", 0))
+        return given, y, held
+
+    def end(self, modalities: list[Array], labels: Array, holdout: Holdout | None) -> None:
+        """Calibrate the thresholds of `predict` once the model is fitted."""
+        held = () if holdout is None else (holdout.labels,)
+        frequencies = np.concatenate([labels, *held]).mean(axis=0, dtype=np.float64)
+        scores = getattr(self, "holdout_scores_", None)
+        if scores is None:
+            scores = self._scores(modalities)
+        # Eq. (16) without its first term: each label is predicted as often as it occurs.
+        self.thresholds_ = choose_thresholds("eq16a", scores, frequencies, l1=0.0, l2=1.0).values
+        self.label_frequencies_ = frequencies
+
+    def predict_scores(self, modalities: Modalities) -> Array:
+        """Return soft scores of shape (n, q) in [0, 1] for m array-likes of shape (n, d_k).
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        ValueError
+            For input that is no such array, or other modalities or columns than those of the fit.
+        """
+        with own_surroundings():
+            return np.asarray(self._scores(self._checked(modalities)))
+
+    def predict(self, modalities: Modalities, threshold: str = CALIBRATED) -> Array:
+        """Return 0/1 predictions (n, q), uint8: 1 where a score reaches the threshold of its label.
+
+        Parameters
+        ----------
+        modalities : sequence of m array-likes of shape (n, d_k)
+        threshold : str
+            `calibrated`, by default: `thresholds_`, for which only training rows were looked at. `fixed`:
+            0.5. The paper's own rules look at the scores of all rows that are passed, so that a row's
+            prediction depends on the others: `transductive_eq13`, one threshold for all labels, and
+            `transductive_eq16a` and `transductive_eq16b`, one per label, in two readings of (16).
+
+        Raises
+        ------
+        NotFittedError, ValueError
+            As of `predict_scores`, and for an unknown threshold.
+        """
+        if threshold != CALIBRATED and threshold not in DECISIONS:
+            offered = ", ".join(map(repr, (CALIBRATED, *DECISIONS)))
+            raise ValueError(f"threshold={threshold!r} is not offered; choose one of {offered}")
+        scores = self.predict_scores(modalities)
+        values = self.thresholds_
+        if threshold != CALIBRATED:
+            values = choose_thresholds(DECISIONS[threshold], scores, self.label_frequencies_).values
+        return apply_thresholds(scores, values)
+
+    def trace(self, modalities: Modalities) -> dict[str, Array]:
+        """Return what the method did on the way to its scores of m array-likes (n, d_k), by name.
+
+        Raises
+        ------
+        NotFittedError, ValueError
+            As of `predict_scores`.
+        """
+        with own_surroundings():
+            return self._trace(self._checked(modalities))
+
+    def save(self, path: str | Path) -> None:
+        """Write the fitted estimator to a safetensors file, whole or not at all.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        OSError
+            If the file cannot be written.
+        """
+        check_is_fitted(self)
+        shared = {name: getattr(self, name) for name in SHARED_STATE}
+        streams = {"dataset": self.streams_.dataset, "seed": self.streams_.seed}
+        tree = {"parameters": self._saved_parameters(), **shared, "streams": streams, "own": self._state()}
+        tree["holdout_scores"] = getattr(self, "holdout_scores_", None)
+        write_model(path, type(self).__name__, tree)
+
+    @classmethod
+    def load(cls, path: str | Path, device: str | None = None) -> Self:
+        """Return the estimator that `save` wrote; it scores bit for bit as before.
+
+        Parameters
+        ----------
+        path : of the file. Reading it runs no code.
+        device : of a method that has one, instead of the one it was fitted on; there, scores are the same up
+            to rounding.
+
+        Raises
+        ------
+        SavedModelError
+            If the file is damaged, of another format or class, or its arrays do not fit its parameters.
+        OSError
+            If it cannot be opened.
+        """
+        tree = read_model(path, cls.__name__)
+        if device is not None and "device" not in _defaults(cls):
+            raise ValueError(f"{cls.__name__} computes on the processor alone; leave out device={device!r}")
+        try:
+            parameters = _restored_parameters(cls, tree["parameters"])
+            if device is not None:
+                parameters["device"] = device
+            loaded = cls(**parameters)
+            with own_surroundings():
+                loaded._become(tree)
+        except SavedModelError:
+            raise
+        except Exception as error:  # whatever arrays of other shapes, or values of other types, lead to
+            why = " ".join(f"{type(error).__name__}: {error}".split())
+            raise SavedModelError(
+                f"{path}: does not fit {cls.__name__} ({why}); fit and save again"
+            ) from error
+        return loaded
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "label_frequencies_")
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = False
+        tags.target_tags.single_output = False
+        tags.target_tags.multi_output = True
+        tags.target_tags.two_d_labels = True
+        return tags
+
+    def _fit(self, modalities: list[Array], labels: Array, holdout: Holdout | None) -> None:
+        """Fit on checked rows; `holdout_scores_` where there is a hold-out."""
+        raise NotImplementedError
+
+    def _scores(self, modalities: list[Array]) -> Array:
+        """Return scores (n, q) of checked rows."""
+        raise NotImplementedError
+
+    def _trace(self, modalities: list[Array]) -> dict[str, Array]:
+        raise NotImplementedError
+
+    def _state(self) -> dict[str, Any]:
+        """Return what `_restore` needs beside parameters and the attributes that all methods have."""
+        raise NotImplementedError
+
+    def _restore(self, state: Mapping[str, Any]) -> None:
+        """Become as fitted as the estimator whose `_state` it is."""
+        raise NotImplementedError
+
+    def _check_options(self) -> None:
+        check_options(self.get_params(deep=False), _defaults(type(self)), self.FACTORS)
+
+    def _checked(self, modalities: Modalities) -> list[Array]:
+        check_is_fitted(self)
+        given, columns = _checked_modalities(modalities, {})
+        _check_same_columns(given, columns, self.dims_, self.columns_)
+        return given
+
+    def _saved_parameters(self) -> dict[str, Any]:
+        parameters = self.get_params(deep=False)
+        if not isinstance(parameters.get("random_state", 0), int | np.integer):
+            parameters["random_state"] = None  # what was drawn from it is in the saved streams
+        return parameters
+
+    def _become(self, tree: Mapping[str, Any]) -> None:
+        for name in SHARED_STATE:
+            setattr(self, name, tree[name])
+        self.dims_ = tuple(tree["dims_"])
+        self.columns_ = tuple(None if names is None else tuple(names) for names in tree["columns_"])
+        self.streams_ = Streams(tree["streams"]["dataset"], tree["streams"]["seed"])
+        if tree["holdout_scores"] is not None:
+            self.holdout_scores_ = tree["holdout_scores"]
+        self._restore(tree["own"])
+        found = np.asarray(self._scores([np.zeros((1, d), dtype=np.float32) for d in self.dims_]))
+        expected = (self.n_labels_,)
+        if {found.shape[1:], self.thresholds_.shape, self.label_frequencies_.shape} != {expected}:
+            raise ValueError(f"scores and thresholds have other labels than {self.n_labels_}")
+
+
+SHARED_STATE = ("dims_", "columns_", "n_labels_", "label_frequencies_", "thresholds_")
+"""Attributes that every fitted method has and a file keeps."""
+
+Columns = tuple[tuple[str, ...] | None, ...]
+
+
+def _checked_modalities(modalities: Any, others: Mapping[str, Any]) -> tuple[list[Array], Columns]:
+    """Return modalities as arrays, and their column names; their rows fit one another and `others`."""
+    raw = as_modalities(modalities)
+    named = {f"modality {k}": x for k, x in enumerate(raw)}
+    given = [as_features(x, name) for name, x in named.items()]
+    for name, values in others.items():
+        named[name] = values if hasattr(values, "__len__") else np.asarray(values)
+    check_same_rows(named)
+    return given, tuple(column_names(x) for x in raw)
+
+
+def _checked_holdout(holdout: Any, fitted: Sequence[Array], columns: Columns, labels: Array) -> Holdout:
+    if isinstance(holdout, tuple) and len(holdout) == 2:
+        holdout = Holdout(*holdout)
+    if not isinstance(holdout, Holdout):
+        raise ValueError(f"holdout is a {type(holdout).__name__}; give a pair (modalities, labels)")
+    name = "the hold-out's labels"
+    try:
+        given, found = _checked_modalities(holdout.modalities, {name: holdout.labels})
+        _check_same_columns(given, found, tuple(x.shape[1] for x in fitted), columns)
+    except ValueError as error:
+        raise ValueError(f"hold-out: {error}") from error
+    y = as_labels(holdout.labels, name)
+    if y.shape[1] != labels.shape[1]:
+        raise ValueError(
+            f"{name} have {y.shape[1]} columns and labels have {labels.shape[1]}; give the same labels"
+        )
+    return Holdout(tuple(given), y)
+
+
+def _check_same_columns(
+    given: Sequence[Array], columns: Columns, dims: tuple[int, ...], fitted: Columns
+) -> None:
+    if len(given) != len(dims):
+        raise ValueError(f"fitted on {len(dims)} modalities, got {len(given)}; pass the same ones")
+    found = tuple(x.shape[1] for x in given)
+    if found != dims:
+        raise ValueError(
+            f"modalities have {found} features where the fit had {dims}; pass the same ones, in their order"
+        )
+    for k, (now, before) in enumerate(zip(columns, fitted, strict=True)):
+        if now is not None and before is not None and now != before:
+            first = next(j for j in range(len(now)) if now[j] != before[j])
+            raise ValueError(
+                f"modality {k} has the column {now[first]!r} where the fit had {before[first]!r}; "
+                "give the columns in the order of the fit"
+            )
+
+
+def _defaults(estimator: type) -> dict[str, Any]:
+    parameters = inspect.signature(estimator).parameters.values()
+    return {parameter.name: parameter.default for parameter in parameters}
+
+
+def _restored_parameters(estimator: type, saved: Mapping[str, Any]) -> dict[str, Any]:
+    """Return constructor arguments; JSON knows no tuples."""
+    if (known := _defaults(estimator).keys()) != saved.keys():
+        differing = ", ".join(sorted(known ^ saved.keys()))
+        raise ValueError(f"parameters differ: {differing}")
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in saved.items()}

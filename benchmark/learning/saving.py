@@ -1,0 +1,145 @@
+"""Fitted estimators as safetensors files whose header holds JSON, so that reading one runs no code.
+
+It knows no method: an estimator gives a tree of plain values and arrays, and gets it back.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+from sklearn.base import BaseEstimator
+
+from benchmark.contracts import Array
+
+FORMAT = 1
+"""Raised whenever older files could no longer be read rightly."""
+HEADER = "m3la-reproducibility"
+"""The entry of the file's metadata that holds all but the arrays, as JSON."""
+ARRAY = "$array"
+
+
+class SavedModelError(ValueError):
+    """A file that holds no model that can be used here; the message names it, and what is wrong."""
+
+
+def write_model(path: str | Path, kind: str, tree: Mapping[str, Any]) -> None:
+    """Write a tree of mappings, sequences, numbers, texts, None and arrays, whole or not at all.
+
+    Parameters
+    ----------
+    path : of the file; one that is there is replaced.
+    kind : what is saved, which `read_model` asks for.
+
+    Raises
+    ------
+    TypeError
+        For a value of another type.
+    OSError
+        If the file cannot be written.
+    """
+    arrays: dict[str, Array] = {}
+    header = {"format": FORMAT, "kind": kind, "tree": _flattened(tree, "", arrays)}
+    final = Path(path)
+    partial = final.with_name(f".{final.name}.{os.getpid()}.partial")
+    try:
+        save_file(arrays, partial, metadata={HEADER: json.dumps(header, allow_nan=False)})
+        partial.replace(final)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+
+
+def read_model(path: str | Path, kind: str) -> dict[str, Any]:
+    """Return the tree that `write_model` wrote; sequences come back as lists.
+
+    Raises
+    ------
+    SavedModelError
+        If the file is no such file, damaged, or holds another format or kind.
+    OSError
+        If it cannot be opened.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"{path}: no such file; give a file that save() wrote")
+    try:
+        with safe_open(path, framework="np") as file:
+            text = (file.metadata() or {}).get(HEADER)
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
+    except SafetensorError as error:
+        raise SavedModelError(
+            f"{path}: no complete safetensors file ({error}); save the model again"
+        ) from error
+    try:
+        header = json.loads(text or "null")
+        version, found = header["format"], header["kind"]
+    except (ValueError, TypeError, KeyError) as error:
+        raise SavedModelError(
+            f"{path}: holds no model of this project; give a file that save() wrote"
+        ) from error
+    if version != FORMAT:
+        raise SavedModelError(
+            f"{path}: has format {version!r}, this version reads {FORMAT}; fit and save the model again"
+        )
+    if found != kind:
+        raise SavedModelError(f"{path}: holds a {found}, not a {kind}; load it with {found}.load")
+    try:
+        return dict(_nested(header["tree"], arrays))
+    except (KeyError, TypeError, ValueError) as error:
+        raise SavedModelError(f"{path}: the header does not fit the arrays ({error}); save again") from error
+
+
+def fitted_attributes(estimator: BaseEstimator) -> dict[str, Any]:
+    """Return what a scikit-learn estimator learned, by attribute."""
+    return {name: value for name, value in vars(estimator).items() if _is_fitted(name)}
+
+
+def set_fitted_attributes(estimator: BaseEstimator, found: Mapping[str, Any]) -> BaseEstimator:
+    """Give an unfitted estimator what one like it learned, and return it."""
+    for name, value in found.items():
+        if not _is_fitted(name):
+            raise ValueError(f"{name!r} is no attribute that a fit sets")
+        setattr(estimator, name, value)
+    return estimator
+
+
+def _is_fitted(name: str) -> bool:
+    return name.endswith("_") and not name.startswith("_")
+
+
+def _flattened(value: Any, place: str, arrays: dict[str, Array]) -> Any:
+    if value is None or isinstance(value, str | bool | int | float):
+        return value
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, Mapping):
+        return {str(name): _flattened(item, f"{place}.{name}", arrays) for name, item in value.items()}
+    if isinstance(value, Sequence):
+        return [_flattened(item, f"{place}.{k}", arrays) for k, item in enumerate(value)]
+    if hasattr(value, "detach"):  # a tensor
+        value = value.detach().cpu().numpy()
+    if not isinstance(value, np.ndarray) or value.dtype.kind not in "biuf":
+        raise TypeError(f"{place.lstrip('.')} is a {type(value).__name__}, which cannot be saved")
+    arrays[place.lstrip(".")] = np.ascontiguousarray(value)
+    # Products depend on the order of a matrix in memory in their last bit, so it is kept.
+    by_column = value.ndim == 2 and value.flags.f_contiguous and not value.flags.c_contiguous
+    return {ARRAY: place.lstrip("."), "shape": list(value.shape), "order": "F" if by_column else "C"}
+
+
+def _nested(value: Any, arrays: Mapping[str, Array]) -> Any:
+    if isinstance(value, list):
+        return [_nested(item, arrays) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if ARRAY not in value:
+        return {name: _nested(item, arrays) for name, item in value.items()}
+    array = arrays[value[ARRAY]]
+    if list(array.shape) != value["shape"]:
+        raise ValueError(f"{value[ARRAY]} has shape {array.shape}, not {value['shape']}")
+    return np.array(array, order=value["order"])

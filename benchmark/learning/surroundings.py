@@ -1,0 +1,41 @@
+"""What a caller may have set for a whole process, put aside while a method computes; it knows no method."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+import numpy as np
+import sklearn
+
+
+@contextmanager
+def own_surroundings() -> Iterator[None]:
+    """Compute under the defaults of numpy, scikit-learn and torch, and restore the caller's settings.
+
+    A caller's default type or device of torch, autocast, inference mode or switched-off gradients, pandas
+    output of scikit-learn's transformers and numpy's floating-point errors would else change numbers or end
+    fits.
+    """
+    with ExitStack() as settings:
+        settings.enter_context(np.errstate(divide="warn", over="warn", under="ignore", invalid="warn"))
+        settings.enter_context(sklearn.config_context(transform_output="default", array_api_dispatch=False))
+        if "torch" in sys.modules:  # what is not loaded has no settings, and takes long to load
+            _enter_torch_defaults(settings)
+        yield
+
+
+def _enter_torch_defaults(settings: ExitStack) -> None:
+    import torch
+
+    if (default := torch.get_default_dtype()) != torch.float32:
+        settings.callback(torch.set_default_dtype, default)
+        torch.set_default_dtype(torch.float32)
+    if torch.get_default_device().type != "cpu":
+        settings.enter_context(torch.device("cpu"))
+    for device in ("cpu", "cuda"):
+        if torch.is_autocast_enabled(device):
+            settings.enter_context(torch.autocast(device, enabled=False))
+    settings.enter_context(torch.inference_mode(False))
+    settings.enter_context(torch.enable_grad())
