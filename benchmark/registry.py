@@ -6,10 +6,11 @@ import difflib
 import gc
 import importlib
 import pkgutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -33,6 +34,39 @@ class Registry:
 
     methods: Mapping[str, MethodSpec]
     datasets: Mapping[str, DatasetSpec]
+    finders: tuple[Callable[[Path], Sequence[DatasetSpec]], ...] = ()
+    """Each looks into a folder for data sets."""
+
+    def with_datasets_of(self, folder: Path) -> Registry:
+        """Return the registry with the data sets that lie in a folder.
+
+        Raises
+        ------
+        RegistryError
+            If one has the id of another, in any case.
+        """
+        found = dict(self.datasets)
+        for spec in (spec for find in self.finders for spec in find(folder)):
+            for taken in found:
+                if taken.lower() == spec.id.lower():
+                    raise RegistryError(f"{folder / spec.id}: the id {taken!r} is taken; rename the folder")
+            found[spec.id] = spec
+        return replace(self, datasets=found)
+
+    def select_datasets(self, text: str | None) -> Selection:
+        """Choose data sets as `select` does; None and `all` are the paper's.
+
+        Raises
+        ------
+        SelectionError
+            If a name or pattern matches nothing.
+        """
+        if text is None or text.strip().lower() == "all":
+            return Selection(tuple(name for name, spec in self.datasets.items() if spec.in_paper))
+        try:
+            return select(text, tuple(self.datasets), "data set")
+        except SelectionError as error:
+            raise SelectionError(f"{error}; a folder of your own is found below --data DIR") from error
 
 
 @dataclass(frozen=True)
@@ -64,6 +98,12 @@ def discover(
         return Registry(
             _collect(method_sources, "METHODS", MethodSpec),
             _collect(dataset_sources, "DATASET", DatasetSpec),
+            tuple(
+                find
+                for source in dataset_sources
+                for member in _members(_imported(source))
+                if (find := getattr(member, "FIND_DATASETS", None)) is not None
+            ),
         )
 
 
@@ -85,7 +125,7 @@ def _collect(sources: Sequence[str], attribute: str, kind: Any) -> dict[str, Any
     owners: dict[str, str] = {}
     for source in sources:
         root = _imported(source)
-        members = list(_members(root)) if hasattr(root, "__path__") else [root]
+        members = _members(root)
         specs = [(spec, member.__name__) for member in members for spec in _declared(member, attribute, kind)]
         if hasattr(root, "__path__"):
             specs.sort(key=lambda item: item[0].id.lower())  # where a file lies decides nothing
@@ -100,6 +140,9 @@ def _collect(sources: Sequence[str], attribute: str, kind: Any) -> dict[str, Any
 
 
 def _members(package: ModuleType) -> Iterator[ModuleType]:
+    if not hasattr(package, "__path__"):
+        yield package
+        return
     for info in sorted(pkgutil.iter_modules(package.__path__), key=lambda info: info.name):
         if not info.name.startswith("_"):
             yield _imported(f"{package.__name__}.{info.name}")

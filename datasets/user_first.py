@@ -28,6 +28,7 @@ class UserFirst(ABC):
     """
 
     own_provenance: ClassVar[Provenance]
+    in_paper: ClassVar[bool] = True
 
     id: str
     title: str

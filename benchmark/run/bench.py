@@ -38,6 +38,8 @@ class DatasetFacts:
     """Of the user's features; None for what the project offers."""
     fit_seed: int | None = None
     """As `Dataset.fit_seed`."""
+    rows_id: str = ""
+    """As `Dataset.rows_id`."""
 
     @property
     def source(self) -> str:
@@ -153,7 +155,7 @@ class Bench:
             registry,
             chosen,
             select(methods, tuple(registry.methods), "method"),
-            select(datasets, tuple(registry.datasets), "data set"),
+            registry.select_datasets(datasets),
             parse_seeds(chosen.seeds if seeds is None else seeds),
             data_dir,
             results_dir,
@@ -199,6 +201,7 @@ class Bench:
                 loaded.note,
                 users_folder(spec, self.data_dir),
                 loaded.fit_seed,
+                loaded.rows_id,
             )
         return self._facts[dataset]
 
@@ -265,6 +268,8 @@ class Bench:
             "provenance": str(facts.provenance),
             "code": self._code(spec.estimator),
         }
+        if facts.rows_id != dataset:
+            settings["split_id"] = facts.rows_id
         return Setup(spec, facts, limits, options, settings, config_hash(settings))
 
     def _code(self, estimator: type) -> str:

@@ -94,11 +94,11 @@ def whole_number(text: str) -> int:
 
 def bench_of(args: argparse.Namespace, registry: Registry) -> Bench:
     """Return the bench that the flags choose."""
-    from benchmark.registry import select
     from benchmark.run.bench import Bench
-    from benchmark.run.features import data_directory
+    from benchmark.run.features import data_directory, given_directory
 
-    chosen = select(args.datasets, tuple(registry.datasets), "data set")
+    registry = registry.with_datasets_of(given_directory(args.data)[0])
+    chosen = registry.select_datasets(args.datasets)
     return Bench.of(
         registry,
         profile=args.profile,

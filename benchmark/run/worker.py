@@ -42,6 +42,8 @@ class Task:
     """Estimator, options, `fit_together` and `DatasetSpec`, pickled: to unpickle them imports them, which is
     for the child alone."""
     data_dir: Path
+    rows_id: str
+    """What the streams of randomness are drawn by, see `Dataset.rows_id`."""
     store_root: Path
     limits: Limits
     refit: int
@@ -118,6 +120,7 @@ def make_task(slot: Slot, bench: Bench) -> Task:
         blank=blank,
         payload=payload,
         data_dir=bench.data_dir,
+        rows_id=setup.facts.rows_id,
         store_root=bench.store.root,
         limits=setup.limits,
         refit=bench.refit,
@@ -233,7 +236,7 @@ def _trials(tasks: Sequence[Task], device: str) -> list[Trial | str]:
 
     first = tasks[0]
     estimator, options, fit_together, spec = pickle.loads(first.payload)
-    streams = [Streams(task.blank.dataset, method_seed(task.blank.seed, task.refit)) for task in tasks]
+    streams = [Streams(task.rows_id, method_seed(task.blank.seed, task.refit)) for task in tasks]
     make_deterministic(streams[0])
     keep_freed_memory()
     clock = time.perf_counter()

@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 
-from benchmark.registry import discover, select
+from benchmark.registry import discover
 from benchmark.run.bench import Bench, Pair
 from benchmark.run.config import available_cores
 from benchmark.run.features import data_directory
@@ -94,7 +94,7 @@ def main() -> None:
     registry, cpu = discover(), Cpu.here()
     known = {(t.profile, t.dataset, t.method) for t in read_timings(given.out) if t.cpu == cpu}
     wanted = []
-    chosen = select(given.datasets, tuple(registry.datasets), "data set")
+    chosen = registry.select_datasets(given.datasets)
     data_dir = data_directory(None, [registry.datasets[name] for name in chosen.ids], chosen.named)
     for profile in given.profiles.split(","):
         bench = Bench.of(

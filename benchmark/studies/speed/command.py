@@ -59,7 +59,7 @@ def run(args: argparse.Namespace, registry: Registry) -> int:
         raise ValueError(f"--steps {args.steps}: give 1 or more (30 or more for a measurement that counts)")
     methods = select(args.methods, tuple(speed.RIVALS), "method with a plain form").ids
     default = ",".join(name for name in SHAPES if name in registry.datasets) or None
-    datasets = select(args.datasets or default, tuple(registry.datasets), "data set").ids
+    datasets = registry.select_datasets(args.datasets or default).ids
     speed.prepare_process()
     timings: list[Timing] = []
     for method in methods:
