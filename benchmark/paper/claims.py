@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from benchmark.contracts import Provenance
-from benchmark.inference import ALPHA, Comparison, holm
+from benchmark.inference import ALPHA, Comparison, holm, without_rounding
 from benchmark.paper.comparisons import CannotJudgeError, OurSide, PaperSide, Side
 from benchmark.paper.evidence import Evidence
 from benchmark.score.metrics import DIRECTIONS, METRICS
@@ -162,10 +162,14 @@ def _count(claim: Claim, side: Side, outcomes: Sequence[Outcome], scope: str, no
     adjusted = holm([test.p_value for test in tests if test is not None])
     p_values = iter(adjusted.tolist())
     significant = [test is not None and next(p_values) <= ALPHA for test in tests]
-    better = [outcome.gain >= 0 if claim.criterion == "mean" else outcome.gain > 0 for outcome in outcomes]
-    wins = [o.label for o, s in zip(outcomes, significant, strict=True) if s and o.gain > 0]
-    losses = [o.label for o, s in zip(outcomes, significant, strict=True) if s and o.gain < 0]
-    alone = sum(o.gain > 0 and o.comparison is not None and o.comparison.p_value <= ALPHA for o in outcomes)
+    gains = without_rounding([outcome.gain for outcome in outcomes])
+    better = (gains >= 0 if claim.criterion == "mean" else gains > 0).tolist()
+    wins = [o.label for o, s, gain in zip(outcomes, significant, gains, strict=True) if s and gain > 0]
+    losses = [o.label for o, s, gain in zip(outcomes, significant, gains, strict=True) if s and gain < 0]
+    alone = sum(
+        gain > 0 and test is not None and test.p_value <= ALPHA
+        for gain, test in zip(gains, tests, strict=True)
+    )
     holds = sum(better) if claim.criterion == "mean" else len(wins)
     numbers = f"{_what(claim)} in {sum(better)} of {len(outcomes)} cells"
     if any(test is not None for test in tests):
@@ -223,7 +227,8 @@ def _gap_closed(claim: Claim, side: Side, datasets: Sequence[str]) -> str:
             for metric in claim.metrics:
                 try:
                     top, low = side.mean(dataset, claim.methods[0], metric), side.mean(dataset, row, metric)
-                    closed.append((side.mean(dataset, stand_in, metric) - low) / (top - low))
+                    gap = float(without_rounding(top - low))
+                    closed.append((side.mean(dataset, stand_in, metric) - low) / gap)
                 except (CannotJudgeError, ZeroDivisionError):
                     continue
         if closed:
@@ -249,7 +254,8 @@ def _rivals(claim: Claim, side: Side, dataset: str, metric: str) -> tuple[str, .
     if claim.versus == "each":
         return claim.rivals
     sign = 1 if DIRECTIONS[metric] == "up" else -1
-    return (max(claim.rivals, key=lambda rival: sign * side.mean(dataset, rival, metric)),)
+    means = without_rounding([sign * side.mean(dataset, rival, metric) for rival in claim.rivals])
+    return (claim.rivals[int(means.argmax())],)
 
 
 def _label(metric: str, dataset: str, method: str, rival: str, claim: Claim) -> str:

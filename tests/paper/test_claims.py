@@ -198,3 +198,26 @@ def test_a_claims_file_with_mistakes_is_refused(change, message):
         parse_claims([PAPER.claims[0], PAPER.claims[0]])
     with pytest.raises(ValueError, match="missing"):
         parse_claims([{"id": "bare"}])
+
+
+@pytest.mark.parametrize(("check", "rivals"), [("difference", ("BR", "CC")), ("lowest", ())])
+def test_a_mean_that_is_lower_by_rounding_alone_is_not_worse(check, rivals):
+    """0.1 + 0.7 lies below 0.8, and 1.1 - 0.3 above it, in the last bit alone."""
+    claim = replace(
+        CLAIMS["consistently-superior"],
+        check=check,
+        rivals=rivals,
+        metrics=("macro_f1",),
+        datasets=("ml2000", "msra"),
+        target="ml2000",
+    )
+    found = evidence(
+        *(
+            cell(method, "macro_f1", np.full(10, value), dataset)
+            for dataset, change in (("ml2000", 0.0), ("msra", 2.0**-53 if rivals else -(2.0**-52)))
+            for method, value in (("M3LA", 0.1 + 0.7 + change), ("BR", 0.8), ("CC", 1.1 - 0.3))
+        )
+    )
+    (row,) = check_claims([claim], PRINTED, found)[lambda rows: rows["side"] == "ours"].to_dict("records")
+    assert row["better"] == row["cells"] == (2 if rivals else 1)
+    assert row["verdict"] == "supported"
