@@ -2,76 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Literal
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 import pandas as pd
 
 from benchmark.contracts import Provenance
 from benchmark.inference import ALPHA, Comparison, holm, without_rounding
+from benchmark.paper.claim import Claim
 from benchmark.paper.comparisons import CannotJudgeError, OurSide, PaperSide, Side
 from benchmark.paper.evidence import Evidence
-from benchmark.score.metrics import DIRECTIONS, METRICS
+from benchmark.score.metrics import DIRECTIONS
 
 SUPPORTED, PARTLY, NOT_SUPPORTED = "supported", "partly supported", "not supported"
 CONTRADICTED, CANNOT = "contradicted", "cannot judge"
-METRIC_IDS = tuple(metric.id for metric in METRICS)
-
-
-@dataclass(frozen=True)
-class Claim:
-    """One statement of the paper and how it is checked; see the head of the claims file."""
-
-    id: str
-    section: str
-    quote: str
-    reading: str
-    check: Literal["difference", "lowest", "rules", "steps"]
-    methods: tuple[str, ...]
-    criterion: Literal["mean", "significant"]
-    need: float
-    sides: tuple[str, ...]
-    rivals: tuple[str, ...] = ()
-    versus: Literal["each", "runner-up"] = "each"
-    metrics: tuple[str, ...] = METRIC_IDS
-    datasets: tuple[str, ...] = ("fcvid", "msra", "ml2000", "taobao")
-    target: str = ""
-    rules: tuple[str, ...] = ()
-    instead_of: Mapping[str, str] = field(default_factory=dict)
-    """Rivals that stand in for rows of the paper: the share of the gap that this closes is printed."""
-
-    def __post_init__(self) -> None:
-        if self.check not in _CHECKS:
-            raise ValueError(f"claim {self.id!r}: check {self.check!r} is not one of {', '.join(_CHECKS)}")
-        if unknown := set(self.metrics) - set(METRIC_IDS):
-            raise ValueError(f"claim {self.id!r}: no metric {', '.join(sorted(unknown))}")
-        if not 0 < self.need <= 1:
-            raise ValueError(f"claim {self.id!r}: need = {self.need} must lie above 0 and be at most 1")
-
-
-def parse_claims(entries: Sequence[Mapping[str, Any]]) -> tuple[Claim, ...]:
-    """Turn the tables of a claims file into claims.
-
-    Raises
-    ------
-    ValueError
-        For a key that is unknown or missing, a value that makes no sense, or an id that appears twice.
-    """
-    claims = []
-    for entry in entries:
-        values: dict[str, Any] = {
-            key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()
-        }
-        try:
-            claims.append(Claim(**values))
-        except TypeError as error:
-            raise ValueError(f"claim {entry.get('id', '?')!r}: {error}") from error
-    ids = [claim.id for claim in claims]
-    if repeated := {name for name in ids if ids.count(name) > 1}:
-        raise ValueError(f"the claim ids {', '.join(sorted(repeated))} appear twice")
-    return tuple(claims)
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ import pandas as pd
 
 from benchmark.contracts import Dataset, Streams
 from benchmark.inference import without_rounding
+from benchmark.run.flags import MOST_JOBS, whole_number
 from benchmark.run.seeding import make_deterministic
 from benchmark.run.split import split
 from benchmark.run.trial import build_estimator, run_trial
@@ -165,9 +166,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--mulan", type=Path, required=True, help="folder with emotions/, scene/, yeast/")
     parser.add_argument("--candidates", type=Path, default=HERE / "candidates.toml")
     parser.add_argument("--out", type=Path, default=HERE)
-    parser.add_argument("--seeds", type=int, default=1, help="seeds 0 to N-1")
+    parser.add_argument("--seeds", type=whole_number(most=1_000), default=1, help="seeds 0 to N-1")
     parser.add_argument("--only", nargs="+", metavar="NAME", help="train these candidates; default: all")
-    parser.add_argument("--jobs", type=int, default=joblib.cpu_count())
+    parser.add_argument("--jobs", type=whole_number(most=MOST_JOBS), default=joblib.cpu_count())
     arguments = parser.parse_args(argv)
     candidates = read_candidates(arguments.candidates)
     chosen = {name: candidates[name] for name in arguments.only or candidates}

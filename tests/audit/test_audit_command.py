@@ -114,7 +114,11 @@ def test_a_changed_number_of_ours_is_found(run, tmp_path):
         (HEADER + '"a', (), "table.csv cannot be read as CSV"),
         (HEADER + "macro_f1,up,ML2000,A,,,0\n", (), "no cell of the table holds a number"),
         (HEADER + "macro_f1,up,ML2000,A,0.5,0.1,x\n", (), "bold 'x' is neither 1 nor 0"),
-        (HEADER + "macro_f1,up,ML2000,A,0.5,0.1,0\n", ("--runs", "0"), "--runs 0: a table is of one run"),
+        (
+            HEADER + "macro_f1,up,ML2000,A,0.5,0.1,0\n",
+            ("--runs", "0"),
+            "--runs: 0 is out of range; write 1 to",
+        ),
     ],
 )
 def test_what_cannot_be_judged_is_said_in_one_line_with_exit_code_2(run, tmp_path, content, flags, message):

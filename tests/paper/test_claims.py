@@ -11,7 +11,8 @@ from evidence_examples import METHODS, cell, evidence, exact
 from scipy import stats
 
 from benchmark.inference import corrected_paired
-from benchmark.paper.claims import check_claims, parse_claims
+from benchmark.paper.claim import parse_claims
+from benchmark.paper.claims import check_claims
 from benchmark.paper.comparisons import CannotJudgeError, OurSide, paired
 from benchmark.paper.printed import read_paper
 from benchmark.score.metrics import METRICS
@@ -188,6 +189,17 @@ def test_the_lowest_data_set_needs_another_to_be_lower_than():
         ({"check": "vibes"}, "check 'vibes' is not one of"),
         ({"metrics": ["macro_f2"]}, "no metric macro_f2"),
         ({"need": 0}, "need = 0 must lie above 0"),
+        ({"need": True}, "need = True must lie above 0"),
+        ({"need": "0.5"}, "need = '0.5' must lie above 0"),
+        ({"need": float("nan")}, "need = nan must lie above 0"),
+        ({"methods": "M3LA"}, "methods = 'M3LA' is no list of texts"),
+        ({"rivals": ["BR", 3]}, "is no list of texts"),
+        ({"sides": ["theirs"]}, "no side theirs"),
+        ({"criterion": "means"}, "criterion 'means' is not one of mean, significant"),
+        ({"versus": "runner up"}, "versus 'runner up' is not one of"),
+        ({"quote": 5}, "quote = 5 is no text"),
+        ({"instead_of": True}, "instead_of = True"),
+        ({"check": "rules", "rules": ["eq13"]}, "has two rules"),
         ({"wish": 1}, "wish"),
     ],
 )

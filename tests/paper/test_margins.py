@@ -50,6 +50,14 @@ def test_a_data_file_that_was_tampered_with_is_refused(tmp_path):
             read_margins(path)
 
 
+@pytest.mark.parametrize("margin", ["-0.1", "nan", "inf", "", "True", "much", "0"])
+def test_a_margin_that_is_no_number_above_0_is_named_with_its_cell(tmp_path, margin):
+    path = tmp_path / "margins.csv"
+    path.write_text(f"dataset,metric,median_std,margin\nd,m,0.1,{margin}\nd,k,0.1,0.2\n")
+    with pytest.raises(ValueError, match=r"of m on d is no number above 0"):
+        read_margins(path)
+
+
 def test_the_printed_cells_are_300_of_which_40_repeat():
     cells = read_cells(PAPER)
     assert len(cells) == 300
