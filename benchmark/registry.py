@@ -11,9 +11,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from types import ModuleType
-from typing import Any
+from typing import Any, get_args
 
-from benchmark.contracts import DatasetSpec, MethodSpec
+from benchmark.contracts import DatasetSpec, MethodSpec, Scoring
 
 METHOD_SOURCES = ("m3la.rows", "baselines")
 DATASET_SOURCES = ("datasets",)
@@ -62,13 +62,14 @@ def discover(
     ------
     RegistryError
         If a module cannot be imported, two declare the same id (in any case), or a declaration has the wrong
-        type.
+        type or scoring.
     """
     with _imports_are_no_garbage():
-        return Registry(
-            _collect(method_sources, "METHODS", MethodSpec),
-            _collect(dataset_sources, "DATASET", DatasetSpec),
-        )
+        methods = _collect(method_sources, "METHODS", MethodSpec)
+        for spec in methods.values():
+            if spec.scoring not in (known := get_args(Scoring)):
+                raise RegistryError(f"{spec.id}: scoring {spec.scoring!r} is not one of {', '.join(known)}")
+        return Registry(methods, _collect(dataset_sources, "DATASET", DatasetSpec))
 
 
 @contextmanager

@@ -136,6 +136,10 @@ def test_a_method_or_a_registry_that_is_declared_wrongly_is_said_in_one_line(run
     code, _, err = run("status", "--seeds", "1", toys=registry(method("Odd", blur=object())))
     assert code == 2
     assert "has no stable text" in err
+    code, _, err = run("status", "--seeds", "1", toys=registry(method("Odd", blurr=0.1)))
+    assert code == 2
+    assert "the options of Odd do not fit its estimator" in err
+    assert "'blurr'" in err
 
     def twice():
         raise RegistryError("the id 'BR' is declared by a and by b; rename one")

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from benchmark.contracts import DatasetSpec, Job, MethodSpec, Provenance, Record, Shape
 from benchmark.registry import Registry, Selection, parse_seeds, select
-from benchmark.run.config import Limits, Profile, is_number, load_profile
+from benchmark.run.config import ConfigError, Limits, Profile, is_number, load_profile
 from benchmark.run.fingerprint import canonical, code_digest, code_root, config_hash
 from benchmark.run.split import SPLIT_VERSION, sizes
 from benchmark.run.store import RecordStore, is_outdated
@@ -192,12 +192,21 @@ class Bench:
         ]
 
     def setup(self, dataset: str, method: str) -> Setup:
-        """Apply the profile to one method on one data set, and hash the outcome."""
+        """Apply the profile to one method on one data set, and hash the outcome.
+
+        Raises
+        ------
+        ConfigError
+            If the method's estimator has no such option.
+        """
         spec, facts = self.registry.methods[method], self.facts(dataset)
         limits = self.profile.limits_for(dataset)
         n_train, n_test = sizes(facts.shape.n)
         options = dict(spec.options)
-        params = spec.estimator(**options).get_params(deep=False)
+        try:
+            params = spec.estimator(**options).get_params(deep=False)
+        except TypeError as error:
+            raise ConfigError(f"the options of {method} do not fit its estimator: {error}") from error
         epochs = params.get("epochs")
         if limits.epochs is not None and is_number(epochs) and epochs > limits.epochs:
             params["epochs"] = options["epochs"] = limits.epochs
