@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from pandas.api.types import is_any_real_numeric_dtype
 
 from benchmark.paper.margins import COLUMNS as MARGIN_COLUMNS
 from benchmark.run.config import ConfigError
@@ -73,7 +74,10 @@ def read_cells(folder: Path) -> pd.DataFrame:
     for table, name, dataset in (("II", "table2.csv", None), ("III", "table3.csv", TABLE3_DATASET)):
         path = folder / name
         texts = pd.read_csv(path, dtype=str)["mean"]
-        frames.append(read_printed(path, dataset).assign(table=table, unit=texts.map(unit_of).to_numpy()))
+        frame = read_printed(path, dataset)
+        if not all(is_any_real_numeric_dtype(frame[name]) for name in ("mean", "std")):
+            raise ValueError(f"{path}: a mean or a standard deviation is no number; correct the table")
+        frames.append(frame.assign(table=table, unit=texts.map(unit_of).to_numpy()))
     cells = pd.concat(frames, ignore_index=True)
     return cells.assign(centre=cells["mean"] + cells["unit"] / 2, repeats=cells.duplicated(CELL))[
         ["table", *CELL, "direction", "mean", "std", "bold", "unit", "centre", "repeats"]

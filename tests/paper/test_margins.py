@@ -65,6 +65,14 @@ def test_the_printed_cells_are_300_of_which_40_repeat():
     assert set(cells.loc[cells["repeats"], "table"]) == {"III"}
 
 
+def test_a_printed_table_with_a_text_for_a_number_is_refused(tmp_path):
+    for name in ("table2.csv", "table3.csv"):
+        text = (PAPER / name).read_text(encoding="utf-8")
+        (tmp_path / name).write_text(text.replace("0.793", "high", 1))
+    with pytest.raises(ValueError, match=r"table2\.csv: a mean or a standard deviation is no number"):
+        read_cells(tmp_path)
+
+
 @pytest.mark.parametrize(("text", "unit"), [("0.793", 0.001), ("16.15", 0.01), ("0", 0.001), ("2.6", 0.1)])
 def test_the_unit_of_the_last_digit(text, unit):
     assert unit_of(text) == pytest.approx(unit)
