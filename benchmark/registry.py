@@ -41,6 +41,14 @@ class Registry:
     finders: tuple[Callable[[Path], Sequence[DatasetSpec]], ...] = ()
     """Each looks into a folder for data sets."""
 
+    outsiders: frozenset[str] = frozenset()
+    """Ids of methods that are not the project's own, and are checked before they run."""
+
+    def with_methods(self, specs: Sequence[MethodSpec]) -> Registry:
+        """Return the registry with further methods, whose ids are not taken."""
+        outsiders = self.outsiders | {spec.id for spec in specs}
+        return replace(self, methods={**self.methods, **{s.id: s for s in specs}}, outsiders=outsiders)
+
     def with_datasets_of(self, folder: Path) -> Registry:
         """Return the registry with the data sets that lie in a folder.
 

@@ -12,7 +12,7 @@ from benchmark.contracts import DatasetSpec, Job, MethodSpec, Provenance, Record
 from benchmark.registry import Registry, Selection, parse_seeds, select
 from benchmark.run.config import ConfigError, Limits, Profile, is_number, load_profile
 from benchmark.run.features import leaking_seeds, seeds_text
-from benchmark.run.fingerprint import canonical, code_digest, code_root, config_hash
+from benchmark.run.fingerprint import canonical, code_digest, code_roots, config_hash
 from benchmark.run.split import SPLIT_VERSION, sizes
 from benchmark.run.store import RecordStore, is_outdated
 from benchmark.run.trial import PASSED_BY_HARNESS
@@ -128,7 +128,7 @@ class Bench:
     allow_leak: bool = False
     """Whether seeds may test on rows that the user's features were fitted on; `facts` says where some do."""
     _facts: dict[str, DatasetFacts] = field(default_factory=dict, compare=False, repr=False)
-    _codes: dict[type, str] = field(default_factory=dict, compare=False, repr=False)
+    _codes: dict[tuple[tuple[str, str], ...], str] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
     def of(
@@ -275,16 +275,16 @@ class Bench:
             "split_version": SPLIT_VERSION,
             "data_hash": facts.data_hash,
             "provenance": str(facts.provenance),
-            "code": self._code(spec.estimator),
+            "code": self._code(code_roots(spec.estimator, options)),
         }
         if facts.rows_id != dataset:
             settings["split_id"] = facts.rows_id
         return Setup(spec, facts, limits, options, settings, config_hash(settings))
 
-    def _code(self, estimator: type) -> str:
-        if estimator not in self._codes:
-            self._codes[estimator] = code_digest(code_root(estimator))
-        return self._codes[estimator]
+    def _code(self, roots: tuple[tuple[str, str], ...]) -> str:
+        if roots not in self._codes:
+            self._codes[roots] = code_digest(*roots)
+        return self._codes[roots]
 
     def inventory(self, pairs: Sequence[Pair] | None = None) -> Inventory:
         """Compare what is asked for with what the store holds.

@@ -28,7 +28,7 @@ from benchmark.contracts import (
     Streams,
 )
 from benchmark.registry import Registry, RegistryError, discover, suggestion
-from benchmark.run.fingerprint import canonical, code_digest, code_root
+from benchmark.run.fingerprint import canonical, code_digest, code_roots
 from benchmark.run.trial import PASSED_BY_HARNESS, build_estimator, run_trial
 from benchmark.score.acquisition import read_acquisition
 from benchmark.score.metrics import METRICS
@@ -142,7 +142,7 @@ def _same(option: object, level: object) -> bool:
 
 
 def can_be_a_job(subject: Subject) -> None:
-    code_digest(code_root(subject.spec.estimator))
+    code_digest(*code_roots(subject.spec.estimator, subject.spec.options))
     pickle.dumps((subject.spec.estimator, dict(subject.spec.options), subject.spec.fit_together))
 
 
@@ -226,6 +226,23 @@ def check_method(spec: MethodSpec, datasets: Sequence[str]) -> Iterator[tuple[st
             yield name, f"{text} ({Path(place.filename).name}, line {place.lineno})"
         else:
             yield name, ""
+
+
+def require_promises(specs: Sequence[MethodSpec], datasets: Sequence[str]) -> None:
+    """Refuse methods that do not keep what a method promises.
+
+    Raises
+    ------
+    RegistryError
+        Naming the first broken promise.
+    """
+    for spec in specs:
+        for name, problem in check_method(spec, datasets):
+            if problem:
+                raise RegistryError(
+                    f"{spec.id} is not run, as it breaks a promise: {name}: {problem}; "
+                    "run_all.py check-method FILE lists all"
+                )
 
 
 def declared_methods(source: str, registry: Registry) -> tuple[MethodSpec, ...]:

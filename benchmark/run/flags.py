@@ -37,7 +37,19 @@ def add_choice(parser: argparse.ArgumentParser) -> None:
     choice = parser.add_argument_group("what")
     choice.add_argument("--datasets", metavar="NAMES", help=NAMES)
     choice.add_argument("--methods", metavar="NAMES", help=NAMES)
+    add_plugin(choice)
     add_seeds(choice)
+
+
+def add_plugin(parser: argparse._ActionsContainer) -> None:
+    """Declare files with further methods."""
+    parser.add_argument(
+        "--plugin",
+        metavar="FILE",
+        action="append",
+        default=[],
+        help="also take the methods that a Python file of yours declares; may be given again",
+    )
 
 
 def add_seeds(parser: argparse._ActionsContainer, default: str | None = None) -> None:
@@ -108,9 +120,8 @@ def whole_number(least: int = 1, most: int = 1_000_000) -> Callable[[str], int]:
 def bench_of(args: argparse.Namespace, registry: Registry) -> Bench:
     """Return the bench that the flags choose."""
     from benchmark.run.bench import Bench
-    from benchmark.run.features import data_directory, given_directory
+    from benchmark.run.features import data_directory
 
-    registry = registry.with_datasets_of(given_directory(args.data)[0])
     chosen = registry.select_datasets(args.datasets)
     return Bench.of(
         registry,
@@ -123,6 +134,26 @@ def bench_of(args: argparse.Namespace, registry: Registry) -> Bench:
         results_dir=args.results,
         allow_leak=args.allow_leak,
     )
+
+
+def with_what_the_user_brings(args: argparse.Namespace, registry: Registry) -> Registry:
+    """Add the methods of `--plugin` and the data sets that lie in the folder of `--data`.
+
+    Raises
+    ------
+    RegistryError, DataError
+        If a file declares no methods, a folder no data set, or an id is taken.
+    """
+    if getattr(args, "plugin", None):
+        from benchmark.run.check_method import declared_methods
+
+        for source in args.plugin:
+            registry = registry.with_methods(declared_methods(source, registry))
+    if "data" in args:
+        from benchmark.run.features import given_directory
+
+        registry = registry.with_datasets_of(given_directory(args.data)[0])
+    return registry
 
 
 def running_of(args: argparse.Namespace) -> Running:
