@@ -20,6 +20,7 @@ from scipy.stats import binomtest
 from benchmark.contracts import Array
 from benchmark.drift.band import ALPHA, paired_bands, refits_needed
 from benchmark.drift.judge import EQUAL, TOLERANCE
+from benchmark.files import write_csv, write_text
 from benchmark.studies.drift_pool import (
     EPOCHS,
     FRESH,
@@ -202,15 +203,16 @@ def main(argv: Iterable[str] | None = None) -> int:
             for row in smallest_shifts(part, cells, n_refits, given.power_draws)
         ]
     )
-    rates.to_csv(given.out / "rates.csv", index=False, float_format="%.6g", lineterminator="\n")
-    power.to_csv(given.out / "power.csv", index=False, float_format="%.6g", lineterminator="\n")
+    write_csv(given.out / "rates.csv", rates, "%.6g")
+    write_csv(given.out / "power.csv", power, "%.6g")
     facts = {
         "cells": len(cells),
         "power_draws": given.power_draws,
         "paired": " and ".join(dict.fromkeys(MEANING[method] for method, _ in cells)),
     }
-    (given.out / "drift_rates.md").write_text(describe(rates, power, facts), encoding="utf-8", newline="\n")
-    print((given.out / "drift_rates.md").read_text(encoding="utf-8"))
+    text = describe(rates, power, facts)
+    write_text(given.out / "drift_rates.md", text)
+    print(text)
     return 0
 
 

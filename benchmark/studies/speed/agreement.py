@@ -18,6 +18,7 @@ from tabulate import tabulate
 from torch import nn
 
 from benchmark.contracts import Array, Dataset, Streams, data_directory
+from benchmark.files import write_csv, write_text
 from benchmark.learning.scaling import fit_scalers, scale
 from benchmark.learning.training import batches
 from benchmark.run.memory import keep_freed_memory
@@ -135,9 +136,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     keep_freed_memory()
     measured = measure(DATASET.load(data_directory()), range(given.seeds), given.epochs, given.refits)
     text = describe(summarise(measured), given.seeds, given.epochs, given.refits)
-    given.out.mkdir(parents=True, exist_ok=True)
-    measured.to_csv(given.out / "agreement.csv", index=False, lineterminator="\n", float_format="%.6g")
-    (given.out / "agreement.md").write_text(text, encoding="utf-8", newline="\n")
+    write_csv(given.out / "agreement.csv", measured, "%.6g")
+    write_text(given.out / "agreement.md", text)
     print(text)
 
 
