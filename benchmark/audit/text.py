@@ -20,8 +20,8 @@ def render_audit(report: Report, tables: Sequence[str]) -> str:
         "# Audit",
         f"Tables: {', '.join(map(escape, tables))}. Every number stands for all values that print like it, "
         "rounded or truncated; a finding breaks a rule under both. Metrics follow scikit-learn's conventions "
-        "(coverage counts from 1, tied pairs are full errors in ranking loss and half in AUC, rows without labels "
-        "count 0 in ranking loss and coverage and are skipped in example-AUC).",
+        "(coverage counts from 1, tied pairs are full errors in ranking loss and half in AUC, rows without "
+        "labels count 0 in ranking loss and coverage and are skipped in example-AUC).",
         f"## Findings: {n_impossible} impossible, {n_suspicious} suspicious",
         "\n".join(_finding(finding) for finding in report.findings) or "None.",
     ]
