@@ -6,6 +6,7 @@ import difflib
 import gc
 import importlib
 import pkgutil
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from benchmark.contracts import DatasetSpec, MethodSpec
 
 METHOD_SOURCES = ("m3la.rows", "baselines")
 DATASET_SOURCES = ("datasets",)
+ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 
 
 class SelectionError(ValueError):
@@ -57,8 +59,8 @@ def discover(
     Raises
     ------
     RegistryError
-        If a module cannot be imported, two declare the same id (in any case), or a declaration has the wrong
-        type.
+        If a module cannot be imported, two declare the same id (in any case), an id is no plain word, or a
+        declaration has the wrong type.
     """
     with _imports_are_no_garbage():
         return Registry(
@@ -112,6 +114,11 @@ def _declared(module: ModuleType, attribute: str, kind: Any) -> Iterator[Any]:
             raise RegistryError(
                 f"{module.__name__}.{attribute} holds {spec!r}; it must be a {kind.__name__} "
                 f"(see benchmark/contracts.py)"
+            )
+        if not ID.fullmatch(spec.id):
+            raise RegistryError(
+                f"{module.__name__}.{attribute} has the id {spec.id!r}, which paths and tables cannot hold; "
+                "use letters, digits, '-', '_', '+' and '.', a letter or a digit first"
             )
         yield spec
 
