@@ -7,7 +7,7 @@ import os
 import warnings
 from pathlib import Path
 
-from filelock import FileLock, SoftFileLock, Timeout
+from filelock import FileLock, SoftFileLock
 
 
 def require_locks(folder: Path) -> None:
@@ -20,12 +20,11 @@ def require_locks(folder: Path) -> None:
         are refused: they would outlive a holder that is killed.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / ".probe", is_singleton=False)
+    path = folder / f".probe-{os.getpid()}"  # a file that is new, and nobody else's
+    lock = FileLock(path, is_singleton=False)
     try:
-        with warnings.catch_warnings(action="ignore"):
-            lock.acquire(blocking=False)
-    except Timeout:  # another process tries the same at this moment, and holds it
-        return
-    lock.release()
-    if isinstance(lock, SoftFileLock):
-        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS), str(folder))
+        with warnings.catch_warnings(action="ignore"), lock.acquire(blocking=False):
+            if isinstance(lock, SoftFileLock):
+                raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS), str(folder))
+    finally:
+        path.unlink(missing_ok=True)
