@@ -8,6 +8,7 @@ that pool, and writes `rates.csv`, `power.csv` and `drift_rates.md`. It decides 
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Iterable, Mapping
 from math import inf
 from pathlib import Path
@@ -31,6 +32,7 @@ from benchmark.studies.drift_pool import (
     fill_pool,
     stochastic_methods,
 )
+from benchmark.words import show_every_character
 
 HERE = Path(__file__).parents[2] / "results" / "drift"
 DESIGNS = (len(SPLITS), 2)
@@ -182,6 +184,7 @@ def describe(rates: pd.DataFrame, power: pd.DataFrame, facts: Mapping[str, Any])
 
 def main(argv: Iterable[str] | None = None) -> int:
     """Fill the pool, draw, and write the results."""
+    show_every_character(sys.stdout, sys.stderr)
     parser = argparse.ArgumentParser(
         prog="python -m benchmark.studies.drift_rates", description=(__doc__ or "").splitlines()[0]
     )

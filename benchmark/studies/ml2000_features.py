@@ -13,6 +13,7 @@ import hashlib
 import io
 import json
 import math
+import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -29,6 +30,7 @@ from threadpoolctl import threadpool_limits
 
 from benchmark.contracts import Array, DataError, Streams
 from benchmark.files import write_text
+from benchmark.words import show_every_character
 from datasets.recipes.images import open_folder
 from datasets.recipes.ml2000 import FEATURES, fit_rows
 from datasets.recipes.pipeline import DIMS
@@ -269,6 +271,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print one line per features file and seed, then the means; write them where asked to."""
+    show_every_character(sys.stdout, sys.stderr)
     options = _parser().parse_args(arguments)
     others = [named_seed(text) for text in options.fit_on_train]
     large = large_originals(options.images) if options.images else None

@@ -8,6 +8,7 @@ another seed of the method does to them. `python -m benchmark.studies.speed.agre
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -27,6 +28,7 @@ from benchmark.run.split import split
 from benchmark.score.metrics import METRICS
 from benchmark.score.reading import read_scores
 from benchmark.studies.plain.m3la import PlainM3LA, rivals
+from benchmark.words import show_every_character
 from datasets.ml2000 import DATASET
 from m3la.estimator import M3LA
 
@@ -125,6 +127,7 @@ def describe(table: pd.DataFrame, seeds: int, epochs: int, refits: int) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, print and write."""
+    show_every_character(sys.stdout, sys.stderr)
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=20)
