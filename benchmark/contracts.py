@@ -20,6 +20,8 @@ import numpy as np
 import platformdirs
 from numpy.typing import NDArray
 
+from benchmark.files import temporary_folder
+
 Array = NDArray[Any]
 Modalities = Sequence[Array]
 """m arrays of shape (n, d_k), in the data set's order of modalities."""
@@ -235,9 +237,25 @@ class Dataset:
 
 
 def cache_directory() -> Path:
-    """Return the folder for what the project makes itself: $M3LA_CACHE, else the user's cache folder."""
-    override = os.environ.get("M3LA_CACHE")
-    return Path(override).expanduser() if override else platformdirs.user_cache_path("m3la-reproducibility")
+    """Return the folder for what the project makes itself: $M3LA_CACHE, else the user's cache folder.
+
+    A user without a home, as in a container, gets one among the temporary files.
+    """
+    name = "m3la-reproducibility"
+    if override := os.environ.get("M3LA_CACHE"):
+        return _expanded(override)
+    try:
+        folder = platformdirs.user_cache_path(name)
+    except RuntimeError:
+        return temporary_folder(name)
+    return folder if folder.is_absolute() else temporary_folder(name)  # older versions keep the ~
+
+
+def _expanded(path: str | Path) -> Path:
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:  # nobody's home; that such a folder is not there is said where it is looked for
+        return Path(path)
 
 
 def data_directory(flag: str | Path | None = None) -> Path:
@@ -256,7 +274,7 @@ def data_directory(flag: str | Path | None = None) -> Path:
     """
     for given, name in ((flag, "--data"), (os.environ.get("M3LA_DATA"), "$M3LA_DATA")):
         if given:
-            folder = Path(given).expanduser()
+            folder = _expanded(given)
             if not folder.is_dir():
                 raise DataError(
                     f"{folder}: expected the folder that {name} names, found no such folder; correct {name}"
