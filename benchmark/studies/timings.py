@@ -17,11 +17,12 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 
-from benchmark.contracts import data_directory
+from benchmark.contracts import DataError
 from benchmark.files import write_text
-from benchmark.registry import discover
+from benchmark.registry import discover, select
 from benchmark.run.bench import Bench, Pair
 from benchmark.run.config import available_cores
+from benchmark.run.features import data_directory
 from benchmark.run.flags import MOST_JOBS, whole_number
 from benchmark.run.isolation import run_isolated
 from benchmark.run.seeding import limit_threads_of_new_processes
@@ -98,13 +99,18 @@ def main() -> None:
     registry, cpu = discover(), Cpu.here()
     known = {(t.profile, t.dataset, t.method) for t in read_timings(given.out) if t.cpu == cpu}
     wanted = []
+    chosen = select(given.datasets, tuple(registry.datasets), "data set")
+    try:
+        data_dir = data_directory(None, [registry.datasets[name] for name in chosen.ids], chosen.named)
+    except DataError as error:
+        parser.error(str(error))
     for profile in given.profiles.split(","):
         bench = Bench.of(
             registry,
             profile=profile,
             methods=given.methods,
             datasets=given.datasets,
-            data_dir=data_directory(None),
+            data_dir=data_dir,
             results_dir=given.out.parent,
         )
         wanted += [(bench, pair) for pair in bench.chosen_pairs() if (profile, *pair) not in known]

@@ -1,5 +1,6 @@
 """The cache of made arrays: whole or absent, verified when read, rebuilt when damaged."""
 
+import json
 import multiprocessing
 import time
 import warnings
@@ -122,3 +123,13 @@ def test_a_full_disk_names_the_file_and_leaves_nothing(tmp_path, monkeypatch, er
     assert "labels.npy" in str(caught.value)
     assert str(error.strerror or error) in str(caught.value)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("listed", [{}, {"labels.npy": "0"}])
+def test_a_manifest_that_does_not_list_every_array_vouches_for_none(tmp_path, listed):
+    cached_arrays(tmp_path / "set", build_once([]))
+    manifest = tmp_path / "set" / MANIFEST
+    sums = json.loads(manifest.read_text())["sha256"]
+    manifest.write_text(json.dumps({"sha256": {name: sums[name] for name in listed}}))
+    with pytest.warns(UserWarning, match="modality0.npy; rebuilding it"):
+        same(cached_arrays(tmp_path / "set", build_once([])))

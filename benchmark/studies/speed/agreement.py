@@ -18,10 +18,11 @@ import torch
 from tabulate import tabulate
 from torch import nn
 
-from benchmark.contracts import Array, Dataset, Streams, data_directory
+from benchmark.contracts import Array, DataError, Dataset, Streams
 from benchmark.files import write_csv, write_text
 from benchmark.learning.scaling import fit_scalers, scale
 from benchmark.learning.training import batches
+from benchmark.run.features import data_directory, leaking_seeds
 from benchmark.run.flags import whole_number
 from benchmark.run.memory import keep_freed_memory
 from benchmark.run.seeding import limit_threads_of_new_processes, make_deterministic
@@ -138,7 +139,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     limit_threads_of_new_processes()
     make_deterministic(Streams("agreement", 0))
     keep_freed_memory()
-    measured = measure(DATASET.load(data_directory()), range(given.seeds), given.epochs, given.refits)
+    seeds = range(given.seeds)
+    try:
+        dataset = DATASET.load(data_directory(None, [DATASET]))
+        leaking_seeds(dataset.id, dataset.fit_seed, seeds)
+    except DataError as error:
+        parser.error(str(error))
+    measured = measure(dataset, seeds, given.epochs, given.refits)
     text = describe(summarise(measured), given.seeds, given.epochs, given.refits)
     write_csv(given.out / "agreement.csv", measured, "%.6g")
     write_text(given.out / "agreement.md", text)
