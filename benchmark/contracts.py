@@ -6,6 +6,7 @@ Methods (`m3la/`, `baselines/`) and data sets (`datasets/`) import this module a
 
 from __future__ import annotations
 
+import itertools
 import os
 import secrets
 import zlib
@@ -19,6 +20,8 @@ from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 import numpy as np
 import platformdirs
 from numpy.typing import NDArray
+
+from benchmark import inputs
 
 Array = NDArray[Any]
 Modalities = Sequence[Array]
@@ -39,6 +42,8 @@ class Provenance(StrEnum):
     """Real instances and labels, features re-extracted by this project."""
     LOOK_ALIKE = "look-alike"
     """Synthetic, with the published shape: enters no claim, rank or verdict."""
+    LEAKED = "leaked"
+    """Real or rebuilt, but unsupervised parts of the features were fitted on rows that some seeds test on."""
 
 
 PURPOSES: Mapping[str, int] = {
@@ -215,7 +220,11 @@ class MethodSpec:
 
 @dataclass(frozen=True)
 class Dataset:
-    """A loaded data set. Arrays are read-only; modalities are float32, labels uint8 in {0, 1}."""
+    """A loaded data set, whoever made it. Arrays are read-only; labels are uint8 in {0, 1}.
+
+    Modalities are float32, or float64 where their digits need it. `DataError` if they or the labels are not
+    finite matrices of the same rows, or are not as many as their names.
+    """
 
     id: str
     modalities: tuple[Array, ...]
@@ -228,10 +237,40 @@ class Dataset:
     note: str = ""
     """What a caption must say of it (for example that PCA saw all images)."""
     citation: str = ""
+    fit_seed: int | None = None
+    """The only seed whose test rows the features' unsupervised parts have not seen, where it is but one."""
+
+    def __post_init__(self) -> None:
+        what = f"data set {self.id}: "
+        names = [f"{what}modality {name}" for name in self.modality_names]
+        if len(set(names)) != len(self.modalities) or len(names) != len(self.modalities) or not names:
+            named = ", ".join(self.modality_names)
+            raise DataError(f"{what}{len(self.modalities)} modalities, named {named}; give each its own name")
+        try:
+            given = dict(zip(names, map(inputs.as_features, self.modalities, names), strict=True))
+            labels = inputs.as_labels(self.labels, f"{what}labels")
+            inputs.check_same_rows({**given, f"{what}labels": labels})
+        except ValueError as error:
+            raise DataError(str(error)) from error
+        if len(self.label_names) != labels.shape[1]:
+            raise DataError(
+                f"{what}{labels.shape[1]} columns of labels, {len(self.label_names)} names; give one for each"
+            )
+        pairs = zip(self.modalities, given.values(), strict=True)
+        object.__setattr__(self, "modalities", tuple(itertools.starmap(_read_only, pairs)))
+        object.__setattr__(self, "labels", _read_only(self.labels, labels))
 
     @property
     def shape(self) -> Shape:
         return Shape(len(self.labels), self.labels.shape[1], tuple(x.shape[1] for x in self.modalities))
+
+
+def _read_only(given: Array, checked: Array) -> Array:
+    """Return a view that cannot be written to: of what is given, where that needs no conversion."""
+    plain = type(given) in (np.ndarray, np.memmap) and given.dtype == checked.dtype
+    view = (given if plain else checked).view()
+    view.setflags(write=False)
+    return view
 
 
 def cache_directory() -> Path:
@@ -240,34 +279,13 @@ def cache_directory() -> Path:
     return Path(override).expanduser() if override else platformdirs.user_cache_path("m3la-reproducibility")
 
 
-def data_directory(flag: str | Path | None = None) -> Path:
-    """Return the folder that holds `<data set>/<modality>.npy`.
-
-    Parameters
-    ----------
-    flag : str or Path, optional
-        The value of `--data`. Without it $M3LA_DATA is taken, else `data/` in `cache_directory()`.
-
-    Raises
-    ------
-    DataError
-        If `flag` or $M3LA_DATA names a folder that is not there: going on would quietly give
-        look-alikes to somebody who has the real features.
-    """
-    for given, name in ((flag, "--data"), (os.environ.get("M3LA_DATA"), "$M3LA_DATA")):
-        if given:
-            folder = Path(given).expanduser()
-            if not folder.is_dir():
-                raise DataError(
-                    f"{folder}: expected the folder that {name} names, found no such folder; correct {name}"
-                )
-            return folder
-    return cache_directory() / "data"
-
-
 @runtime_checkable
 class DatasetSpec(Protocol):
-    """A data set that can be loaded. A module of `datasets/` names its own in `DATASET`."""
+    """A data set that can be loaded. A module of `datasets/` names its own in `DATASET`.
+
+    One that takes the user's features also has `user_folder(data_dir) -> Path | None`: where they are, None
+    if there are none.
+    """
 
     id: str
     """Lower case, in paths, on the command line and in CSV."""
@@ -284,6 +302,12 @@ class DatasetSpec(Protocol):
     def provenance(self, data_dir: Path) -> Provenance:
         """Say what `load` would give, without loading it."""
         ...
+
+
+def users_folder(spec: DatasetSpec, data_dir: Path) -> Path | None:
+    """Return the folder of the user's features, or None if there are none or the data set takes none."""
+    find: Callable[[Path], Path | None] | None = getattr(spec, "user_folder", None)
+    return find(data_dir) if find else None
 
 
 @dataclass(frozen=True)

@@ -63,8 +63,8 @@ def as_features(values: Any, name: str) -> Array:
     if not finite.all():
         wrong = np.argwhere(~finite)
         raise ValueError(
-            f"{name} holds {len(wrong)} NaN or infinite values, the first in {_place(wrong[0], values)}; "
-            "fill or drop them"
+            f"{name} holds {len(wrong)} NaN or infinite values, the first is {array[tuple(wrong[0])]} in "
+            f"{_place(wrong[0], values)}; fill or drop them"
         )
     if array.dtype.kind in "iu" and array.dtype.itemsize == 8:
         large = np.argwhere((array > LARGEST_INTEGER) | (array < -LARGEST_INTEGER))

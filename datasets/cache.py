@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmark.contracts import Array, DataError
-from datasets.formats.arrays import file_sha256
+from datasets.formats.files import file_sha256
 
 MANIFEST = "manifest.json"
 
@@ -61,6 +61,10 @@ def find_fault(folder: Path) -> str | None:
     """Say what is wrong with a kept folder, or None: every file must have its manifest's SHA-256."""
     try:
         sums = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["sha256"]
+        if unlike := sorted(sums.keys() ^ {path.name for path in folder.glob("*.npy")}):
+            return f"{MANIFEST} and the folder differ in {', '.join(unlike)}"
+        if not sums:
+            return f"{MANIFEST} lists nothing"
         for name, expected in sums.items():
             if file_sha256(folder / name) != expected:
                 return f"{name} is truncated or altered (SHA-256 differs from {MANIFEST})"

@@ -15,7 +15,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from benchmark.contracts import Array, Dataset, Provenance, Shape
-from datasets.formats.arrays import as_features, as_labels, file_sha256, refusal
+from datasets.formats.arrays import as_features, as_labels
+from datasets.formats.files import file_sha256, refusal
 from datasets.user_first import UserFirst
 
 HERE = Path(__file__).parent

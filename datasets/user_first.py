@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
 from benchmark.contracts import Array, Dataset, Provenance, Shape
-from datasets.formats.arrays import as_features, as_labels, data_hash, read_array
-from datasets.formats.folder import check_file_names, read_origin, user_folder, verify_checksums
+from datasets.formats.arrays import as_features, as_labels, data_hash
+from datasets.formats.checksums import verify_checksums
+from datasets.formats.folder import check_file_names, read_origin, user_folder
+from datasets.formats.npy import read_array
 
 
 def numbered_names(labels: Array) -> tuple[str, ...]:
@@ -34,9 +36,13 @@ class UserFirst(ABC):
     citation: str
     label_names: tuple[str, ...] = ()
 
+    def user_folder(self, data_dir: Path) -> Path | None:
+        """Return the folder of the user's features, or None if there is nothing in it."""
+        return user_folder(data_dir, self.id, self.modality_names)
+
     def provenance(self, data_dir: Path) -> Provenance:
         """Say what `load` would give, without loading it."""
-        folder = user_folder(data_dir, self.id, self.modality_names)
+        folder = self.user_folder(data_dir)
         return read_origin(folder).provenance if folder else self.own_provenance
 
     def load(self, data_dir: Path) -> Dataset:
@@ -47,11 +53,11 @@ class UserFirst(ABC):
         DataError
             If the user's features are incomplete or differ from Table I; there is no fallback then.
         """
-        folder = user_folder(data_dir, self.id, self.modality_names)
+        folder = self.user_folder(data_dir)
         return self.load_user(folder) if folder else self.load_own()
 
     def load_user(self, folder: Path) -> Dataset:
-        """Load and check the user's features; modalities float32 `(N, d_k)`, labels uint8 `(N, q)`."""
+        """Load and check the user's features; modalities `(N, d_k)`, labels uint8 `(N, q)`."""
         names = check_file_names(folder, self.modality_names)
         origin = read_origin(folder)
         verify_checksums(folder, names)
@@ -61,7 +67,8 @@ class UserFirst(ABC):
             for name, d in zip(names[:-1], self.expected.dims, strict=True)
         }
         labels = as_labels(read_array(folder / names[-1], (n, self.expected.q)), folder / names[-1])
-        return self.dataset(arrays, labels, origin.provenance, origin.note)
+        read = self.dataset(arrays, labels, origin.provenance, origin.note)
+        return replace(read, fit_seed=origin.fit_seed)
 
     def dataset(
         self, modalities: Mapping[str, Array], labels: Array, provenance: Provenance, note: str

@@ -26,8 +26,9 @@ pytestmark = pytest.mark.usefixtures("warm_fork_server")
 def run(tmp_path, capsys):
     """Call the command line in a results folder of its own; return exit code, output and errors."""
 
-    def call(*arguments, toys=None, folder=tmp_path):
-        places = [] if arguments[:1] == ("factors",) else ["--results", str(folder), "--data", str(tmp_path)]
+    def call(*arguments, toys=None, folder=tmp_path, data=tmp_path):
+        places = [] if data is None else ["--data", str(data)]
+        places = [] if arguments[:1] == ("factors",) else ["--results", str(folder), *places]
         code = main([*arguments, *places], toys or registry())
         printed = capsys.readouterr()
         return code, printed.out, printed.err
@@ -280,7 +281,7 @@ def test_real_features_in_place_of_look_alikes_rerun_and_never_mix(run, tmp_path
     monkeypatch.setenv("M3LA_CACHE", str(tmp_path / "cache"))
     toys = registry(datasets=(DATASET,))
     flags = ("--profile", "tiny", "--seeds", "1", "--jobs", "1")
-    assert run(*flags, toys=toys)[0] == 0
+    assert run(*flags, toys=toys, data=None)[0] == 0
     folder = tmp_path / DATASET.id
     folder.mkdir()
     generator = np.random.default_rng(0)

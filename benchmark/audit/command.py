@@ -53,7 +53,7 @@ def run(args: argparse.Namespace, registry: Registry) -> int:
     from benchmark.audit.gather import facts_of, one_frame, read_audit_table
     from benchmark.audit.judge import audit
     from benchmark.audit.text import render_audit
-    from benchmark.contracts import data_directory
+    from benchmark.run.features import data_directory
 
     scored_from_predictions = (
         [name.strip() for name in args.hard.split(",")]
@@ -72,7 +72,9 @@ def run(args: argparse.Namespace, registry: Registry) -> int:
         read_audit_table(path, _name(path), scored_from_predictions, dataset, args.runs or _paper_runs(path))
         for path, dataset in chosen
     ]
-    report = audit(one_frame(tables), facts_of(tables, registry, data_directory(args.data)))
+    about = {name for table in tables for name in table.frame["dataset"]}
+    wanted = [spec for spec in registry.datasets.values() if spec.id in about]
+    report = audit(one_frame(tables), facts_of(tables, registry, data_directory(args.data, wanted)))
     names = [_name(path) for path, _ in chosen]
     print(json.dumps(report.to_json(), indent=1) if args.json else render_audit(report, names).rstrip("\n"))
     return FINDING if report.findings else OK

@@ -70,8 +70,8 @@ def drift(args: argparse.Namespace, registry: Registry) -> int:
         raise ConfigError(f"--{unused[0].replace('_', '-')} goes with --accept")
     both, messages = gather(bench)
     outcome = judge(both)
-    name = f"profile {bench.profile.name}"
-    print(json.dumps(as_json(outcome), indent=1) if args.json else drift_text(outcome, name))
+    name = bench.with_sources(f"profile {bench.profile.name}")
+    print(json.dumps({"of": name, **as_json(outcome)}, indent=1) if args.json else drift_text(outcome, name))
     for path, text in ((args.junit, junit(outcome, name)), (args.summary, drift_text(outcome, name))):
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)

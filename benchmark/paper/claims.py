@@ -210,8 +210,9 @@ def _listed(labels: list[str]) -> str:
 def _scope(datasets: Sequence[str], evidence: Evidence | None) -> str:
     if evidence is None:
         return ", ".join(datasets)
-    rebuilt = [name for name in datasets if evidence.provenance(name) == Provenance.REBUILT]
-    return ", ".join(f"{name} (on our features)" if name in rebuilt else name for name in datasets)
+    features: dict[str, str] = {Provenance.REBUILT: "our", Provenance.LEAKED: "leaked"}
+    whose = {name: features.get(evidence.provenance(name)) for name in datasets}
+    return ", ".join(f"{name} (on {kind} features)" if kind else name for name, kind in whose.items())
 
 
 def _gap_closed(claim: Claim, side: Side, datasets: Sequence[str]) -> str:

@@ -9,9 +9,9 @@ from typing import Any
 
 import pandas as pd
 
-from benchmark.contracts import Job, MethodSpec, Record
+from benchmark.contracts import Job, MethodSpec, Provenance, Record
 from benchmark.paper.evidence import Evidence
-from benchmark.run.bench import Bench
+from benchmark.run.bench import LEAKED, Bench
 from benchmark.run.config import ConfigError
 from benchmark.run.describe import describe_mixed_versions
 from benchmark.run.split import sizes
@@ -80,7 +80,7 @@ def gather_records(bench: Bench) -> Gathered:
         steps=results.steps,
         methods=tuple(bench.registry.methods.values()),
         seeds=bench.seeds,
-        source=f"current records at profile {bench.profile.name}",
+        source=bench.with_sources(f"current records at profile {bench.profile.name}"),
         datasets=bench.datasets.ids,
         limits=_limits(bench),
         split_sizes=_split_sizes(bench),
@@ -162,7 +162,8 @@ def read_reference(root: Path, dataset: str, bench: Bench) -> Evidence:
         steps=_read_steps(folder, bench),
         methods=tuple(bench.registry.methods.values()),
         seeds=bench.seeds,
-        source=f"the reference of profile {bench.profile.name}",
+        source=f"the reference of profile {bench.profile.name}"
+        + (f" ({dataset}: {LEAKED})" if Provenance.LEAKED in set(frame["provenance"]) else ""),
         datasets=(dataset,),
         limits=_limits(bench),
         split_sizes=_split_sizes(bench),

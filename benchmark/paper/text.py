@@ -13,6 +13,7 @@ from benchmark.contracts import Provenance
 from benchmark.inference import ALPHA
 from benchmark.paper.verdicts import (
     BETTER,
+    LEAKED,
     NOT_COMPARABLE,
     REBUILT,
     REPRODUCED,
@@ -23,7 +24,15 @@ from benchmark.paper.verdicts import (
 from benchmark.tables import markdown, names
 from benchmark.tables.layout import Block, Cell, Group, Row, Table
 
-MARKS = {REPRODUCED: "=", REBUILT: "=†", BETTER: "+", WORSE: "−", UNDECIDED: "?", NOT_COMPARABLE: "n/c"}
+MARKS = {
+    REPRODUCED: "=",
+    REBUILT: "=†",
+    LEAKED: "=¶",
+    BETTER: "+",
+    WORSE: "−",
+    UNDECIDED: "?",
+    NOT_COMPARABLE: "n/c",
+}
 MARKS_SENTENCE = (
     "Marks: = reproduced, =† reproduced on rebuilt features, + significantly better than printed, "
     "− significantly worse, ? undecided, n/c not comparable (reasons below)."
@@ -90,7 +99,7 @@ def _table2(cells: pd.DataFrame) -> Table:
         )
         for metrics in names.TABLE2_BLOCKS
     )
-    return Table("II", f"Table II, paper and ours: {MARKS_SENTENCE}", blocks)
+    return Table("II", f"Table II, paper and ours: {_marks(cells)}", blocks)
 
 
 def _table3(cells: pd.DataFrame) -> Table:
@@ -98,7 +107,15 @@ def _table3(cells: pd.DataFrame) -> Table:
     columns = tuple(_metric(metric) for metric in TABLE3_COLUMNS)
     block = Block("methods", (), columns, _rows(names.TABLE3_METHODS, keys, _by_key(cells)))
     title = _dataset(names.TABLE3_DATASET, cells)
-    return Table("III", f"Table III, paper and ours: {title}. {MARKS_SENTENCE}", (block,))
+    return Table("III", f"Table III, paper and ours: {title}. {_marks(cells)}", (block,))
+
+
+def _marks(cells: pd.DataFrame) -> str:
+    """Explain the marks, that of leaked features where there are any."""
+    if Provenance.LEAKED not in set(cells["provenance"]):
+        return MARKS_SENTENCE
+    mark, text = names.PROVENANCE_MARKS[Provenance.LEAKED], names.PROVENANCE_TEXTS[Provenance.LEAKED]
+    return f"{MARKS_SENTENCE} {mark} {text}."
 
 
 Key = tuple[str, str, str]

@@ -22,8 +22,9 @@ from benchmark.paper.evidence import Cell, Evidence
 from benchmark.paper.printed import PAPER_SEEDS
 
 REPRODUCED, REBUILT = "reproduced", "reproduced (rebuilt features)"
+LEAKED = "reproduced (leaked features)"
 BETTER, WORSE, UNDECIDED, NOT_COMPARABLE = "better", "worse", "undecided", "not comparable"
-VERDICTS = (REPRODUCED, REBUILT, BETTER, WORSE, UNDECIDED, NOT_COMPARABLE)
+VERDICTS = (REPRODUCED, REBUILT, LEAKED, BETTER, WORSE, UNDECIDED, NOT_COMPARABLE)
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,8 @@ def decide(verdict: Verdict, paper: Summary, direction: str, level: float) -> Ve
         Of the test of a difference, for this cell, after the correction.
     """
     if verdict.p_equivalence <= ALPHA:
-        return replace(verdict, verdict=REBUILT if verdict.provenance == Provenance.REBUILT else REPRODUCED)
+        by_features: dict[str, str] = {Provenance.REBUILT: REBUILT, Provenance.LEAKED: LEAKED}
+        return replace(verdict, verdict=by_features.get(verdict.provenance, REPRODUCED))
     if verdict.p_holm <= ALPHA:
         favourable = (verdict.difference > 0) == (direction == "up")
         return replace(verdict, verdict=BETTER if favourable else WORSE)
@@ -192,7 +194,7 @@ def totals(verdicts: pd.DataFrame) -> Totals:
     return Totals(
         printed=len(verdicts),
         distinct=len(distinct),
-        counts={name: int(counts.get(name, 0)) for name in VERDICTS},
+        counts={name: int(counts.get(name, 0)) for name in VERDICTS if name != LEAKED or name in counts},
         tested=len(tested),
         reasons={str(k): int(n) for k, n in reasons.items()},
         false_reproduced=ALPHA * len(tested),

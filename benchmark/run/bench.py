@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from benchmark.contracts import DatasetSpec, Job, MethodSpec, Provenance, Record, Shape
+from benchmark.contracts import DatasetSpec, Job, MethodSpec, Provenance, Record, Shape, users_folder
 from benchmark.registry import Registry, Selection, parse_seeds, select
 from benchmark.run.config import Limits, Profile, load_profile
+from benchmark.run.features import leaking_seeds, seeds_text
 from benchmark.run.fingerprint import canonical, code_digest, code_root, config_hash
 from benchmark.run.split import SPLIT_VERSION, sizes
 from benchmark.run.store import RecordStore, is_outdated
@@ -19,6 +20,7 @@ from benchmark.run.trial import PASSED_BY_HARNESS
 State = Literal["done", "missing", "failed"]
 Pair = tuple[str, str]
 """Data set and method, by id."""
+LEAKED = "leaked, as seeds test on rows that the features were fitted on"
 RUNS = "runs"
 """The folder of records in a folder of results."""
 
@@ -32,6 +34,24 @@ class DatasetFacts:
     provenance: Provenance
     data_hash: str
     note: str
+    folder: Path | None = None
+    """Of the user's features; None for what the project offers."""
+    fit_seed: int | None = None
+    """As `Dataset.fit_seed`."""
+
+    @property
+    def source(self) -> str:
+        """Say in words where the features come from."""
+        if self.folder is None:
+            return "a look-alike" if self.provenance is Provenance.LOOK_ALIKE else "the project's own"
+        return f"the user's own in {self.folder}"
+
+    def leaked(self, seeds: Sequence[int]) -> DatasetFacts:
+        """Return what must be known where some seeds test on rows that the features were fitted on."""
+        seen = f"Run with --allow-leak: {seeds_text(seeds)} test on rows that the features were fitted on."
+        note = f"{self.note.rstrip('. ')}. {seen}"
+        synthetic = self.provenance is Provenance.LOOK_ALIKE
+        return replace(self, provenance=self.provenance if synthetic else Provenance.LEAKED, note=note)
 
 
 @dataclass(frozen=True)
@@ -103,6 +123,8 @@ class Bench:
     """Of the records, where not `results_dir/RUNS`: a study's own, or those of refits."""
     refit: int = 0
     """0 for the jobs themselves; k for their k-th refit: the same rows, other random numbers."""
+    allow_leak: bool = False
+    """Whether seeds may test on rows that the user's features were fitted on; `facts` says where some do."""
     _facts: dict[str, DatasetFacts] = field(default_factory=dict, compare=False, repr=False)
     _codes: dict[type, str] = field(default_factory=dict, compare=False, repr=False)
 
@@ -117,6 +139,7 @@ class Bench:
         seeds: str | None = None,
         data_dir: Path,
         results_dir: Path,
+        allow_leak: bool = False,
     ) -> Bench:
         """Read what the command line chooses; what it leaves out is the profile's, else everything.
 
@@ -134,6 +157,7 @@ class Bench:
             parse_seeds(chosen.seeds if seeds is None else seeds),
             data_dir,
             results_dir,
+            allow_leak=allow_leak,
         )
 
     @cached_property
@@ -157,15 +181,35 @@ class Bench:
         Raises
         ------
         DataError
-            If the data set cannot be used.
+            If the data set cannot be used, or not for the seeds.
         """
+        facts = self._loaded(dataset)
+        others = leaking_seeds(dataset, facts.fit_seed, self.seeds, allowed=self.allow_leak)
+        return facts.leaked(others) if others else facts
+
+    def _loaded(self, dataset: str) -> DatasetFacts:
         if dataset not in self._facts:
             spec = self.registry.datasets[dataset]
             loaded = spec.load(self.data_dir)
             self._facts[dataset] = DatasetFacts(
-                spec, loaded.shape, loaded.provenance, loaded.data_hash, loaded.note
+                spec,
+                loaded.shape,
+                loaded.provenance,
+                loaded.data_hash,
+                loaded.note,
+                users_folder(spec, self.data_dir),
+                loaded.fit_seed,
             )
         return self._facts[dataset]
+
+    def with_sources(self, text: str) -> str:
+        """Add to the name of what is judged which of the data sets looked at are not the project's."""
+        known = [self.facts(name) for name in self.datasets.ids if name in self._facts]
+        users = [facts.spec.id for facts in known if facts.folder]
+        leaked = [facts.spec.id for facts in known if facts.provenance is Provenance.LEAKED]
+        parts = [f"{', '.join(users)}: the user's own features"] if users else []
+        parts += [f"{', '.join(leaked)}: {LEAKED}"] if leaked else []
+        return f"{text} ({'; '.join(parts)})" if parts else text
 
     def chosen_pairs(self) -> list[Pair]:
         """Return the methods on the data sets meant for them, and methods named outright on all."""
@@ -179,14 +223,21 @@ class Bench:
         ]
 
     def recorded_pairs(self, *, everything: bool = False) -> list[Pair]:
-        """Return the pairs of which there is any record: those that are chosen, or all."""
+        """Return the pairs of which there is any record: the chosen ones, or all that suit the seeds."""
         recorded = {(record.dataset, record.method) for record in self.store.scan().records}
-        return [
+        pairs = [
             (dataset, method)
             for dataset in (self.registry.datasets if everything else self.datasets.ids)
             for method in (self.registry.methods if everything else self.methods.ids)
             if (dataset, method) in recorded
         ]
+        return [pair for pair in pairs if pair[0] in self.datasets.ids or self._suits_seeds(pair[0])]
+
+    def _suits_seeds(self, dataset: str) -> bool:
+        """Return whether `facts` would refuse no seed."""
+        return self.allow_leak or not leaking_seeds(
+            dataset, self._loaded(dataset).fit_seed, self.seeds, allowed=True
+        )
 
     def setup(self, dataset: str, method: str) -> Setup:
         """Apply the profile to one method on one data set, and hash the outcome."""

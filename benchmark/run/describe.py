@@ -49,6 +49,7 @@ def describe_plan(plan: Plan, running: Running) -> str:
     lines = [
         f"profile {plan.inventory.profile.name}: {plan.inventory.profile.description}",
         _table(rows, headers),
+        f"features: {'; '.join(_sources(plan.jobs))}",
         f"{len(plan.jobs)} jobs, {sum(job.state == 'done' for job in plan.jobs)} done, {len(to_run)} to run "
         f"on {running.jobs} at a time, {_time(to_run, running)}",
         *([describe_left_out(plan.left_out)] if plan.left_out else []),
@@ -118,6 +119,11 @@ def _by_setup(slots: Sequence[AnySlot]) -> list[list[AnySlot]]:
     for slot in slots:
         by_pair.setdefault((slot.job.dataset, slot.job.method), []).append(slot)
     return list(by_pair.values())
+
+
+def _sources(slots: Sequence[Slot]) -> list[str]:
+    by_dataset = {slot.job.dataset: slot.setup.facts for slot in slots}
+    return [f"{dataset} {facts.source}" for dataset, facts in by_dataset.items()]
 
 
 def _time(to_run: Sequence[PlannedJob], running: Running) -> str:

@@ -45,6 +45,11 @@ def add_places(parser: argparse.ArgumentParser) -> None:
     where.add_argument("--profile", default="paper", help="paper (as printed; the default), quick or tiny")
     add_data(where)
     where.add_argument(
+        "--allow-leak",
+        action="store_true",
+        help="also take seeds that test on rows which your features were fitted on, and mark every number",
+    )
+    where.add_argument(
         "--results", metavar="DIR", type=Path, default=ROOT / "results", help="default: results/"
     )
 
@@ -89,17 +94,20 @@ def whole_number(text: str) -> int:
 
 def bench_of(args: argparse.Namespace, registry: Registry) -> Bench:
     """Return the bench that the flags choose."""
-    from benchmark.contracts import data_directory
+    from benchmark.registry import select
     from benchmark.run.bench import Bench
+    from benchmark.run.features import data_directory
 
+    chosen = select(args.datasets, tuple(registry.datasets), "data set")
     return Bench.of(
         registry,
         profile=args.profile,
         methods=args.methods,
         datasets=args.datasets,
         seeds=args.seeds,
-        data_dir=data_directory(args.data),
+        data_dir=data_directory(args.data, [registry.datasets[id] for id in chosen.ids], chosen.named),
         results_dir=args.results,
+        allow_leak=args.allow_leak,
     )
 
 

@@ -14,7 +14,8 @@ from typing import Any
 import pandas as pd
 
 from baselines.problem_transform.classifier_chain import ClassifierChain
-from benchmark.contracts import Dataset, MethodSpec, Streams, data_directory
+from benchmark.contracts import Dataset, MethodSpec, Streams
+from benchmark.run.features import data_directory, leaking_seeds
 from benchmark.run.fingerprint import code_digest, code_root
 from benchmark.run.seeding import make_deterministic
 from benchmark.run.trial import build_estimator, run_trial
@@ -80,7 +81,8 @@ def fill_pool(path: Path, methods: Collection[str]) -> pd.DataFrame:
         _require_same_code(path, before, code)
         done = set(before[["method", "seed", "refit"]].itertuples(index=False, name=None))
     path.parent.mkdir(parents=True, exist_ok=True)
-    dataset = DATASET.load(data_directory(None))
+    dataset = DATASET.load(data_directory(None, [DATASET]))
+    leaking_seeds(dataset.id, dataset.fit_seed, SPLITS)
     columns = [f"{metric.id}:{rule}" for rule in ("own", "equal") for metric in METRICS]
     with path.open("a", newline="") as file:
         writer = csv.DictWriter(file, [*KEYS, *columns], lineterminator="\n")

@@ -16,10 +16,10 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 
-from benchmark.contracts import data_directory
-from benchmark.registry import discover
+from benchmark.registry import discover, select
 from benchmark.run.bench import Bench, Pair
 from benchmark.run.config import available_cores
+from benchmark.run.features import data_directory
 from benchmark.run.isolation import run_isolated
 from benchmark.run.seeding import limit_threads_of_new_processes
 from benchmark.run.times import TIMINGS, Cpu, Timing, read_timings
@@ -94,13 +94,15 @@ def main() -> None:
     registry, cpu = discover(), Cpu.here()
     known = {(t.profile, t.dataset, t.method) for t in read_timings(given.out) if t.cpu == cpu}
     wanted = []
+    chosen = select(given.datasets, tuple(registry.datasets), "data set")
+    data_dir = data_directory(None, [registry.datasets[name] for name in chosen.ids], chosen.named)
     for profile in given.profiles.split(","):
         bench = Bench.of(
             registry,
             profile=profile,
             methods=given.methods,
             datasets=given.datasets,
-            data_dir=data_directory(None),
+            data_dir=data_dir,
             results_dir=given.out.parent,
         )
         wanted += [(bench, pair) for pair in bench.chosen_pairs() if (profile, *pair) not in known]

@@ -36,7 +36,12 @@ RULE_TITLES = {
     "eq16a@holdout": "eq. (16), reading A, on held-out training rows",
     "eq16b@holdout": "eq. (16), reading B, on held-out training rows",
 }
-PROVENANCE_MARKS = {Provenance.REAL: "", Provenance.REBUILT: "†", Provenance.LOOK_ALIKE: "‡"}
+PROVENANCE_MARKS = {
+    Provenance.REAL: "",
+    Provenance.REBUILT: "†",
+    Provenance.LOOK_ALIKE: "‡",
+    Provenance.LEAKED: "¶",
+}
 RECONSTRUCTED_MARK = "§"
 """After the title of a row whose method's paper could not be found."""
 PROVENANCE_TEXTS = {
@@ -44,6 +49,8 @@ PROVENANCE_TEXTS = {
     Provenance.REBUILT: "real instances and labels, features re-extracted by this project",
     Provenance.LOOK_ALIKE: "look-alike, not the real data: numbers are printed grey (italic in Markdown), "
     "take no bold and support no claim",
+    Provenance.LEAKED: "leaked: unsupervised parts of the features were fitted on rows that some seeds test "
+    "on, which can make every number too good",
 }
 
 TABLE2_DATASETS = ("fcvid", "msra", "ml2000", "taobao")

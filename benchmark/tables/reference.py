@@ -125,7 +125,7 @@ def read_csv(path: Path, columns: Sequence[str], numbers: Sequence[str] = ("seed
     if missing := set(columns) - set(frame.columns):
         raise ConfigError(f"cannot judge: {path} lacks the columns {', '.join(sorted(missing))}")
     for column in sorted(set(numbers) & set(columns)):
-        if not pd.api.types.is_numeric_dtype(frame[column]):
+        if len(frame) and not pd.api.types.is_numeric_dtype(frame[column]):
             raise ConfigError(f"cannot judge: {path} holds a {column} that is not a number")
     return frame
 

@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 
 import pandas as pd
 
-from benchmark.contracts import Array, DatasetSpec, Job, MethodSpec, Provenance, Record, Shape
-from benchmark.run.bench import Bench, Inventory
+from benchmark.contracts import Array, DatasetSpec, Job, MethodSpec, Provenance, Record, Shape, users_folder
+from benchmark.run.bench import Bench, DatasetFacts, Inventory
 from benchmark.run.store import RecordError, RecordStore
 from benchmark.score.acquisition import read_acquisition
 from benchmark.score.metrics import METRICS
@@ -45,9 +45,12 @@ class ListedDataset:
     note: str = ""
 
     @classmethod
-    def of(cls, spec: DatasetSpec, provenance: Provenance, note: str = "") -> ListedDataset:
-        """Take what a registered data set declares."""
-        return cls(spec.id, spec.title, spec.expected, provenance, note)
+    def of(cls, spec: DatasetSpec, bench: Bench, facts: DatasetFacts | None) -> ListedDataset:
+        """Take what a registered data set declares, and what is known of it where it was loaded."""
+        if facts:
+            return cls(spec.id, spec.title, spec.expected, facts.provenance, facts.note)
+        note = "The user's own features." if users_folder(spec, bench.data_dir) else ""
+        return cls(spec.id, spec.title, spec.expected, spec.provenance(bench.data_dir), note)
 
 
 @dataclass(frozen=True)
@@ -150,13 +153,12 @@ def results_of(
     entries = Entries(inventory, bench.store)
     methods = bench.registry.methods
     # Today's wording, not that of the day the record was made: a note changes no number.
-    notes = {slot.job.dataset: slot.setup.facts.note for slot in inventory.slots}
+    facts = {slot.job.dataset: slot.setup.facts for slot in inventory.slots}
     results = build_results(
         entries.read(lambda record, arrays: rows_of(record, arrays, methods[record.method])),
         methods=tuple(methods.values()),
         datasets=[
-            ListedDataset.of(spec, spec.provenance(bench.data_dir), notes.get(spec.id, ""))
-            for spec in bench.registry.datasets.values()
+            ListedDataset.of(spec, bench, facts.get(spec.id)) for spec in bench.registry.datasets.values()
         ],
         profile=inventory.profile.name,
         profile_note=inventory.profile.description,

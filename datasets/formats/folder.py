@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from benchmark.contracts import Provenance
-from datasets.formats.arrays import file_sha256, refusal
+from benchmark.contracts import DataError, Provenance
+from datasets.formats.files import read_text, refusal
 
-CHECKSUMS = "SHA256SUMS"
-"""Optional file beside the user's features, as written by `sha256sum *.npy`; what it lists is verified."""
 PROVENANCE_FILE = "provenance.json"
 """Optional file beside the user's features; without it they are taken for the real ones."""
 PROVENANCE_KEYS = ("provenance", "recipe_version", "fit_on", "note")
 """What that file may hold, all strings; only the first is required."""
+FIT_ON = re.compile(r"all|train:(\d{1,9})", re.ASCII)
+"""Rows that the features' unsupervised parts saw: all, or the training rows of one seed."""
+OWN = "The user's own features."
+CORRECT = "correct it, or write the features again with the recipe"
 
 
 def user_folder(data_dir: Path, id: str, modality_names: Sequence[str]) -> Path | None:
@@ -61,56 +66,60 @@ def check_file_names(folder: Path, modality_names: Sequence[str]) -> list[str]:
     return wanted
 
 
-def verify_checksums(folder: Path, names: Sequence[str]) -> None:
-    """Compare files with `SHA256SUMS` in the same folder, where there is one.
-
-    Raises
-    ------
-    DataError
-        If a listed file's bytes are others than when the list was written.
-    """
-    listing = folder / CHECKSUMS
-    if not listing.is_file():
-        return
-    sums: dict[str, str] = {}
-    for line in listing.read_text(encoding="utf-8").splitlines():
-        digest, _, name = line.strip().partition(" ")
-        sums[name.strip().lstrip("*")] = digest.lower()
-    for name in names:
-        if name in sums and (found := file_sha256(folder / name)) != sums[name]:
-            remedy = f"the file was altered; restore it or update {CHECKSUMS}"
-            raise refusal(folder / name, f"SHA-256 {sums[name]}", found, remedy)
-
-
 @dataclass(frozen=True)
 class Origin:
     """Where the user's features come from, and what captions must say of them."""
 
     provenance: Provenance = Provenance.REAL
-    note: str = "The user's own features."
+    note: str = OWN
+    fit_seed: int | None = None
+    """The seed whose training rows alone the unsupervised parts saw; None if all rows, or unknown."""
 
 
 def read_origin(folder: Path) -> Origin:
     """Read `PROVENANCE_FILE`; DataError if it is unreadable or holds an unknown key or value."""
     path = folder / PROVENANCE_FILE
-    if not path.exists():
+    for name in sorted(found.name for found in folder.iterdir()):
+        if name != PROVENANCE_FILE and name.lower().startswith("provenance"):
+            raise refusal(folder, PROVENANCE_FILE, name, f"rename it to {PROVENANCE_FILE}, or move it away")
+    if not os.path.lexists(path):
         return Origin()
-    remedy = "correct it, or write the features again with the recipe"
+    content = _read_statement(path)
+    if content["provenance"] not in [*Provenance]:
+        raise refusal(path, f"provenance {' or '.join(Provenance)}", repr(content["provenance"]), CORRECT)
+    fit_on = FIT_ON.fullmatch(content.get("fit_on", "all"))
+    if not fit_on:
+        raise refusal(path, "fit_on all or train:SEED, such as train:0", repr(content["fit_on"]), CORRECT)
+    fitted = f"Unsupervised parts fitted on: {content['fit_on']}." if "fit_on" in content else ""
+    note = " ".join(filter(None, (OWN, content.get("note") or fitted)))
+    return Origin(Provenance(content["provenance"]), note, None if fit_on[1] is None else int(fit_on[1]))
+
+
+def _read_statement(path: Path) -> dict[str, str]:
+    """Read the file's keys, of which each is known and there once, and their strings."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise refusal(path, "a readable JSON file", str(error), remedy) from error
+        content = json.loads(read_text(path), object_pairs_hook=_each_once)
+        json.dumps(content, ensure_ascii=False).encode()  # halves of characters, which no file could hold
+    except (ValueError, RecursionError) as error:
+        if isinstance(error, DataError):
+            raise
+        raise refusal(path, "a readable JSON file", str(error), CORRECT) from error
     if (
         not isinstance(content, dict)
         or "provenance" not in content
         or not content.keys() <= {*PROVENANCE_KEYS}
     ):
         found = ", ".join(content) if isinstance(content, dict) else type(content).__name__
-        raise refusal(path, f"provenance and no key beside {', '.join(PROVENANCE_KEYS)}", found, remedy)
+        what = f"provenance and no key beside {', '.join(PROVENANCE_KEYS)}"
+        raise refusal(path, what, found[:200] or "no key", CORRECT)
     for key, value in content.items():
         if not isinstance(value, str):
-            raise refusal(path, f"a string for {key}", f"{value!r}", remedy)
-    if content["provenance"] not in [*Provenance]:
-        raise refusal(path, f"provenance {' or '.join(Provenance)}", repr(content["provenance"]), remedy)
-    fitted = f" Unsupervised parts fitted on: {content['fit_on']}." if content.get("fit_on") else ""
-    return Origin(Provenance(content["provenance"]), content.get("note") or Origin.note + fitted)
+            raise refusal(path, f"a string for {key}", repr(value)[:200], CORRECT)
+    return content
+
+
+def _each_once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        raise ValueError(f"a key is there twice among {', '.join(key for key, _ in pairs)}")
+    return content

@@ -16,11 +16,12 @@ HEADER = "metric,direction,dataset,method,mean,std,bold\n"
 
 
 @pytest.fixture
-def run(tmp_path, capsys):
+def run(monkeypatch, capsys):
     """Call the command without features of the user's; return exit code, output and errors."""
+    monkeypatch.delenv("M3LA_DATA", raising=False)
 
     def call(*arguments):
-        code = main(["audit", "--data", str(tmp_path), *map(str, arguments)])
+        code = main(["audit", *map(str, arguments)])
         printed = capsys.readouterr()
         return code, printed.out, printed.err
 

@@ -48,7 +48,7 @@ def folder(results):
 
 def answer(results, command, *arguments):
     """Call a command on the references of a results folder."""
-    places = ["--results", str(results), "--data", str(results), "--reference"]
+    places = ["--results", str(results), "--reference"]
     out, err = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         code = main([command, *map(str, arguments), *places])
@@ -302,7 +302,7 @@ def test_a_data_set_that_the_paper_does_not_have_is_refused():
 
 
 def test_no_records_are_no_silent_pass(results, capsys):
-    places = ["--results", str(results), "--data", str(results)]
+    places = ["--results", str(results)]
     for command in (["compare"], ["significance"], ["explain", "BR", "ml2000", "coverage"]):
         assert main([*command, *places]) == 2
         printed = capsys.readouterr()

@@ -14,12 +14,13 @@ from typing import Any
 
 import pandas as pd
 
-from benchmark.contracts import DatasetSpec, MethodSpec, Provenance, data_directory
+from benchmark.contracts import DatasetSpec, MethodSpec, Provenance
 from benchmark.paper.printed import PAPER, read_cells
 from benchmark.registry import Registry, select
 from benchmark.run.bench import Bench
 from benchmark.run.config import ConfigError, Running
 from benchmark.run.devices import available_pool
+from benchmark.run.features import data_directory
 from benchmark.run.flags import running_of
 from benchmark.run.plan import Plan, make_plan
 from benchmark.run.times import Machine
@@ -113,6 +114,7 @@ class Study:
             seeds=seeds,
             data_dir=self.data_dir,
             results_dir=self.folder,
+            allow_leak=self.args.allow_leak,
         )
         if len(bench.seeds) < 2:
             raise ConfigError(f"{seeds!r} is one seed; an effect's interval needs two at least")
@@ -152,7 +154,7 @@ def make_study(args: argparse.Namespace, registry: Registry) -> Study:
         dataset=registry.datasets[DATASET],
         factors=select(args.factors, names, "factor").ids,
         printed=printed,
-        data_dir=data_directory(args.data),
+        data_dir=data_directory(args.data, [registry.datasets[DATASET]]),
         folder=folder,
         measured=read_measured(folder),
     )

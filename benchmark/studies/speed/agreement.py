@@ -17,9 +17,10 @@ import torch
 from tabulate import tabulate
 from torch import nn
 
-from benchmark.contracts import Array, Dataset, Streams, data_directory
+from benchmark.contracts import Array, Dataset, Streams
 from benchmark.learning.scaling import fit_scalers, scale
 from benchmark.learning.training import batches
+from benchmark.run.features import data_directory, leaking_seeds
 from benchmark.run.memory import keep_freed_memory
 from benchmark.run.seeding import limit_threads_of_new_processes, make_deterministic
 from benchmark.run.split import split
@@ -133,7 +134,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     limit_threads_of_new_processes()
     make_deterministic(Streams("agreement", 0))
     keep_freed_memory()
-    measured = measure(DATASET.load(data_directory()), range(given.seeds), given.epochs, given.refits)
+    dataset, seeds = DATASET.load(data_directory(None, [DATASET])), range(given.seeds)
+    leaking_seeds(dataset.id, dataset.fit_seed, seeds)
+    measured = measure(dataset, seeds, given.epochs, given.refits)
     text = describe(summarise(measured), given.seeds, given.epochs, given.refits)
     given.out.mkdir(parents=True, exist_ok=True)
     measured.to_csv(given.out / "agreement.csv", index=False, lineterminator="\n", float_format="%.6g")

@@ -1,5 +1,6 @@
 """Emotions, Scene and Yeast: columns grouped into modalities as documented, wrong files refused."""
 
+import re
 from functools import cache
 from pathlib import Path
 
@@ -65,6 +66,58 @@ def test_wrong_files_are_refused(toy, old, new, message):
     assert old in ARFF
     path.write_text(ARFF.replace(old, new))
     with pytest.raises(DataError, match=message):
+        load_mulan("toy", toy)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "found"),
+    [
+        ("4,5,6.5,0,0", "{0 4, 1 5, 2 6.5}", "'{0 4, 1 5, 2 6.5}' in line 9"),
+        ("4,5,6.5,0,0", "4,5,1_0,0,0", "'4,5,1_0,0,0' in line 9"),
+        ("4,5,6.5,0,0", "4,5,red,0,0", "'4,5,red,0,0' in line 9"),
+        ("4,5,6.5,0,0\n", "4,5,6,0,0\n" * 2, "'4,5,6,0,0' in line 10"),
+        ("x3 numeric", "x3 string", "'@attribute x3 string' in line 4"),
+        ("x3 numeric", "x2 numeric", "'@attribute x2 numeric' in line 4"),
+        ("x3 numeric", "x3 numeric\n@attribute x4 real", "'@attribute b {0,1}' in line 7"),
+        ("x3 numeric", "x3 {red,green}", "'1,2,3,1,0' in line 8"),
+        ("@attribute x3 numeric\n", "", "4"),
+        ("@data", "@end", "'@end' in line 7"),
+        ("toy\n", "toy\n" + "x" * 2**21, "'xxx"),
+    ],
+)
+def test_a_line_that_is_not_understood_is_refused_with_its_number(toy, old, new, found):
+    path = toy / "toy" / "toy.arff"
+    assert old in ARFF
+    path.write_text(ARFF.replace(old, new))
+    with pytest.raises(DataError, match=rf"toy\.arff: expected .*file.*found {re.escape(found)}"):
+        load_mulan("toy", toy)
+
+
+def test_labels_are_read_by_value_and_name_wherever_they_stand(toy):
+    text = ARFF.replace("{0,1}", "{1, 0}").replace("x1", "'x 1'").replace("numeric", "REAL")
+    lines = [line for line in text.splitlines() if "attribute a" not in line]
+    lines.insert(1, "@ATTRIBUTE a {1,0}")
+    rows = {"1,2,3,1,0": "1,1,2,3,0", "4,5,6.5,0,0": "0,4,5,6.5,0"}
+    (toy / "toy" / "toy.arff").write_text("\ufeff% a comment\n" + "\n".join(rows.get(x, x) for x in lines))
+    dataset = load_mulan("toy", toy)
+    assert dataset.labels.tolist() == [[0, 1], [0, 0]]
+    assert dataset.modalities[1].tolist() == [[1.0, 2.0], [4.0, 5.0]]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<labels/>",
+        "<labels><label/></labels>",
+        '<labels><label name="a"/><label name="a"/></labels>',
+        '<!DOCTYPE labels [<!ENTITY a "aaaa">]><labels><label name="&a;"/></labels>',
+        "<" * 100_000,
+        "\0",
+    ],
+)
+def test_a_list_of_labels_that_names_none_or_one_twice_or_is_no_xml_is_refused(toy, text):
+    (toy / "toy" / "toy.xml").write_text(text)
+    with pytest.raises(DataError, match=r"toy\.xml: expected"):
         load_mulan("toy", toy)
 
 

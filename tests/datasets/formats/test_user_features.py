@@ -11,10 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from benchmark.contracts import DataError, DatasetSpec, Provenance, Shape, data_directory
+from benchmark.contracts import DataError, DatasetSpec, Provenance, Shape
+from benchmark.run.features import data_directory
 from datasets import fcvid, ml2000, msra, taobao
-from datasets.formats.arrays import as_labels, data_hash, refusal
-from datasets.formats.folder import CHECKSUMS, PROVENANCE_FILE
+from datasets.formats.arrays import as_labels, data_hash
+from datasets.formats.checksums import CHECKSUMS
+from datasets.formats.files import refusal
+from datasets.formats.folder import PROVENANCE_FILE
 from datasets.lookalike import LookAlikeBacked
 
 TOY = LookAlikeBacked(
@@ -74,12 +77,23 @@ def test_column_major_files_give_the_same_dataset(folder):
     assert TOY.load(folder.parent).data_hash == before
 
 
-@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e300])
-def test_features_that_are_not_finite_in_float32_are_refused(folder, value):
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_features_that_are_not_finite_are_refused(folder, value):
     x = np.load(folder / "colour.npy")
     x[7, 3] = value
     np.save(folder / "colour.npy", x)
     refused(folder, "colour.npy", "finite", "row 7, column 3", str(value))
+
+
+@pytest.mark.parametrize(
+    "scale", [lambda x: 1e9 + x, lambda x: 1e-60 * x, lambda x: 1e300 * x], ids=["offset", "tiny", "huge"]
+)
+def test_digits_that_float32_would_lose_are_kept_and_other_data_stay_float32(folder, scale):
+    x = scale(np.load(folder / "colour.npy"))
+    np.save(folder / "colour.npy", x)
+    kept, other = TOY.load(folder.parent).modalities
+    assert (kept.dtype, other.dtype) == (np.float64, np.float32)
+    np.testing.assert_array_equal(kept, x)
 
 
 @pytest.mark.parametrize("value", [2, -1, 0.5, np.nan])
@@ -193,7 +207,7 @@ def test_a_file_beside_the_features_says_where_they_come_from(folder, kind):
     origin(folder, {"provenance": str(kind), "note": "Made from pictures.", "fit_on": "all"})
     dataset = TOY.load(folder.parent)
     assert dataset.provenance is TOY.provenance(folder.parent) is kind
-    assert dataset.note == "Made from pictures."
+    assert dataset.note == "The user's own features. Made from pictures."
 
 
 def test_without_a_note_the_caption_still_says_what_was_seen(folder):
@@ -210,6 +224,24 @@ def test_without_a_note_the_caption_still_says_what_was_seen(folder):
         ({"provenance": "real", "fit_on": 0}, ("a string for fit_on", "found 0")),
         ({"provenance": "real", "fitted": "all"}, ("no key beside", "found provenance, fitted")),
         ({"note": "?"}, ("provenance and no key beside", "found note")),
+        *(
+            ({"provenance": "real", "fit_on": text}, ("fit_on all or train:SEED", f"found {text!r}"))
+            for text in (
+                "",
+                "train",
+                "train:",
+                "train:-1",
+                "train:0-2",
+                "train:0,1",
+                "Train:0",
+                "test:0",
+                "train:٣",
+            )
+        ),
+        ('{"provenance": "rebuilt", "provenance": "real"}', ("a key is there twice",)),
+        ('{"provenance": "real", "note": "\\ud800"}', ("a readable JSON file", "surrogates")),
+        ("[" * 100_000, ("a readable JSON file",)),
+        (" " * 2**21, ("at most 1048576 bytes",)),
         (["real"], ("found list",)),
         ("{", ("a readable JSON file",)),
     ],
@@ -219,6 +251,26 @@ def test_an_unknown_statement_of_provenance_is_refused(folder, content, parts):
     refused(folder, str(folder / PROVENANCE_FILE), *parts)
     with pytest.raises(DataError):
         TOY.provenance(folder.parent)
+
+
+@pytest.mark.parametrize("name", ["Provenance.json", "provenance.txt", "provenance.json.bak"])
+def test_a_statement_of_provenance_of_another_name_is_refused_rather_than_ignored(folder, name):
+    (folder / name).write_text('{"provenance": "look-alike"}')
+    refused(folder, f"expected provenance.json, found {name}")
+
+
+def test_a_statement_of_provenance_in_utf_16_is_read_and_one_that_is_no_file_is_refused(folder):
+    (folder / PROVENANCE_FILE).write_text('{"provenance": "rebuilt", "note": "é"}', encoding="utf-16")
+    assert TOY.load(folder.parent).note == "The user's own features. é"
+    (folder / PROVENANCE_FILE).unlink()
+    (folder / PROVENANCE_FILE).symlink_to("nowhere")
+    refused(folder, PROVENANCE_FILE, "no such file")
+
+
+@pytest.mark.parametrize(("fit_on", "seed"), [("all", None), ("train:0", 0), ("train:12", 12)])
+def test_rows_that_unsupervised_parts_saw_are_kept_with_the_data(folder, fit_on, seed):
+    origin(folder, {"provenance": "real", "fit_on": fit_on})
+    assert TOY.load(folder.parent).fit_seed == seed
 
 
 @pytest.mark.parametrize("name", ["colour.npz", "colour.csv", "colour.NPY", PROVENANCE_FILE])
@@ -264,7 +316,7 @@ def test_the_data_folder_is_the_flag_then_the_variable_then_the_users_cache(tmp_
 
 def test_a_data_folder_that_is_named_but_absent_is_refused(tmp_path, monkeypatch):
     with pytest.raises(DataError, match=r"nowhere.*--data"):
-        data_directory(tmp_path / "nowhere")
+        data_directory(str(tmp_path / "nowhere"))
     monkeypatch.setenv("M3LA_DATA", str(tmp_path / "nowhere"))
     with pytest.raises(DataError, match=r"nowhere.*M3LA_DATA"):
         data_directory()

@@ -1,0 +1,167 @@
+"""Reads one array of a known shape from a `.npy` file, nothing else and nothing more than that."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from io import BufferedReader
+from math import prod
+from pathlib import Path
+
+import numpy as np
+import psutil
+
+from benchmark.contracts import Array, DataError
+from datasets.formats.files import open_regular, refusal
+
+MAGIC = b"\x93NUMPY"
+MOST_HEADER = 10_000
+"""Bytes; numpy itself reads no longer header."""
+HEADER = re.compile(r"\{(?P<items>.*)\}\s*", re.DOTALL)
+ITEM = re.compile(
+    r"""\s*(?P<quote>['"])(?P<key>descr|fortran_order|shape)(?P=quote)\s*:\s*"""
+    r"""(?P<value>'[^'\\]*'|"[^"\\]*"|True|False|\([^()]*\))\s*(?:,\s*|$)"""
+)
+SHAPE = re.compile(r"\(\s*(?:(?:\d{1,18}L?\s*,\s*)+(?:\d{1,18}L?\s*)?)?\)", re.ASCII)
+"""A tuple, in Python 2 also of numbers such as 60L; nothing negative, no booleans."""
+DTYPE = re.compile(r"""['"]([<>=|]?[A-Za-z?]\d{0,9})['"]""", re.ASCII)
+SAVE_AGAIN = "write it again with numpy.save(path, array, allow_pickle=False)"
+
+
+class NotNumbersError(ValueError):
+    """A header of an array of something else than real numbers of up to 8 bytes."""
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a `.npy` file says of its array."""
+
+    dtype: np.dtype
+    shape: tuple[int, ...]
+    column_major: bool
+
+    @property
+    def nbytes(self) -> int:
+        """Return how many bytes the array takes, in the file and in memory."""
+        return prod(self.shape) * self.dtype.itemsize
+
+
+def read_array(path: Path, shape: tuple[int, int]) -> Array:
+    """Read a numeric `.npy` file of a known shape; nothing is unpickled, and dtype stays as stored.
+
+    What the header declares is compared with the shape, the file's size and the free memory before the array
+    is allocated, once.
+
+    Raises
+    ------
+    DataError
+        If the file is missing, is no plain `.npy` array (pickled objects, an archive, text), is
+        shorter or longer than its header says, or has another shape or a non-numeric dtype.
+    """
+    with open_regular(path) as stream:
+        size = stream.seek(0, 2)
+        stream.seek(0)
+        header = _read_header(stream, path, shape, size)
+        _check(header, path, shape, stream.tell(), size)
+        try:
+            array = np.empty(shape, header.dtype, "F" if header.column_major else "C")
+        except MemoryError as error:
+            raise _too_large(path, header.nbytes, 0) from error
+        bytes_of_array = (array.T if header.column_major else array).reshape(-1).view(np.uint8)
+        if stream.readinto(bytes_of_array.data) != header.nbytes:
+            raise refusal(
+                path, f"{header.nbytes} bytes of numbers", "fewer", "the file changed; save it again"
+            )
+    if header.dtype == bool and bytes_of_array.max(initial=0) > 1:
+        what = f"the byte {int(bytes_of_array.max())}"
+        raise refusal(path, "booleans stored as bytes 0 and 1", what, "convert with astype('uint8')")
+    return array
+
+
+def _read_header(stream: BufferedReader, path: Path, shape: tuple[int, int], size: int) -> Header:
+    def wrong(found: str) -> DataError:
+        what = f"a complete .npy file with a numeric array of shape {shape}"
+        return refusal(
+            path, what, f"a truncated, pickled or foreign file of {size} bytes ({found})", SAVE_AGAIN
+        )
+
+    start = stream.read(len(MAGIC) + 2)
+    if start.startswith(b"PK"):
+        raise refusal(path, "one array", "an .npz archive", "save each array with numpy.save")
+    if not start.startswith(MAGIC) or start[len(MAGIC) :] not in (b"\1\0", b"\2\0", b"\3\0"):
+        raise wrong(f"it begins with {start!r}")
+    width = 2 if start[len(MAGIC)] == 1 else 4
+    length = int.from_bytes(stream.read(width), "little")
+    if length > min(MOST_HEADER, size - stream.tell()):
+        raise wrong(f"its header would be {length} bytes long")
+    text = stream.read(length).decode("latin-1")
+    try:
+        return parse_header(text)
+    except NotNumbersError as error:
+        raise refusal(path, "real numbers", str(error), "convert with astype('float32')") from error
+    except ValueError as error:
+        raise wrong(str(error)) from error
+
+
+def parse_header(text: str) -> Header:
+    """Read a header without evaluating it.
+
+    Raises
+    ------
+    ValueError
+        If it is no header of an array, or of pickled objects.
+    NotNumbersError
+        If it is one of an array that does not hold real numbers.
+    """
+    unread = ValueError(f"its header is {text[:80].rstrip()!r}")
+    whole = HEADER.fullmatch(text)
+    items = _items(whole["items"]) if whole else {}
+    if items.keys() != {"descr", "fortran_order", "shape"}:
+        raise unread
+    described, shape = DTYPE.fullmatch(items["descr"]), SHAPE.fullmatch(items["shape"])
+    if not described or not shape or items["fortran_order"] not in ("True", "False"):
+        raise unread
+    try:
+        dtype = np.dtype(described[1])
+    except TypeError:
+        raise unread from None
+    if dtype.hasobject:
+        raise ValueError("it holds pickled objects")
+    if dtype.kind not in "biuf" or dtype.itemsize > 8:
+        raise NotNumbersError(f"dtype {dtype}")
+    return Header(dtype, tuple(map(int, re.findall(r"\d+", shape[0]))), items["fortran_order"] == "True")
+
+
+def _items(text: str) -> Mapping[str, str]:
+    """Split `'key': value, ...`; nothing at all if anything is in the way or there twice."""
+    items: dict[str, str] = {}
+    place = 0
+    while place < len(text):
+        item = ITEM.match(text, place)
+        if item is None or item["key"] in items:
+            return {}
+        items[item["key"]] = item["value"]
+        place = item.end()
+    return items
+
+
+def _check(header: Header, path: Path, shape: tuple[int, int], offset: int, size: int) -> None:
+    if header.shape != shape:
+        raise refusal(path, f"shape {shape} (Table I)", f"shape {header.shape}", "check rows and columns")
+    if size < offset + header.nbytes:
+        raise refusal(
+            path, f"{offset + header.nbytes} bytes", f"{size} bytes: it is truncated", "save it again"
+        )
+    if size > offset + header.nbytes:
+        altered = "the file was altered; save it again"
+        raise refusal(path, f"{offset + header.nbytes} bytes", f"{size} bytes", altered)
+    free = psutil.virtual_memory().available
+    if 2 * header.nbytes > free:
+        raise _too_large(path, header.nbytes, free)
+
+
+def _too_large(path: Path, nbytes: int, free: int) -> DataError:
+    found = f"{free / 2**20:.0f} MiB free" if free else "less free"
+    remedy = "end other programs, or use another machine"
+    return refusal(path, f"memory for twice {nbytes / 2**20:.0f} MiB", found, remedy)
