@@ -17,6 +17,7 @@ import numpy as np
 from benchmark.contracts import Array, Dataset, Provenance, Shape
 from datasets.formats.arrays import as_features, as_labels
 from datasets.formats.files import file_sha256, refusal
+from datasets.formats.folder import read_fit_on
 from datasets.user_first import UserFirst
 
 HERE = Path(__file__).parent
@@ -71,7 +72,8 @@ class RebuiltFeatures(UserFirst):
         labels = as_labels(arrays.pop("labels"), self.features_file / "labels")
         modalities = {name: as_features(a, self.features_file / name) for name, a in arrays.items()}
         note = rebuilt_note(manifest["recipe_version"], manifest["unsupervised_fit"])
-        return self.dataset(modalities, labels, self.own_provenance, note)
+        fit_seed = read_fit_on(manifest.get("fit_on", "all"), self.manifest_file)
+        return self.dataset(modalities, labels, self.own_provenance, note, fit_seed)
 
     def read_npz(self) -> dict[str, Array]:
         """Read the arrays of `features_file`, modalities first; DataError if a name or shape is wrong."""

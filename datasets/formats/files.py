@@ -19,7 +19,8 @@ MOST_TEXT = 2**20
 
 def refusal(where: Path | str, expected: str, found: str, remedy: str) -> DataError:
     """Word an error about input data the same way everywhere, in one line."""
-    return DataError(" ".join(f"{where}: expected {expected}, found {found}; {remedy}".split()))
+    text = " ".join(f"{where}: expected {expected}, found {found}; {remedy}".split())
+    return DataError("".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text))
 
 
 def open_regular(path: Path) -> BufferedReader:

@@ -20,14 +20,18 @@ Expected = tuple[int | None, ...] | None
 MAGIC = b"\x93NUMPY"
 MOST_HEADER = 10_000
 """Bytes; numpy itself reads no longer header."""
-HEADER = re.compile(r"\{(?P<items>.*)\}\s*", re.DOTALL)
+BLANK = r"[ \t\n]*"
+"""Python's blanks; `\\s` has more."""
+HEADER = re.compile(rf"\{{(?P<items>.*)\}}{BLANK}", re.DOTALL)
 ITEM = re.compile(
-    r"""\s*(?P<quote>['"])(?P<key>descr|fortran_order|shape)(?P=quote)\s*:\s*"""
-    r"""(?P<value>'[^'\\]*'|"[^"\\]*"|True|False|\([^()]*\))\s*(?:,\s*|$)"""
+    rf"""{BLANK}(?P<quote>['"])(?P<key>descr|fortran_order|shape)(?P=quote){BLANK}:{BLANK}"""
+    rf"""(?P<value>'[^'\\]*'|"[^"\\]*"|True|False|\([^()]*\)){BLANK}(?:,{BLANK}|$)"""
 )
-SHAPE = re.compile(r"\(\s*(?:(?:\d{1,18}L?\s*,\s*)+(?:\d{1,18}L?\s*)?)?\)", re.ASCII)
+SIZE = rf"{BLANK}\d{{1,18}}L?{BLANK}"
+SHAPE = re.compile(rf"\((?:{BLANK}|(?:{SIZE},)+(?:{SIZE}|{BLANK}))\)", re.ASCII)
 """A tuple, in Python 2 also of numbers such as 60L; nothing negative, no booleans."""
-DTYPE = re.compile(r"""['"]([<>=|]?[A-Za-z?]\d{0,9})['"]""", re.ASCII)
+DTYPE = re.compile(r"""['"]([<>=|]?(?:\?|O|[biufcmMSUV]\d{1,9}))['"]""", re.ASCII)
+"""As `numpy.dtype.str` writes it."""
 SAVE_AGAIN = "write it again with numpy.save(path, array, allow_pickle=False)"
 
 
@@ -135,7 +139,7 @@ def parse_header(text: str) -> Header:
         raise unread
     try:
         dtype = np.dtype(described[1])
-    except TypeError:
+    except (TypeError, ValueError):
         raise unread from None
     if dtype.hasobject:
         raise ValueError("it holds pickled objects")
