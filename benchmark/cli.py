@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NoReturn
 
 from benchmark.audit import command as audit
+from benchmark.data import command as data
 from benchmark.drift import command as drift
 from benchmark.exit_codes import CANNOT, INTERRUPTED, OK
 from benchmark.paper import command as paper
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 COMMANDS = {
     name: command
-    for room in (tables, run, drift, paper, audit, ablate, speed)
+    for room in (tables, run, data, drift, paper, audit, ablate, speed)
     for name, command in room.COMMANDS.items()
 }
 
