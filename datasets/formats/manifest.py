@@ -136,6 +136,7 @@ def load_folder(folder: Path) -> Dataset:
         note=manifest.note,
         citation=manifest.citation,
         fit_seed=manifest.fit_seed,
+        split_id=manifest.split_id,
     )
 
 
