@@ -95,8 +95,8 @@ class MultiModalEstimator(ClassifierMixin, BaseEstimator):
             As of `fit`.
         """
         self._check_options()
-        given, columns = _checked_modalities(modalities, {"labels": labels})
         y = as_labels(labels)
+        given, columns = _checked_modalities(modalities, {"labels": _with_index(labels, y)})
         held = None if holdout is None else _checked_holdout(holdout, given, columns, y)
         for name in [name for name in vars(self) if name.endswith("_") and not name.startswith("_")]:
             delattr(self, name)  # nothing of an earlier fit may outlive one that fails
@@ -287,12 +287,16 @@ Columns = tuple[tuple[str, ...] | None, ...]
 def _checked_modalities(modalities: Any, others: Mapping[str, Any]) -> tuple[list[Array], Columns]:
     """Return modalities as arrays, and their column names; their rows fit one another and `others`."""
     raw = as_modalities(modalities)
-    named = {f"modality {k}": x for k, x in enumerate(raw)}
-    given = [as_features(x, name) for name, x in named.items()]
-    for name, values in others.items():
-        named[name] = values if hasattr(values, "__len__") else np.asarray(values)
-    check_same_rows(named)
+    names = [f"modality {k}" for k in range(len(raw))]
+    given = [as_features(x, name) for name, x in zip(names, raw, strict=True)]
+    indexed = [_with_index(x, array) for x, array in zip(raw, given, strict=True)]
+    check_same_rows({**dict(zip(names, indexed, strict=True)), **others})
     return given, tuple(column_names(x) for x in raw)
+
+
+def _with_index(values: Any, array: Array) -> Any:
+    """Return the DataFrame that an array was made of, whose index tells rows apart, else the array."""
+    return values if hasattr(values, "iloc") else array
 
 
 def _checked_holdout(holdout: Any, fitted: Sequence[Array], columns: Columns, labels: Array) -> Holdout:
@@ -301,12 +305,12 @@ def _checked_holdout(holdout: Any, fitted: Sequence[Array], columns: Columns, la
             f"holdout is a {type(holdout).__name__}; give benchmark.contracts.Holdout(modalities, labels)"
         )
     name = "the hold-out's labels"
+    y = as_labels(holdout.labels, name)
     try:
-        given, found = _checked_modalities(holdout.modalities, {name: holdout.labels})
+        given, found = _checked_modalities(holdout.modalities, {name: _with_index(holdout.labels, y)})
         _check_same_columns(given, found, tuple(x.shape[1] for x in fitted), columns)
     except ValueError as error:
         raise ValueError(f"hold-out: {error}") from error
-    y = as_labels(holdout.labels, name)
     if y.shape[1] != labels.shape[1]:
         raise ValueError(
             f"{name} have {y.shape[1]} columns and labels have {labels.shape[1]}; give the same labels"
