@@ -55,26 +55,107 @@ def _generator(streams: Streams, purpose: str) -> torch.Generator:
 
 
 class M3LA(MultiModalEstimator):
-    """M3LA (Zhu and Zhang), equations (1) to (12), (18) and (20).
+    """M3LA (Zhu and Zhang): reads modalities in an order of each instance, corrects its labels at each step.
 
-    The defaults are the preset `literal`. Parameters whose value the paper prints come first; every other
-    one is among `FACTORS`, with the text that leaves it open.
+    The defaults are the preset `literal`: what the paper prints. Wherever it is silent, the parameter is
+    among `FACTORS`, with all levels and the text that leaves it open; letters and numbers are the paper's.
 
     Parameters
     ----------
-    hidden : h, dimension of a hidden state.
-    batch_size, epochs : of mini-batch training.
-    learning_rate, decay_rate : initial rate and its factor per epoch (or step, see `schedule`).
-    l2 : lambda_3 of equation (20).
-    patience : epochs without a better hold-out loss before stopping, where `selection="holdout"`.
-    random_state : integer, or the streams of a job.
-    device : torch device on which every tensor of the method lives.
+    hidden : int, default=256
+        h, the dimension of a hidden state.
+    batch_size, epochs : int, default=64 and 300
+        Of mini-batch training.
+    learning_rate, decay_rate : float, default=0.01 and 0.99
+        The first rate, and its factor per epoch (or step, see `schedule`).
+    l2 : float, default=1e-4
+        lambda_3 of (20).
+    first_input : {"s0", "first", "zeros"}
+        What the decoder reads first.
+    order : {"learned", "fixed", "random"}
+        Of modalities in the decoder; "fixed" is the ablation M3LA-order.
+    order_gradient : str, default="straight_through"
+        How the choice of a modality (9) is trained.
+    allow_repeats : bool, default=False
+        Whether a modality may be read again.
+    label_activation : {"softmax", "sigmoid"}
+        Of (11).
+    feedback : {"probabilities", "detach", "logits", "hard"}
+        What W_co multiplies.
+    label_correlation : bool, default=True
+        Whether there is a W_co; False is the ablation M3LA-W_co.
+    w_co_init, w_co_diagonal : str, default="zeros" and "free"
+        Its first value, and whether its diagonal is held at zero.
+    label_head : {"shared", "per_step"}
+        W_label for all steps, or one each.
+    attention : {"additive", "general", "dot", "mean"}
+        The score function of (7).
+    s0_source, s0_activation : str, default="h_m" and "none"
+        Of (4).
+    encoder_order : {"dataset", "random"}
+        Of modalities in the encoder.
+    cost, cost_prediction : str, default="f1" and "0.5"
+        K of (18), and how predictions are binarised for it.
+    weight_normalisation, weight_floor, weight_refresh : str, float, int
+        Of the weights of (18).
+    reduction, loss_steps : str, default="sum" and "all"
+        Of (20).
+    optimiser, schedule, decay_form : str, default="sgd", "per_epoch" and "coupled"
+        Of training.
+    clip_norm : float or None, default=None
+        Largest norm of a gradient.
+    dropout : float, default=0.0
+        On states of the decoder.
+    initialisation : {"uniform", "orthogonal"}
+        Of weights.
+    scaling : {"zscore", "minmax", "l2", "none"}
+        Of features, fitted on the training rows.
+    selection : {"last", "holdout"}
+        Which epoch is kept: the last, or the best on a hold-out, which `fit` then needs.
+    patience : int, default=30
+        Epochs without a better hold-out loss before training stops.
+    random_state : int, Streams, RandomState, Generator or None, default=0
+        Source of all randomness; the same integer gives the same bits on one kind of processor.
+    device : str, default="cpu"
+        The torch device on which every tensor of the method lives.
 
     Attributes
     ----------
-    model_ : the fitted `M3LANet`.
-    history_ : `History` of training.
-    holdout_scores_ : (n_holdout, q), where a hold-out was passed.
+    model_ : M3LANet
+        The fitted network.
+    history_ : History
+        Training loss by epoch; with a hold-out, its loss and the best epoch.
+    holdout_scores_ : ndarray of shape (n_holdout, q)
+        Where a hold-out was passed.
+    thresholds_, label_frequencies_ : ndarray of shape (q,)
+        Of `predict`; see `MultiModalEstimator`.
+
+    See Also
+    --------
+    baselines.DMP : Acquires modalities in an order of each instance, without correcting labels.
+    baselines.MCC : A chain of such networks, one per label.
+    m3la.rows.REPAIRED : Options that train better than the printed ones.
+
+    References
+    ----------
+    Y. Zhu and Y. Zhang, M3LA: A Novel Approach Based on Encoder-Decoder with Attention Framework for
+    Multi-modal Multi-label Learning.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from m3la import M3LA
+    >>> rng = np.random.default_rng(0)
+    >>> image, text = rng.normal(size=(60, 5)), rng.normal(size=(60, 3))
+    >>> labels = np.stack([image[:, 0] > 0, text[:, 0] > 0], axis=1)
+    >>> method = M3LA(hidden=8, epochs=2).fit([image, text], labels)
+    >>> method.predict([image, text]).shape
+    (60, 2)
+    >>> trace = method.trace([image, text])
+    >>> sorted(trace["orders"][0].tolist())  # which modality the first instance read first, and then
+    [0, 1]
+    >>> trace["attention"].shape, trace["step_scores"].shape, trace["w_co"].shape
+    ((60, 2, 2), (60, 2, 2), (2, 2))
     """
 
     FACTORS: ClassVar[tuple[Factor, ...]] = FACTORS

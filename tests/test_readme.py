@@ -101,6 +101,16 @@ class TestCommands:
         assert text.rstrip().endswith('eval "$test_command"')
 
 
+class TestCode:
+    def test_the_code_runs_as_it_stands(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        (code,) = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+        monkeypatch.chdir(tmp_path)
+        names: dict[str, object] = {}
+        exec(code, names)
+        assert names["predictions"].shape == names["scores"].shape == (50, 3)  # type: ignore[attr-defined]
+        assert (tmp_path / "m3la.safetensors").is_file()
+
+
 class TestStatements:
     def test_the_rows_are_registered_methods_and_all_of_the_papers_are_among_them(self) -> None:
         named = [name for row in table_rows("row | what it is") for name in ids(row[0])]

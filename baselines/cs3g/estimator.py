@@ -32,8 +32,9 @@ class CS3G(MultiModalEstimator):
     Parameters
     ----------
     variant : {"laplacian", "learned"}
-    ridge_grid, laplacian_grid, lasso_grid : tuple of float
-        Candidates; every combination is tried. A ridge is positive, the others may be 0.
+    ridge_grid, laplacian_grid, lasso_grid : sequence of float
+        Candidates; every combination is tried, and several need a hold-out. A ridge is positive, the others
+        may be 0.
     relation_threshold, relation_significance : float
         Which phi coefficients are relations.
     costs : {"one", "balanced"}
@@ -58,6 +59,23 @@ class CS3G(MultiModalEstimator):
         Out-of-sample scores of the hold-out rows by the chosen candidate, before the refit.
     n_not_converged_ : int
         Convex problems, of candidates and of the final fit, that stopped at `max_iter`.
+
+    See Also
+    --------
+    BinaryRelevance : Labels that know nothing of one another.
+    m3la.M3LA : Learns a matrix of label correlations.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from baselines import CS3G
+    >>> rng = np.random.default_rng(0)
+    >>> image, text = rng.normal(size=(60, 5)), rng.normal(size=(60, 3))
+    >>> labels = np.stack([image[:, 0] > 0, text[:, 0] > 0], axis=1)
+    >>> method = CS3G(ridge_grid=(0.01,), laplacian_grid=(0.0,), lasso_grid=(0.01,))
+    >>> method = method.fit([image, text], labels)
+    >>> method.trace([image, text])["modality_norms"].shape
+    (2,)
     """
 
     FACTORS: ClassVar[tuple[Factor, ...]] = FACTORS
@@ -112,7 +130,7 @@ class CS3G(MultiModalEstimator):
                 f"{self.n_not_converged_} convex problems of CS3G did not reach tol={self.tol:g} in "
                 f"max_iter={self.max_iter} iterations; raise max_iter or the smallest ridge",
                 ConvergenceWarning,
-                stacklevel=2,
+                stacklevel=3,
             )
 
     def _scores(self, modalities: list[Array]) -> Array:

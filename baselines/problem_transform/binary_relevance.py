@@ -21,11 +21,32 @@ class BinaryRelevance(ProblemTransformation):
     ----------
     base_learner : {"gaussian_nb", "logistic_regression"}
     scaling : {"standard", "none"}
-    C_grid : tuple of float
-        Candidates for the inverse penalty of the logistic regression; unused by naive Bayes.
+    C_grid : sequence of float
+        Candidates for the inverse penalty of the logistic regression; unused by naive Bayes. Several need a
+        hold-out.
     tol, max_iter : float, int
         The logistic regression's stopping rule (L-BFGS). A fit that reaches `max_iter` warns and is
         counted in `n_not_converged_`.
+
+    Attributes
+    ----------
+    C_, holdout_macro_auc_, holdout_scores_, n_not_converged_, n_constant_
+        As of `ProblemTransformation`.
+
+    See Also
+    --------
+    ClassifierChain : Each label's classifier also sees the labels before it.
+    m3la.M3LA : Reads modalities one by one.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from baselines import BinaryRelevance
+    >>> rng = np.random.default_rng(0)
+    >>> image, text = rng.normal(size=(60, 5)), rng.normal(size=(60, 3))
+    >>> labels = np.stack([image[:, 0] > 0, text[:, 0] > 0], axis=1)
+    >>> BinaryRelevance().fit([image, text], labels).predict_scores([image, text]).shape
+    (60, 2)
     """
 
     FACTORS: ClassVar[tuple[Factor, ...]] = SHARED_FACTORS

@@ -28,21 +28,45 @@ class ClassifierChain(ProblemTransformation):
     ----------
     base_learner : {"gaussian_nb", "logistic_regression"}
     scaling : {"standard", "none"}
-    C_grid : tuple of float
-        Candidates for the inverse penalty of the logistic regression; unused by naive Bayes.
+    C_grid : sequence of float
+        Candidates for the inverse penalty of the logistic regression; unused by naive Bayes. Several need a
+        hold-out.
     chain_order : {"columns", "random"}
         The order of the labels in the chain. The columns are permuted here, because `order=` of
         scikit-multilearn 0.2.0 returns its results in the chain's order.
     tol, max_iter : float, int
         The logistic regression's stopping rule (L-BFGS). A fit that reaches `max_iter` warns and is
         counted in `n_not_converged_`.
-    random_state : int or Streams
+    random_state : int, Streams, RandomState, Generator or None, default=0
         Draws the order (stream "choices") if it is random; nothing else here is.
+
+    Attributes
+    ----------
+    order_ : ndarray of shape (q,)
+        Labels in the order of the chain.
+    C_, holdout_macro_auc_, holdout_scores_, n_not_converged_, n_constant_
+        As of `ProblemTransformation`.
+
+    See Also
+    --------
+    BinaryRelevance : One independent classifier per label.
+    MCC : A chain of networks, each of which acquires the modalities that it needs.
 
     References
     ----------
     J. Read, B. Pfahringer, G. Holmes and E. Frank, Classifier chains for multi-label classification,
     Machine Learning 85, 2011.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from baselines import ClassifierChain
+    >>> rng = np.random.default_rng(0)
+    >>> image, text = rng.normal(size=(60, 5)), rng.normal(size=(60, 3))
+    >>> labels = np.stack([image[:, 0] > 0, text[:, 0] > 0], axis=1)
+    >>> method = ClassifierChain(chain_order="random", random_state=1).fit([image, text], labels)
+    >>> sorted(method.order_.tolist())
+    [0, 1]
     """
 
     FACTORS: ClassVar[tuple[Factor, ...]] = (

@@ -49,21 +49,99 @@ NEAR_PRINT: Mapping[str, Any] = {
 
 
 class DMP(SequentialClassifier):
-    """DMP (Yang, Zhan, Fan and Jiang, ACML 2017), adapted to several labels.
+    """Acquires modalities in an order of each instance (Yang et al.), adapted to several labels.
 
     Every instance starts with modality 0; an LSTM takes it in, a sigmoid head on the history of hidden states
     predicts the q labels, a modality head chooses what is acquired next, until nothing is left, the budget is
-    spent or the prediction is confident. Scores are those of the last step taken.
+    spent or the prediction is confident. Scores are those of the last step taken. What the paper and its
+    authors' code leave open, or tell differently, is among `FACTORS`, with all levels and sources.
 
     Parameters
     ----------
-    batch_size : 64 in the code.
-    rho, eps : of AdaDelta, as in the code.
-    costs : c_1..c_m; None: `modality_cost` for each.
-    random_state : integer, or the streams of a job.
-    device : torch device on which every tensor of the method lives.
+    hidden : int or None, default=256
+        h; None: the number of features.
+    batch_size, epochs : int, default=64 and 100
+        Of mini-batch training.
+    optimiser : {"adadelta", "adam"}
+    learning_rate, rho, eps : float, default=1.0, 0.95 and 1e-6
+        rho and eps are AdaDelta's.
+    peepholes : bool, default=False
+        Whether the LSTM's gates see its cell.
+    modality_head : {"current", "history"}
+        On the current hidden state, or all so far.
+    modality_activation : {"softmax", "linear"}
+        Of the modality head.
+    allow_repeats : bool, default=False
+        Whether a modality may be acquired again.
+    modality_loss : {"neighbours", "distance", "none"}
+        What the modality head is trained on beside the cost.
+    neighbour_sign : {"jaccard", "same_set", "always_minus"}
+        Which neighbours attract.
+    n_neighbors : int, default=3
+        Neighbours that an instance is compared with.
+    modality_weight : float, default=1e-3
+        Of the modality loss.
+    modality_factor : {"none", "label_loss"}
+        What multiplies it.
+    cost_term : {"mean", "squared"}
+        How expected costs enter the loss.
+    cost_weight, modality_cost : float, default=0.1 and 0.1
+        Weight of that term, and cost of each modality.
+    costs : sequence of m float or None, default=None
+        c_1..c_m; None: `modality_cost` for each.
+    l2 : float, default=0.0
+        Of the heads.
+    loss_form : {"batch_mean", "code"}
+        What the label loss is divided by.
+    budget, confidence : float or None, default=None
+        Cost, and mean of max(p, 1 - p), at which an instance stops.
+    n_steps : int or None, default=None
+        At most so many acquisitions; None: m.
+    dropout : float, default=0.5
+        On the label heads.
+    initialisation : {"orthogonal", "uniform"}
+    scaling : {"zscore", "minmax", "l2", "none"}
+        Of features, fitted on the training rows.
+    selection : {"holdout", "last"}
+        Which epoch is kept: the best on a hold-out, which `fit` then needs, or the last.
+    monitor : {"cross_entropy", "hamming"}
+        What the hold-out is judged by.
+    patience : int, default=15
+        Epochs without a better hold-out before training stops.
+    random_state : int, Streams, RandomState, Generator or None, default=0
+        Source of all randomness.
+    device : str, default="cpu"
+        The torch device on which every tensor of the method lives.
 
-    All other parameters are among `FACTORS`, with their sources.
+    Attributes
+    ----------
+    network_ : AcquisitionNetwork
+    history_ : History
+        Training loss by epoch; with a hold-out, its loss and the best epoch.
+    holdout_scores_ : ndarray of shape (n_holdout, q)
+        Where a hold-out was passed.
+
+    See Also
+    --------
+    MCC : One such network per label, in a chain.
+    m3la.M3LA : Reads all modalities, and corrects its labels at each step.
+
+    References
+    ----------
+    Y. Yang, D.-C. Zhan, Y. Fan and Y. Jiang, Instance Specific Discriminative Modal Pursuit: A Serialized
+    Approach, ACML 2017.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from baselines import DMP
+    >>> rng = np.random.default_rng(0)
+    >>> image, text = rng.normal(size=(60, 5)), rng.normal(size=(60, 3))
+    >>> labels = np.stack([image[:, 0] > 0, text[:, 0] > 0], axis=1)
+    >>> held = [image[50:], text[50:]], labels[50:]
+    >>> method = DMP(hidden=8, epochs=2).fit([image[:50], text[:50]], labels[:50], holdout=held)
+    >>> int(method.trace([image, text])["n_read"].max())  # modalities that an instance acquired
+    2
     """
 
     FACTORS: ClassVar[tuple[Factor, ...]] = DMP_FACTORS

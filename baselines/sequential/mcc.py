@@ -21,27 +21,82 @@ from benchmark.contracts import Array, Factor, MethodSpec, RandomState
 
 
 class MCC(SequentialClassifier):
-    """Multi-modal Classifier Chains (Zhang, Zeng, Cheng, Wang and Zhang, ICME 2019, arXiv 1907.11857v1).
+    """Multi-modal classifier chains (Zhang et al.): one network per label, each acquires what it needs.
 
     Labels are chained by descending Gini index (1). The j-th has a peephole LSTM of its own, for which the
     labels before it are one more modality, with its own cost: true ones in training (2), predicted ones
     afterwards (3). Given true labels the q networks are independent and train side by side; predicting
-    runs along the chain. Each stops by itself, and scores are those of the last step taken.
+    runs along the chain. Each stops by itself, and scores are those of the last step taken. What the paper
+    leaves open is among `FACTORS`, with all levels and sources.
 
     Parameters
     ----------
-    rho, eps : of AdaDelta, as printed with (9) to (11).
-    modality_cost, label_cost : c_k = 1.0 and c_l = 0.1, as printed.
-    costs : c_1..c_m; None: `modality_cost` for each.
-    regularisation : lambda of (8), 0.1 as printed.
-    random_state : integer, or the streams of a job.
-    device : torch device on which every tensor of the method lives.
-
-    All other parameters are among `FACTORS`, with their sources.
+    hidden : int, default=64
+        Of each label's network.
+    batch_size, epochs : int, default=64 and 100
+        Of mini-batch training.
+    optimiser : {"adadelta", "adam"}
+    learning_rate, rho, eps : float, default=1.0, 0.95 and 1e-8
+        rho and eps are AdaDelta's, as printed with (9) to (11).
+    modality_cost, label_cost : float, default=1.0 and 0.1
+        c_k and c_l, as printed.
+    costs : sequence of m float or None, default=None
+        c_1..c_m; None: `modality_cost` for each.
+    regularisation : float, default=0.1
+        lambda of (8), as printed.
+    first_modality : {"first", "labels"}
+        What every network starts with.
+    modality_loss : {"hinge", "none"}
+        (6), from distances to neighbours.
+    n_neighbors : int, default=3
+        K of (6).
+    confidence, budget : float or None, default=0.95 and None
+        max(p, 1 - p), and cost, at which a label stops.
+    initialisation : {"orthogonal", "uniform"}
+    scaling : {"zscore", "minmax", "l2", "none"}
+        Of features, fitted on the training rows.
+    selection : {"holdout", "last"}
+        Which epoch is kept: the best on a hold-out, which `fit` then needs, or the last.
+    monitor : {"cross_entropy", "hamming"}
+        What the hold-out is judged by.
+    patience : int, default=15
+        Epochs without a better hold-out before training stops.
+    random_state : int, Streams, RandomState, Generator or None, default=0
+        Source of all randomness.
+    device : str, default="cpu"
+        The torch device on which every tensor of the method lives.
 
     Attributes
     ----------
-    chain_order_ : (q,) ints; position j of the chain predicts label chain_order_[j].
+    network_ : AcquisitionNetwork
+        All labels' networks, along a leading axis in the chain's order.
+    chain_order_ : ndarray of shape (q,)
+        Position j of the chain predicts label chain_order_[j].
+    history_ : History
+        Training loss by epoch; with a hold-out, its loss and the best epoch.
+    holdout_scores_ : ndarray of shape (n_holdout, q)
+        Where a hold-out was passed.
+
+    See Also
+    --------
+    DMP : One such network for all labels.
+    ClassifierChain : A chain on the concatenated modalities.
+
+    References
+    ----------
+    Y. Zhang, C. Zeng, H. Cheng, C. Wang and L. Zhang, Many could be better than all: a novel
+    instance-oriented algorithm for multi-modal multi-label problem, ICME 2019 (arXiv 1907.11857v1).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from baselines import MCC
+    >>> rng = np.random.default_rng(0)
+    >>> image, text = rng.normal(size=(60, 5)), rng.normal(size=(60, 3))
+    >>> labels = np.stack([image[:, 0] > 0, text[:, 0] > 0], axis=1)
+    >>> method = MCC(hidden=4, epochs=2, selection="last").fit([image, text], labels)
+    >>> method.trace([image, text])["reading_cost"].shape  # what each instance cost for each label
+    (60, 2)
     """
 
     FACTORS: ClassVar[tuple[Factor, ...]] = MCC_FACTORS

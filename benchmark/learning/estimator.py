@@ -19,8 +19,6 @@ from benchmark.learning.surroundings import own_surroundings
 from benchmark.score.thresholds import apply_thresholds, choose_thresholds
 
 CALIBRATED = "calibrated"
-CALIBRATION = "eq16b"
-"""The rule by which `fit` calibrates: a threshold per label, each moved alone."""
 DECISIONS: Mapping[str, str] = {
     "fixed": "fixed",
     "transductive_eq13": "eq13",
@@ -45,12 +43,18 @@ class MultiModalEstimator(ClassifierMixin, BaseEstimator):
     label_frequencies_ : ndarray of shape (q,)
         Share of all training rows, a hold-out's among them, that have each label.
     thresholds_ : ndarray of shape (q,)
-        Calibrated on the hold-out's scores where there was one, else on those of the training rows.
+        With them each label is predicted as often, among the hold-out's rows where there is one, else among
+        the training rows, as it occurs in training.
     """
 
     FACTORS: ClassVar[tuple[Factor, ...]] = ()
 
-    def fit(self, modalities: Modalities, labels: Array, holdout: Holdout | None = None) -> Self:
+    def fit(
+        self,
+        modalities: Modalities,
+        labels: Array,
+        holdout: Holdout | tuple[Modalities, Array] | None = None,
+    ) -> Self:
         """Fit on the training rows.
 
         Parameters
@@ -59,9 +63,9 @@ class MultiModalEstimator(ClassifierMixin, BaseEstimator):
             Finite real numbers.
         labels : array-like of shape (n, q)
             In {0, 1}.
-        holdout : Holdout, optional
+        holdout : Holdout or pair (modalities, labels), optional
             Further training rows for what a method chooses, such as when to stop; needed where
-            `needs_holdout`.
+            `needs_holdout`. Never test rows.
 
         Returns
         -------
@@ -77,15 +81,18 @@ class MultiModalEstimator(ClassifierMixin, BaseEstimator):
             given = self.begin(modalities, labels, holdout)
             if holdout is None and getattr(self, "needs_holdout", False):
                 raise ValueError(
-                    f"{type(self).__name__} chooses on a hold-out and got none; pass holdout= to fit, or "
-                    "options that leave no choice"
+                    f"{type(self).__name__} chooses on a hold-out and got none; pass holdout=(modalities, "
+                    "labels) of further training rows to fit, or options that leave no choice"
                 )
             self._fit(*given)
             self.end(*given)
         return self
 
     def begin(
-        self, modalities: Modalities, labels: Array, holdout: Holdout | None = None
+        self,
+        modalities: Modalities,
+        labels: Array,
+        holdout: Holdout | tuple[Modalities, Array] | None = None,
     ) -> tuple[list[Array], Array, Holdout | None]:
         """Check options and training rows, forget an earlier fit, and return the rows as arrays.
 
@@ -113,7 +120,8 @@ class MultiModalEstimator(ClassifierMixin, BaseEstimator):
         scores = getattr(self, "holdout_scores_", None)
         if scores is None:
             scores = self._scores(modalities)
-        self.thresholds_ = choose_thresholds(CALIBRATION, scores, frequencies).values
+        # Eq. (16) without its first term: each label is predicted as often as it occurs.
+        self.thresholds_ = choose_thresholds("eq16a", scores, frequencies, l1=0.0, l2=1.0).values
         self.label_frequencies_ = frequencies
 
     def predict_scores(self, modalities: Modalities) -> Array:
@@ -213,8 +221,9 @@ class MultiModalEstimator(ClassifierMixin, BaseEstimator):
         except SavedModelError:
             raise
         except Exception as error:  # whatever arrays of other shapes, or values of other types, lead to
+            why = " ".join(f"{type(error).__name__}: {error}".split())
             raise SavedModelError(
-                f"{path}: does not fit {cls.__name__} ({type(error).__name__}: {error}); fit and save again"
+                f"{path}: does not fit {cls.__name__} ({why}); fit and save again"
             ) from error
         return loaded
 
@@ -300,10 +309,10 @@ def _with_index(values: Any, array: Array) -> Any:
 
 
 def _checked_holdout(holdout: Any, fitted: Sequence[Array], columns: Columns, labels: Array) -> Holdout:
-    if not hasattr(holdout, "modalities") or not hasattr(holdout, "labels"):
-        raise ValueError(
-            f"holdout is a {type(holdout).__name__}; give benchmark.contracts.Holdout(modalities, labels)"
-        )
+    if isinstance(holdout, tuple) and len(holdout) == 2:
+        holdout = Holdout(*holdout)
+    if not isinstance(holdout, Holdout):
+        raise ValueError(f"holdout is a {type(holdout).__name__}; give a pair (modalities, labels)")
     name = "the hold-out's labels"
     y = as_labels(holdout.labels, name)
     try:

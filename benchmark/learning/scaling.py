@@ -76,8 +76,14 @@ class Scaler:
         ValueError
             For a value that is too large for it.
         """
-        with np.errstate(over="ignore"):
-            scaled = np.ascontiguousarray(self.transformer.transform(self._moved(features)), self.precision)
+        with np.errstate(over="ignore"):  # what becomes infinite is refused
+            moved = self._moved(features)
+            self._refuse_infinite(moved, features, name)
+            scaled = np.ascontiguousarray(self.transformer.transform(moved), self.precision)
+        self._refuse_infinite(scaled, features, name)
+        return scaled
+
+    def _refuse_infinite(self, scaled: Array, features: Array, name: str) -> None:
         finite = np.isfinite(scaled)
         if not finite.all():
             row, column = map(int, np.argwhere(~finite)[0])
@@ -85,7 +91,6 @@ class Scaler:
                 f"{name} holds {features[row, column]:g} in row {row}, column {column}, infinite after "
                 f"scaling={self.scaling!r} in {self.precision}; correct it, or use a smaller unit"
             )
-        return scaled
 
     def state(self) -> dict[str, Any]:
         """Return what `restored` needs beside the parameters."""

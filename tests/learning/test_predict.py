@@ -1,0 +1,76 @@
+"""0/1 predictions: thresholds from training rows by default, the paper's transductive rules by name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from benchmark.contracts import Array, Holdout
+from benchmark.learning.estimator import MultiModalEstimator
+from benchmark.score.thresholds import choose_thresholds
+
+
+class FirstColumns(MultiModalEstimator):
+    """Scores are the first modality itself."""
+
+    needs_holdout = False
+
+    def _fit(self, modalities: list[Array], labels: Array, holdout: Holdout | None) -> None:  # noqa: ARG002
+        if holdout is not None:
+            self.holdout_scores_ = self._scores(list(holdout.modalities))
+
+    def _scores(self, modalities: list[Array]) -> Array:
+        return modalities[0]
+
+    def _trace(self, modalities: list[Array]) -> dict[str, Array]:  # noqa: ARG002
+        return {}
+
+    def _state(self) -> dict[str, Any]:
+        return {}
+
+    def _restore(self, state: Any) -> None:
+        pass
+
+
+TRAINING = [np.array([[0.1, 0.9], [0.2, 0.8], [0.3, 0.7], [0.4, 0.6]])]
+LABELS = np.array([[0, 1], [0, 0], [0, 0], [1, 0]])
+"""One row in four has each label."""
+NEW = [np.array([[0.35, 0.95], [0.39, 0.85], [0.5, 0.2]])]
+
+
+def test_thresholds_are_calibrated_on_the_training_rows_by_default():
+    method = FirstColumns().fit(TRAINING, LABELS)
+    # One row in four is predicted for each label where 0.3 < t <= 0.4 and 0.8 < t <= 0.9; next to 0.5 are:
+    np.testing.assert_allclose(method.thresholds_, [0.4, 0.81])
+    assert method.predict(NEW).tolist() == [[0, 1], [0, 1], [1, 0]]
+    assert method.predict(NEW).dtype == np.uint8
+    assert method.predict([NEW[0][:1]]).tolist() == [[0, 1]]  # a row's prediction is its own
+
+
+def test_a_holdout_is_what_thresholds_are_calibrated_on():
+    held = ([TRAINING[0] / 2], LABELS)
+    method = FirstColumns().fit(TRAINING, LABELS, holdout=held)
+    np.testing.assert_allclose(method.thresholds_, [0.2, 0.45])
+    assert method.label_frequencies_.tolist() == [0.25, 0.25]
+    uneven = FirstColumns().fit(TRAINING, LABELS, holdout=([TRAINING[0][:1]], [[1, 1]]))
+    np.testing.assert_allclose(uneven.label_frequencies_, [0.4, 0.4])  # of all five training rows
+
+
+def test_a_fixed_threshold_is_one_half():
+    assert FirstColumns().fit(TRAINING, LABELS).predict(NEW, "fixed").tolist() == [[0, 1], [0, 1], [1, 0]]
+
+
+@pytest.mark.parametrize("rule", ["eq13", "eq16a", "eq16b"])
+def test_the_papers_rules_look_at_the_rows_that_are_passed_and_are_named_for_it(rule):
+    method = FirstColumns().fit(TRAINING, LABELS)
+    values = choose_thresholds(rule, NEW[0], np.array([0.25, 0.25])).values
+    assert np.array_equal(method.predict(NEW, f"transductive_{rule}"), NEW[0].astype(np.float32) >= values)
+
+
+def test_an_unknown_threshold_is_refused_with_those_that_there_are():
+    with pytest.raises(
+        ValueError, match="threshold='eq13' is not offered; choose one of 'calibrated', 'fixed'"
+    ):
+        FirstColumns().fit(TRAINING, LABELS).predict(NEW, "eq13")
