@@ -93,6 +93,8 @@ class ConstantGuard(ClassifierMixin, BaseEstimator):
         self.constant_ = int(seen[0]) if len(seen) == 1 else None
         if self.constant_ is None:
             self.learner_ = clone(self.learner).fit(X, y)
+            if getattr(self.learner_, "epsilon_", 1) == 0:  # naive Bayes on features that do not vary
+                self.learner_.var_[:] = 1  # else 0 / 0; so the classes' frequencies decide
         return self
 
     def predict(self, X: Array) -> Array:

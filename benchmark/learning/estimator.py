@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
 from benchmark.contracts import Array, Factor, Holdout, Modalities, Streams
-from benchmark.inputs import as_features, as_labels, as_modalities, check_same_rows, column_names
+from benchmark.inputs import as_features, as_labels, as_modalities, check_same_rows, column_names, quoted
 from benchmark.learning.checks import check_options
 from benchmark.learning.saving import SavedModelError, read_model, write_model
 from benchmark.learning.surroundings import own_surroundings
@@ -101,12 +101,12 @@ class MultiModalEstimator(ClassifierMixin, BaseEstimator):
         ValueError
             As of `fit`.
         """
+        for name in [name for name in vars(self) if name.endswith("_") and not name.startswith("_")]:
+            delattr(self, name)  # nothing of an earlier fit may outlive one that fails
         self._check_options()
         y = as_labels(labels)
         given, columns = _checked_modalities(modalities, {"labels": _with_index(labels, y)})
         held = None if holdout is None else _checked_holdout(holdout, given, columns, y)
-        for name in [name for name in vars(self) if name.endswith("_") and not name.startswith("_")]:
-            delattr(self, name)  # nothing of an earlier fit may outlive one that fails
         self.dims_ = tuple(x.shape[1] for x in given)
         self.columns_ = columns
         self.n_labels_ = y.shape[1]
@@ -118,8 +118,7 @@ class MultiModalEstimator(ClassifierMixin, BaseEstimator):
         held = () if holdout is None else (holdout.labels,)
         frequencies = np.concatenate([labels, *held]).mean(axis=0, dtype=np.float64)
         scores = getattr(self, "holdout_scores_", None)
-        if scores is None:
-            scores = self._scores(modalities)
+        scores = _finite(self._scores(modalities) if scores is None else scores)
         # Eq. (16) without its first term: each label is predicted as often as it occurs.
         self.thresholds_ = choose_thresholds("eq16a", scores, frequencies, l1=0.0, l2=1.0).values
         self.label_frequencies_ = frequencies
@@ -135,7 +134,7 @@ class MultiModalEstimator(ClassifierMixin, BaseEstimator):
             For input that is no such array, or other modalities or columns than those of the fit.
         """
         with own_surroundings():
-            return np.asarray(self._scores(self._checked(modalities)))
+            return _finite(self._scores(self._checked(modalities)))
 
     def predict(self, modalities: Modalities, threshold: str = CALIBRATED) -> Array:
         """Return 0/1 predictions (n, q), uint8: 1 where a score reaches the threshold of its label.
@@ -154,14 +153,15 @@ class MultiModalEstimator(ClassifierMixin, BaseEstimator):
         NotFittedError, ValueError
             As of `predict_scores`, and for an unknown threshold.
         """
-        if threshold != CALIBRATED and threshold not in DECISIONS:
+        if not isinstance(threshold, str) or threshold not in (CALIBRATED, *DECISIONS):
             offered = ", ".join(map(repr, (CALIBRATED, *DECISIONS)))
-            raise ValueError(f"threshold={threshold!r} is not offered; choose one of {offered}")
+            raise ValueError(f"threshold={quoted(threshold)} is not offered; choose one of {offered}")
         scores = self.predict_scores(modalities)
         values = self.thresholds_
-        if threshold != CALIBRATED:
-            values = choose_thresholds(DECISIONS[threshold], scores, self.label_frequencies_).values
-        return apply_thresholds(scores, values)
+        with own_surroundings():
+            if threshold != CALIBRATED:
+                values = choose_thresholds(DECISIONS[threshold], scores, self.label_frequencies_).values
+            return apply_thresholds(scores, values)
 
     def trace(self, modalities: Modalities) -> dict[str, Array]:
         """Return what the method did on the way to its scores of m array-likes (n, d_k), by name.
@@ -270,6 +270,8 @@ class MultiModalEstimator(ClassifierMixin, BaseEstimator):
         parameters = self.get_params(deep=False)
         if not isinstance(parameters.get("random_state", 0), int | np.integer):
             parameters["random_state"] = None  # what was drawn from it is in the saved streams
+        if "device" in parameters:
+            parameters["device"] = str(parameters["device"])
         return parameters
 
     def _become(self, tree: Mapping[str, Any]) -> None:
@@ -301,6 +303,17 @@ def _checked_modalities(modalities: Any, others: Mapping[str, Any]) -> tuple[lis
     indexed = [_with_index(x, array) for x, array in zip(raw, given, strict=True)]
     check_same_rows({**dict(zip(names, indexed, strict=True)), **others})
     return given, tuple(column_names(x) for x in raw)
+
+
+def _finite(scores: Any) -> Array:
+    scores = np.asarray(scores)
+    if not np.isfinite(scores).all():
+        rows = np.flatnonzero(~np.isfinite(scores).all(axis=1))
+        raise ValueError(
+            f"scores of {len(rows)} rows are no finite numbers, the first of row {rows[0]}: its features are "
+            "too large, or too far from those of the fit; correct them, or scale them by column"
+        )
+    return scores
 
 
 def _with_index(values: Any, array: Array) -> Any:

@@ -51,9 +51,10 @@ def write_model(path: str | Path, kind: str, tree: Mapping[str, Any]) -> None:
     try:
         save_file(arrays, partial, metadata={HEADER: json.dumps(header, allow_nan=False)})
         partial.replace(final)
-    except BaseException:
+    except SafetensorError as error:
+        raise OSError(f"{path}: cannot be written ({error}); choose another place") from error
+    finally:
         partial.unlink(missing_ok=True)
-        raise
 
 
 def read_model(path: str | Path, kind: str) -> dict[str, Any]:
