@@ -6,7 +6,7 @@ Estimators, readers of files and `Dataset` all check here, so that what one of t
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from numbers import Integral, Real
+from numbers import Rational, Real
 from typing import Any
 
 import numpy as np
@@ -78,7 +78,7 @@ def as_features(values: Any, name: str) -> Array:
             f"{name} holds {np.count_nonzero(wrong)} NaN or infinite values, the first in "
             f"{_place(_first(wrong), values)}; fill or drop them"
         )
-    return array
+    return np.ascontiguousarray(array)  # sums depend on the order in memory in their last bit
 
 
 def as_labels(values: Any, name: str = "labels") -> Array:
@@ -188,8 +188,11 @@ def _from_objects(array: Array, name: str, values: Any, remedy: str) -> Array:
     """Return float64 of numbers that numpy holds as objects, as DataFrames of several types give them."""
     numbers = np.empty(array.shape)
     for place, value in np.ndenumerate(array):
-        if isinstance(value, Integral) and abs(value) > LARGEST_INTEGER:
-            raise ValueError(f"{name} holds an integer beyond 2**53 in {_place(place, values)}; {TOO_LARGE}")
+        is_exact = isinstance(value, Rational)  # an integer, or a fraction of such
+        if is_exact and abs(value) > LARGEST_INTEGER:
+            raise ValueError(
+                f"{name} holds {quoted(value)}, beyond 2**53, in {_place(place, values)}; {TOO_LARGE}"
+            )
         if isinstance(value, Real | np.bool_):
             numbers[place] = value
         elif value is None or type(value).__name__ in ("NAType", "NaTType"):
