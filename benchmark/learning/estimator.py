@@ -211,11 +211,14 @@ class MultiModalEstimator(ClassifierMixin, BaseEstimator):
         tree = read_model(path, cls.__name__)
         if device is not None and "device" not in _defaults(cls):
             raise ValueError(f"{cls.__name__} computes on the processor alone; leave out device={device!r}")
+        if device is not None:
+            check_options({"device": device}, {"device": "cpu"}, ())
         try:
             parameters = _restored_parameters(cls, tree["parameters"])
             if device is not None:
                 parameters["device"] = device
             loaded = cls(**parameters)
+            loaded._check_options()
             with own_surroundings():
                 loaded._become(tree)
         except SavedModelError:
@@ -275,22 +278,47 @@ class MultiModalEstimator(ClassifierMixin, BaseEstimator):
         return parameters
 
     def _become(self, tree: Mapping[str, Any]) -> None:
+        _check_shared_state(tree)
         for name in SHARED_STATE:
             setattr(self, name, tree[name])
         self.dims_ = tuple(tree["dims_"])
         self.columns_ = tuple(None if names is None else tuple(names) for names in tree["columns_"])
-        self.streams_ = Streams(tree["streams"]["dataset"], tree["streams"]["seed"])
+        self.streams_ = Streams(**tree["streams"])
         if tree["holdout_scores"] is not None:
             self.holdout_scores_ = tree["holdout_scores"]
         self._restore(tree["own"])
         found = np.asarray(self._scores([np.zeros((1, d), dtype=np.float32) for d in self.dims_]))
-        expected = (self.n_labels_,)
-        if {found.shape[1:], self.thresholds_.shape, self.label_frequencies_.shape} != {expected}:
-            raise ValueError(f"scores and thresholds have other labels than {self.n_labels_}")
+        if found.shape != (1, self.n_labels_) or found.dtype.kind != "f":
+            raise ValueError(f"scores have shape {found.shape} for one row and {self.n_labels_} labels")
 
 
 SHARED_STATE = ("dims_", "columns_", "n_labels_", "label_frequencies_", "thresholds_")
 """Attributes that every fitted method has and a file keeps."""
+
+MOST_FEATURES = 2**22
+"""Of a row on which a loaded model is tried; a file could claim any number of them."""
+
+
+def _check_shared_state(tree: Mapping[str, Any]) -> None:
+    """Refuse values of a file that `begin` and `end` never leave."""
+    dims, columns, q = tree["dims_"], tree["columns_"], tree["n_labels_"]
+    counts = [*dims, q]
+    if not dims or any(type(count) is not int or count < 1 for count in counts) or sum(dims) > MOST_FEATURES:
+        raise ValueError(f"{quoted(dims)} features and {quoted(q)} labels")
+    if [d if names is None else len(names) for d, names in zip(dims, columns, strict=True)] != dims:
+        raise ValueError("column names for other numbers of features")
+    if any(type(name) is not str for names in columns for name in names or ()):
+        raise ValueError("column names that are no texts")
+    for name in ("thresholds_", "label_frequencies_"):
+        if tree[name].shape != (q,) or tree[name].dtype.kind != "f" or np.isnan(tree[name]).any():
+            raise ValueError(f"{name} are not {q} numbers")
+    scores = tree["holdout_scores"]
+    if scores is not None and (scores.ndim != 2 or scores.shape[1] != q or scores.dtype.kind != "f"):
+        raise ValueError(f"hold-out scores of other labels than {q}")
+    streams = tree["streams"]
+    if type(streams["dataset"]) is not str or type(streams["seed"]) is not int or streams["seed"] < 0:
+        raise ValueError(f"streams {quoted(streams)}")
+
 
 Columns = tuple[tuple[str, ...] | None, ...]
 
