@@ -20,6 +20,8 @@ import numpy as np
 import platformdirs
 from numpy.typing import NDArray
 
+from benchmark.inputs import quoted
+
 Array = NDArray[Any]
 Modalities = Sequence[Array]
 """m arrays of shape (n, d_k), in the data set's order of modalities."""
@@ -105,7 +107,7 @@ class Streams:
             case Integral() if not isinstance(random_state, bool) and random_state >= 0:
                 return cls("", int(random_state))
         raise ValueError(
-            f"random_state={random_state!r}; give an integer from 0 up, None or a numpy RandomState"
+            f"random_state={quoted(random_state)}; give an integer from 0 up, None or a numpy RandomState"
         )
 
 
