@@ -34,7 +34,6 @@ class _Parser(argparse.ArgumentParser):
     """Answers a wrong flag or value in one line that says how to mend it."""
 
     def error(self, message: str) -> NoReturn:
-        self.print_usage(sys.stderr)
         self.exit(CANNOT, f"{self.prog}: {_in_full(message)}\n")
 
 

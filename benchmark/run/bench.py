@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from benchmark.contracts import DatasetSpec, Job, MethodSpec, Provenance, Record, Shape
 from benchmark.registry import Registry, Selection, parse_seeds, select
-from benchmark.run.config import Limits, Profile, load_profile
+from benchmark.run.config import ConfigError, Limits, Profile, is_number, load_profile
 from benchmark.run.fingerprint import canonical, code_digest, code_root, config_hash
 from benchmark.run.split import SPLIT_VERSION, sizes
 from benchmark.run.store import RecordStore, is_outdated
@@ -115,10 +115,13 @@ class Bench:
         methods: str | None = None,
         datasets: str | None = None,
         seeds: str | None = None,
+        yes: bool = False,
         data_dir: Path,
         results_dir: Path,
     ) -> Bench:
         """Read what the command line chooses; what it leaves out is the profile's, else everything.
+
+        `yes` says that however many seeds are meant.
 
         Raises
         ------
@@ -131,7 +134,7 @@ class Bench:
             chosen,
             select(methods, tuple(registry.methods), "method"),
             select(datasets, tuple(registry.datasets), "data set"),
-            parse_seeds(chosen.seeds if seeds is None else seeds),
+            parse_seeds(chosen.seeds if seeds is None else seeds, yes=yes),
             data_dir,
             results_dir,
         )
@@ -189,17 +192,23 @@ class Bench:
         ]
 
     def setup(self, dataset: str, method: str) -> Setup:
-        """Apply the profile to one method on one data set, and hash the outcome."""
+        """Apply the profile to one method on one data set, and hash the outcome.
+
+        Raises
+        ------
+        ConfigError
+            If the method's estimator has no such option.
+        """
         spec, facts = self.registry.methods[method], self.facts(dataset)
         limits = self.profile.limits_for(dataset)
         n_train, n_test = sizes(facts.shape.n)
         options = dict(spec.options)
-        params = spec.estimator(**options).get_params(deep=False)
-        if (
-            limits.epochs is not None
-            and isinstance(params.get("epochs"), int)
-            and params["epochs"] > limits.epochs
-        ):
+        try:
+            params = spec.estimator(**options).get_params(deep=False)
+        except TypeError as error:
+            raise ConfigError(f"the options of {method} do not fit its estimator: {error}") from error
+        epochs = params.get("epochs")
+        if limits.epochs is not None and is_number(epochs) and epochs > limits.epochs:
             params["epochs"] = options["epochs"] = limits.epochs
         settings = {
             "dataset": dataset,

@@ -28,6 +28,7 @@ from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
 from benchmark.contracts import Array, DataError, Streams
+from benchmark.run.flags import whole_number
 from datasets.recipes.images import open_folder
 from datasets.recipes.ml2000 import FEATURES, fit_rows
 from datasets.recipes.pipeline import DIMS
@@ -253,7 +254,9 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m benchmark.studies.ml2000_features", description=(__doc__ or "").splitlines()[0]
     )
     parser.add_argument("file", type=Path, nargs="?", default=FEATURES, help="features file, .npz")
-    parser.add_argument("--seeds", type=int, default=10, metavar="N", help="seeds 0 to N-1 (default: 10)")
+    parser.add_argument(
+        "--seeds", type=whole_number(most=1_000), default=10, metavar="N", help="seeds 0 to N-1 (default: 10)"
+    )
     parser.add_argument(
         "--fit-on-train",
         nargs="+",

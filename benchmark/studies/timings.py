@@ -20,6 +20,7 @@ from benchmark.contracts import data_directory
 from benchmark.registry import discover
 from benchmark.run.bench import Bench, Pair
 from benchmark.run.config import available_cores
+from benchmark.run.flags import MOST_JOBS, whole_number
 from benchmark.run.isolation import run_isolated
 from benchmark.run.seeding import limit_threads_of_new_processes
 from benchmark.run.times import TIMINGS, Cpu, Timing, read_timings
@@ -87,7 +88,7 @@ def main() -> None:
     parser.add_argument("--profiles", default="tiny,quick,paper", metavar="NAMES")
     parser.add_argument("--datasets", metavar="NAMES", help="default: all")
     parser.add_argument("--methods", metavar="NAMES", help="default: all")
-    parser.add_argument("--jobs", type=int, default=available_cores(), metavar="N")
+    parser.add_argument("--jobs", type=whole_number(most=MOST_JOBS), default=available_cores(), metavar="N")
     parser.add_argument("--out", type=Path, default=TIMINGS, metavar="FILE")
     given = parser.parse_args()
     limit_threads_of_new_processes()
