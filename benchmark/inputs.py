@@ -36,7 +36,7 @@ def as_modalities(values: Any) -> list[Any]:
     """
     remedy = "give a list with one matrix (n, d_k) for each modality"
     if isinstance(values, Mapping):
-        raise ValueError(f"modalities are a mapping of {', '.join(map(str, values))}; {remedy}, in order")
+        raise ValueError(f"modalities are a mapping of {quoted(list(values))}; {remedy}, in order")
     if isinstance(values, str | bytes) or not isinstance(values, Iterable):
         raise ValueError(f"modalities are a {type(values).__name__}; {remedy}")
     if _is_sparse(values) or hasattr(values, "iloc") or getattr(values, "ndim", 3) != 3:
@@ -212,7 +212,7 @@ def _is_sparse(values: Any) -> bool:
 def _place(place: Iterable[int], values: Any) -> str:
     row, column = map(int, place)
     names = column_names(values)
-    return f"row {row}, column {column}" + (f" ({names[column]!r})" if names else "")
+    return f"row {row}, column {column}" + (f" ({quoted(names[column])})" if names else "")
 
 
 def _first(wrong: Array) -> tuple[int, ...]:

@@ -15,8 +15,9 @@ from torch import Tensor
 
 from benchmark.contracts import Array, Factor, Holdout, RandomState, Streams
 from benchmark.learning.estimator import MultiModalEstimator
+from benchmark.learning.saving import with_weights
 from benchmark.learning.scaling import fit_scalers, restore_scalers, scale
-from benchmark.learning.training import History, TrainingSettings, train, with_weights
+from benchmark.learning.training import History, TrainingSettings, train
 from m3la import fast
 from m3la.factors import FACTORS
 from m3la.loss import LossOptions, m3la_loss

@@ -15,8 +15,9 @@ from baselines.sequential.factors import SHARED_FACTORS
 from baselines.sequential.network import AcquisitionNetwork, Acquisitions
 from benchmark.contracts import Array, Factor, Holdout, Modalities, RandomState
 from benchmark.learning.estimator import MultiModalEstimator
+from benchmark.learning.saving import with_weights
 from benchmark.learning.scaling import fit_scalers, restore_scalers, scale
-from benchmark.learning.training import History, TrainingSettings, make_optimiser, train, with_weights
+from benchmark.learning.training import History, TrainingSettings, make_optimiser, train
 
 PREDICTION_ROWS = 1024
 """Rows per forward pass when predicting; bounds memory."""

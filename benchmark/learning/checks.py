@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -132,6 +133,6 @@ def _device_refusal(value: Any) -> str:
     try:
         torch.empty(0, device=value).cpu()
     except Exception as error:  # of many kinds: unknown, not built in, not there
-        why = str(error).splitlines()[0]
-        return f"device={str(value)!r} cannot be used here ({why}); give another, such as 'cpu'"
+        why = textwrap.shorten(str(error), 200, placeholder="...")
+        return f"device={quoted(str(value))} cannot be used here ({why}); give another, such as 'cpu'"
     return ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -12,8 +12,9 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
 from benchmark.contracts import Array, Factor, Holdout, Modalities, Streams
-from benchmark.inputs import as_features, as_labels, as_modalities, check_same_rows, column_names, quoted
+from benchmark.inputs import as_labels, quoted
 from benchmark.learning.checks import check_options
+from benchmark.learning.rows import check_same_columns, checked_holdout, checked_modalities, with_index
 from benchmark.learning.saving import SavedModelError, read_model, write_model
 from benchmark.learning.surroundings import own_surroundings
 from benchmark.score.thresholds import apply_thresholds, choose_thresholds
@@ -105,8 +106,8 @@ class MultiModalEstimator(ClassifierMixin, BaseEstimator):
             delattr(self, name)  # nothing of an earlier fit may outlive one that fails
         self._check_options()
         y = as_labels(labels)
-        given, columns = _checked_modalities(modalities, {"labels": _with_index(labels, y)})
-        held = None if holdout is None else _checked_holdout(holdout, given, columns, y)
+        given, columns = checked_modalities(modalities, {"labels": with_index(labels, y)})
+        held = None if holdout is None else checked_holdout(holdout, given, columns, y)
         self.dims_ = tuple(x.shape[1] for x in given)
         self.columns_ = columns
         self.n_labels_ = y.shape[1]
@@ -265,8 +266,8 @@ class MultiModalEstimator(ClassifierMixin, BaseEstimator):
 
     def _checked(self, modalities: Modalities) -> list[Array]:
         check_is_fitted(self)
-        given, columns = _checked_modalities(modalities, {})
-        _check_same_columns(given, columns, self.dims_, self.columns_)
+        given, columns = checked_modalities(modalities, {})
+        check_same_columns(given, columns, self.dims_, self.columns_)
         return given
 
     def _saved_parameters(self) -> dict[str, Any]:
@@ -320,19 +321,6 @@ def _check_shared_state(tree: Mapping[str, Any]) -> None:
         raise ValueError(f"streams {quoted(streams)}")
 
 
-Columns = tuple[tuple[str, ...] | None, ...]
-
-
-def _checked_modalities(modalities: Any, others: Mapping[str, Any]) -> tuple[list[Array], Columns]:
-    """Return modalities as arrays, and their column names; their rows fit one another and `others`."""
-    raw = as_modalities(modalities)
-    names = [f"modality {k}" for k in range(len(raw))]
-    given = [as_features(x, name) for name, x in zip(names, raw, strict=True)]
-    indexed = [_with_index(x, array) for x, array in zip(raw, given, strict=True)]
-    check_same_rows({**dict(zip(names, indexed, strict=True)), **others})
-    return given, tuple(column_names(x) for x in raw)
-
-
 def _finite(scores: Any) -> Array:
     scores = np.asarray(scores)
     if not np.isfinite(scores).all():
@@ -342,49 +330,6 @@ def _finite(scores: Any) -> Array:
             "too large, or too far from those of the fit; correct them, or scale them by column"
         )
     return scores
-
-
-def _with_index(values: Any, array: Array) -> Any:
-    """Return the DataFrame that an array was made of, whose index tells rows apart, else the array."""
-    return values if hasattr(values, "iloc") else array
-
-
-def _checked_holdout(holdout: Any, fitted: Sequence[Array], columns: Columns, labels: Array) -> Holdout:
-    if isinstance(holdout, tuple) and len(holdout) == 2:
-        holdout = Holdout(*holdout)
-    if not isinstance(holdout, Holdout):
-        raise ValueError(f"holdout is a {type(holdout).__name__}; give a pair (modalities, labels)")
-    name = "the hold-out's labels"
-    y = as_labels(holdout.labels, name)
-    try:
-        given, found = _checked_modalities(holdout.modalities, {name: _with_index(holdout.labels, y)})
-        _check_same_columns(given, found, tuple(x.shape[1] for x in fitted), columns)
-    except ValueError as error:
-        raise ValueError(f"hold-out: {error}") from error
-    if y.shape[1] != labels.shape[1]:
-        raise ValueError(
-            f"{name} have {y.shape[1]} columns and labels have {labels.shape[1]}; give the same labels"
-        )
-    return Holdout(tuple(given), y)
-
-
-def _check_same_columns(
-    given: Sequence[Array], columns: Columns, dims: tuple[int, ...], fitted: Columns
-) -> None:
-    if len(given) != len(dims):
-        raise ValueError(f"fitted on {len(dims)} modalities, got {len(given)}; pass the same ones")
-    found = tuple(x.shape[1] for x in given)
-    if found != dims:
-        raise ValueError(
-            f"modalities have {found} features where the fit had {dims}; pass the same ones, in their order"
-        )
-    for k, (now, before) in enumerate(zip(columns, fitted, strict=True)):
-        if now is not None and before is not None and now != before:
-            first = next(j for j in range(len(now)) if now[j] != before[j])
-            raise ValueError(
-                f"modality {k} has the column {now[first]!r} where the fit had {before[first]!r}; "
-                "give the columns in the order of the fit"
-            )
 
 
 def _defaults(estimator: type) -> dict[str, Any]:

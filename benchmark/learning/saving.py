@@ -8,9 +8,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
@@ -19,6 +19,11 @@ from sklearn.base import BaseEstimator, clone
 
 from benchmark.contracts import Array
 from benchmark.inputs import quoted
+
+if TYPE_CHECKING:
+    from torch import nn
+
+Module = TypeVar("Module", bound="nn.Module")
 
 FORMAT = 1
 """Raised whenever older files could no longer be read rightly."""
@@ -142,6 +147,26 @@ def set_fitted_attributes(estimator: BaseEstimator, found: Mapping[str, Any]) ->
     for name, value in found.items():
         setattr(estimator, name, value)
     return estimator
+
+
+def with_weights(build: Callable[[], Module], weights: Mapping[str, Array]) -> Module:
+    """Return the module that `build` makes with other weights, by their name in its state.
+
+    Raises
+    ------
+    ValueError
+        For other names or shapes, before memory is taken for the module.
+    """
+    import torch  # only where a method has a network, as it takes long to load
+
+    with torch.device("meta"):
+        expected = {name: tuple(tensor.shape) for name, tensor in build().state_dict().items()}
+    if expected != (found := {name: array.shape for name, array in weights.items()}):
+        name = sorted(expected.items() ^ found.items())[0][0]
+        raise ValueError(f"the weight {name!r} has shape {found.get(name)}, not {expected.get(name)}")
+    module = build()
+    module.load_state_dict({name: torch.from_numpy(array) for name, array in weights.items()})
+    return module
 
 
 def permutation(found: Array, n: int) -> Array:

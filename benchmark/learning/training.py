@@ -9,19 +9,16 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 OPTIMISERS = ("sgd", "sgd_momentum", "adam", "rmsprop", "adadelta")
 VANISHED = 1e-25
 """A learning rate below which a step changes no weight in its last digit, so that it counts as 0. Products
 with it would be subnormal numbers, which take a processor a hundred times as long."""
-
-Module = TypeVar("Module", bound=nn.Module)
 
 
 class DivergenceError(FloatingPointError):
@@ -240,24 +237,6 @@ def _clip_each(module: nn.Module, clip_norm: float) -> None:
 def batches(n_rows: int, batch_size: int, shuffling: np.random.Generator) -> Iterator[Tensor]:
     """Yield one epoch's batches of row indices, drawn with numpy so that every device sees the same order."""
     yield from torch.from_numpy(shuffling.permutation(n_rows)).split(int(batch_size))
-
-
-def with_weights(build: Callable[[], Module], weights: Mapping[str, NDArray[Any]]) -> Module:
-    """Return the module that `build` makes with other weights, by their name in its state.
-
-    Raises
-    ------
-    ValueError
-        For other names or shapes, before memory is taken for the module.
-    """
-    with torch.device("meta"):
-        expected = {name: tuple(tensor.shape) for name, tensor in build().state_dict().items()}
-    if expected != (found := {name: array.shape for name, array in weights.items()}):
-        name = sorted(expected.items() ^ found.items())[0][0]
-        raise ValueError(f"the weight {name!r} has shape {found.get(name)}, not {expected.get(name)}")
-    module = build()
-    module.load_state_dict({name: torch.from_numpy(array) for name, array in weights.items()})
-    return module
 
 
 def make_optimiser(module: nn.Module, settings: TrainingSettings) -> torch.optim.Optimizer:

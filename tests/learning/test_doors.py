@@ -224,7 +224,7 @@ WRONG_FEATURES = {
     "one matrix": (NEW[0], r"modalities are one ndarray of shape \(11, 3\); give a list"),
     "one frame": (pd.DataFrame(NEW[0]), r"modalities are one DataFrame of shape \(11, 3\); give a list"),
     "one sparse matrix": (scipy.sparse.eye(3), r"modalities are one \w+ of shape \(3, 3\); give a list"),
-    "a mapping": (dict(enumerate(NEW)), "modalities are a mapping of 0, 1; give a list"),
+    "a mapping": (dict(enumerate(NEW)), r"modalities are a mapping of \[0, 1\]; give a list"),
     "a name": ("image", "modalities are a str; give a list"),
     "nothing": (None, "modalities are a NoneType; give a list"),
 }  # fmt: skip

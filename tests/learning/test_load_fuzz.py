@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import json
 import resource
@@ -14,7 +15,8 @@ from hypothesis import strategies as st
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
-from benchmark.learning.saving import HEADER, SavedModelError, digest
+from baselines import MCC, ClassifierChain
+from benchmark.learning.saving import HEADER, LONGEST_HEADER, SavedModelError, digest
 from m3la import M3LA
 
 X, Y = rows()
@@ -212,3 +214,109 @@ def test_a_changed_file_is_refused_or_another_model_in_full(saved, check):
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     form_of(10_000)(given(st.data())(lambda data: check(saved, data)))()
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 64 * 2**10
+
+
+def claims_a_large_network(tree, _arrays):
+    tree["parameters"]["hidden"] = 10**8
+
+
+def claims_many_features(tree, _arrays):
+    tree["dims_"] = [10**9, 2]
+
+
+def claims_many_labels(tree, _arrays):
+    tree["n_labels_"] = 10**9
+
+
+def names_an_array_twice(tree, _arrays):
+    tree["label_frequencies_"] = tree["thresholds_"]
+
+
+def names_an_array_never(_tree, arrays):
+    arrays["more"] = np.zeros(3)
+
+
+def has_a_long_header(tree, _arrays):
+    tree["columns_"] = [[[]] * LONGEST_HEADER]
+
+
+def nests_deeply(tree, _arrays):
+    for _ in range(3000):
+        tree["columns_"] = [tree["columns_"]]
+
+
+def has_an_unknown_option(tree, _arrays):
+    tree["parameters"]["optimiser"] = "ftrl"
+
+
+def works_in_objects(tree, _arrays):
+    tree["own"]["scalers"][0]["working"] = "O"
+
+
+def sets_another_attribute(tree, _arrays):
+    tree["own"]["scalers"][0]["transformer"]["secret_"] = 1
+
+
+def draws_from_a_text(tree, _arrays):
+    tree["streams"]["seed"] = "1"
+
+
+def has_other_columns(tree, _arrays):
+    tree["columns_"] = [["a"], None]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        claims_a_large_network,
+        claims_many_features,
+        claims_many_labels,
+        names_an_array_twice,
+        names_an_array_never,
+        has_a_long_header,
+        nests_deeply,
+        has_an_unknown_option,
+        works_in_objects,
+        sets_another_attribute,
+        draws_from_a_text,
+        has_other_columns,
+    ],
+)
+def test_a_file_that_claims_what_no_fit_leaves_is_refused_before_memory_is_taken(tmp_path, change):
+    M3LA(**SMALL).fit(X, Y).save(tmp_path / "model")
+    header, arrays = read(tmp_path / "model")
+    change(header["tree"], arrays)
+    text = "{}"
+    with contextlib.suppress(RecursionError):
+        header["sha256"] = digest(header["tree"], arrays)
+        text = json.dumps(header)
+    if text == "{}":
+        text = json.dumps({**header, "tree": None}).replace("null", "[" * 9999 + "]" * 9999)
+    save_file(arrays, tmp_path / "claim", metadata={HEADER: text})
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(SavedModelError, match="claim: ") as error:
+        M3LA.load(tmp_path / "claim")
+    assert "\n" not in str(error.value)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 64 * 2**10
+
+
+@pytest.mark.parametrize("method", METHODS, ids=lambda method: method.__name__)
+def test_one_changed_number_is_told_by_the_digest(tmp_path, method):
+    small(method).fit(X, Y).save(tmp_path / "model")
+    header, arrays = read(tmp_path / "model")
+    name = next(name for name in sorted(arrays) if arrays[name].size and arrays[name].dtype.kind == "f")
+    arrays[name].flat[0] += 1e-6
+    save_file(arrays, tmp_path / "model", metadata={HEADER: json.dumps(header)})
+    with pytest.raises(SavedModelError, match="its SHA-256 is another one"):
+        method.load(tmp_path / "model")
+
+
+def test_an_order_of_a_chain_that_is_none_is_refused(tmp_path):
+    for method, name in ((MCC, "chain_order"), (ClassifierChain, "order_")):
+        small(method).fit(X, Y).save(tmp_path / "model")
+        header, arrays = read(tmp_path / "model")
+        arrays[f"own.{name}"][:] = 0
+        header["sha256"] = digest(header["tree"], arrays)
+        save_file(arrays, tmp_path / "model", metadata={HEADER: json.dumps(header)})
+        with pytest.raises(SavedModelError, match="is no order of 3"):
+            method.load(tmp_path / "model")
