@@ -165,7 +165,9 @@ def quoted(value: Any) -> str:
 def _matrix_of_numbers(values: Any, name: str, what: str, remedy: str) -> Array:
     if _is_sparse(values):
         raise ValueError(f"{name} is a sparse matrix; give a dense one, as .toarray() returns")
-    if np.ma.isMaskedArray(values) and np.ma.getmaskarray(values).any():
+    # Records have a mask for each field, and are refused further on.
+    is_masked = np.ma.isMaskedArray(values) and values.dtype.names is None
+    if is_masked and np.ma.getmaskarray(values).any():
         raise ValueError(f"{name} is a masked array with masked values; fill or drop them")
     try:
         array = np.asarray(values)

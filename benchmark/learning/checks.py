@@ -37,7 +37,9 @@ class Number:
             return (
                 f"{name}={quoted(value)} is no {kind} (it is a {type(value).__name__}); give {self.admitted}"
             )
-        if not self.low <= value <= self.high:
+        # numpy compares in the number's own precision, in which a bound may be infinite.
+        number = value.item() if isinstance(value, np.generic) else value
+        if not self.low <= number <= self.high:
             return f"{name}={quoted(value)} is out of range; give {self.admitted}"
         return ""
 

@@ -207,6 +207,7 @@ WRONG_FEATURES = {
     "dates": ([np.zeros((11, 3), "M8[D]"), NEW[1]], r"modality 0 holds values of type datetime64\[D\]"),
     "spans": ([np.zeros((11, 3), "m8[D]"), NEW[1]], r"modality 0 holds values of type timedelta64\[D\]"),
     "records": ([np.zeros((11, 3), "f4,f4"), NEW[1]], r"modality 0 holds values of type \[\('f0'"),
+    "masked records": ([np.ma.asarray(np.zeros((11, 3), "f4,f4")), NEW[1]], r"of type \[\('f0'"),
     "a sparse matrix": ([scipy.sparse.csr_matrix(NEW[0]), NEW[1]], "modality 0 is a sparse matrix; give"),
     "a sparse array": ([scipy.sparse.coo_array(NEW[0]), NEW[1]], "modality 0 is a sparse matrix; give"),
     "a sparse tensor": ([torch.tensor(NEW[0]).to_sparse(), NEW[1]], "modality 0 is a sparse matrix; give"),
@@ -422,6 +423,7 @@ class TestOptions:
                 estimator = small(method, **{name: np.int64(default)})
             elif default is not None:
                 estimator = small(method, **{name: np.float64(default)})
+                small(method, **{name: np.float32(default)}).fit(X, Y)
             else:
                 continue
             assert np.array_equal(

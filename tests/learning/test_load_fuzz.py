@@ -90,7 +90,7 @@ def change_header(draw, header, _arrays):
         case 1:
             parent["more_"] = copy.deepcopy(parent[place[-1]])
         case _:
-            parent[place[-1]] = draw(st.sampled_from(ODD))
+            parent[place[-1]] = copy.deepcopy(draw(st.sampled_from(ODD)))
 
 
 def shapes_in(tree):
