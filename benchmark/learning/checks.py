@@ -133,7 +133,7 @@ def _device_refusal(value: Any) -> str:
     if not isinstance(value, str | torch.device):
         return f"device={quoted(value)} is a {type(value).__name__}; give a name such as 'cpu' or 'cuda:0'"
     try:
-        torch.empty(0, device=value).cpu()
+        torch.empty(0, device=value)
     except Exception as error:  # of many kinds: unknown, not built in, not there
         why = textwrap.shorten(str(error), 200, placeholder="...")
         return f"device={quoted(str(value))} cannot be used here ({why}); give another, such as 'cpu'"
