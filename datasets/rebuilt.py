@@ -18,6 +18,7 @@ import numpy as np
 from benchmark.contracts import Array, Dataset, Provenance
 from datasets.formats.arrays import as_features, as_labels
 from datasets.formats.files import file_sha256, refusal
+from datasets.formats.folder import read_fit_on
 from datasets.user_first import UserFirst
 
 MANIFEST_KEYS = frozenset(
@@ -85,7 +86,8 @@ class RebuiltFeatures(UserFirst):
         arrays = self.read_npz()
         labels = as_labels(arrays.pop("labels"), self.features_file / "labels")
         modalities = {name: as_features(a, self.features_file / name) for name, a in arrays.items()}
-        return self.dataset(modalities, labels, self.own_provenance, rebuilt_note(manifest))
+        fit_seed = read_fit_on(manifest.get("fit_on", "all"), self.manifest_file)
+        return self.dataset(modalities, labels, self.own_provenance, rebuilt_note(manifest), fit_seed)
 
     def read_npz(self) -> dict[str, Array]:
         """Read the arrays of `features_file`, modalities first; DataError if a name or shape is wrong."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
@@ -67,11 +67,15 @@ class UserFirst(ABC):
             for name, d in zip(names[:-1], self.expected.dims, strict=True)
         }
         labels = as_labels(read_array(folder / names[-1], (n, self.expected.q)), folder / names[-1])
-        read = self.dataset(arrays, labels, origin.provenance, origin.note)
-        return replace(read, fit_seed=origin.fit_seed)
+        return self.dataset(arrays, labels, origin.provenance, origin.note, origin.fit_seed)
 
     def dataset(
-        self, modalities: Mapping[str, Array], labels: Array, provenance: Provenance, note: str
+        self,
+        modalities: Mapping[str, Array],
+        labels: Array,
+        provenance: Provenance,
+        note: str,
+        fit_seed: int | None = None,
     ) -> Dataset:
         """Bundle checked arrays, modalities in the data set's order."""
         arrays = tuple(modalities.values())
@@ -85,6 +89,7 @@ class UserFirst(ABC):
             data_hash=data_hash(arrays, labels),
             note=note,
             citation=self.citation,
+            fit_seed=fit_seed,
         )
 
     @abstractmethod

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import binomtest
 
-from benchmark.contracts import Array
+from benchmark.contracts import Array, DataError
 from benchmark.drift.band import ALPHA, paired_bands, refits_needed
 from benchmark.drift.judge import EQUAL, TOLERANCE
 from benchmark.studies.drift_pool import (
@@ -190,7 +190,10 @@ def main(argv: Iterable[str] | None = None) -> int:
     parser.add_argument("--power-draws", type=int, default=200)
     parser.add_argument("--out", type=Path, default=HERE)
     given = parser.parse_args(None if argv is None else list(argv))
-    pool = fill_pool(given.out / "pool.csv", given.methods)
+    try:
+        pool = fill_pool(given.out / "pool.csv", given.methods)
+    except DataError as error:
+        parser.error(str(error))
     values, cells = cube(pool)
     designs = [(values[:n_splits], refits_needed(n_splits)) for n_splits in DESIGNS]
     paired = [row for part, n_refits in designs for row in paired_rates(part, n_refits, given.draws)]

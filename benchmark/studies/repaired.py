@@ -21,7 +21,7 @@ from typing import Any
 import joblib
 import pandas as pd
 
-from benchmark.contracts import Dataset, Streams
+from benchmark.contracts import DataError, Dataset, Streams
 from benchmark.run.seeding import make_deterministic
 from benchmark.run.split import split
 from benchmark.run.trial import build_estimator, run_trial
@@ -171,7 +171,10 @@ def main(argv: list[str] | None = None) -> int:
     chosen = {name: candidates[name] for name in arguments.only or candidates}
     path = arguments.out / "trials.csv"
     trials = pd.read_csv(path) if path.is_file() else pd.DataFrame()
-    data = {name: training_rows_only(load_mulan(name, arguments.mulan)) for name in LAYOUTS}
+    try:
+        data = {name: training_rows_only(load_mulan(name, arguments.mulan)) for name in LAYOUTS}
+    except DataError as error:
+        parser.error(str(error))
     jobs = (
         joblib.delayed(evaluate_candidate)(name, chosen[name], data[dataset], seed)
         for name, dataset, seed in _missing(chosen, arguments.seeds, trials)

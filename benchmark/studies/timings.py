@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 
+from benchmark.contracts import DataError
 from benchmark.registry import discover, select
 from benchmark.run.bench import Bench, Pair
 from benchmark.run.config import available_cores
@@ -95,7 +96,10 @@ def main() -> None:
     known = {(t.profile, t.dataset, t.method) for t in read_timings(given.out) if t.cpu == cpu}
     wanted = []
     chosen = select(given.datasets, tuple(registry.datasets), "data set")
-    data_dir = data_directory(None, [registry.datasets[name] for name in chosen.ids], chosen.named)
+    try:
+        data_dir = data_directory(None, [registry.datasets[name] for name in chosen.ids], chosen.named)
+    except DataError as error:
+        parser.error(str(error))
     for profile in given.profiles.split(","):
         bench = Bench.of(
             registry,

@@ -87,12 +87,18 @@ def read_origin(folder: Path) -> Origin:
     content = _read_statement(path)
     if content["provenance"] not in [*Provenance]:
         raise refusal(path, f"provenance {' or '.join(Provenance)}", repr(content["provenance"]), CORRECT)
-    fit_on = FIT_ON.fullmatch(content.get("fit_on", "all"))
-    if not fit_on:
-        raise refusal(path, "fit_on all or train:SEED, such as train:0", repr(content["fit_on"]), CORRECT)
+    fit_seed = read_fit_on(content.get("fit_on", "all"), path)
     fitted = f"Unsupervised parts fitted on: {content['fit_on']}." if "fit_on" in content else ""
     note = " ".join(filter(None, (OWN, content.get("note") or fitted)))
-    return Origin(Provenance(content["provenance"]), note, None if fit_on[1] is None else int(fit_on[1]))
+    return Origin(Provenance(content["provenance"]), note, fit_seed)
+
+
+def read_fit_on(fit_on: object, path: Path) -> int | None:
+    """Return the seed whose training rows alone were seen, None for all rows; DataError for anything else."""
+    found = FIT_ON.fullmatch(str(fit_on))
+    if not found:
+        raise refusal(path, "fit_on all or train:SEED, such as train:0", repr(fit_on)[:200], CORRECT)
+    return None if found[1] is None else int(found[1])
 
 
 def _read_statement(path: Path) -> dict[str, str]:

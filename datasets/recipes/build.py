@@ -31,7 +31,7 @@ def fit_rows(choice: str, n: int, split_id: str) -> Array | None:
     if choice == "all":
         return None
     kind, _, seed = choice.partition(":")
-    if kind != "train" or not seed.isdecimal():
+    if kind != "train" or not (seed.isascii() and seed.isdecimal()):
         raise ValueError(f"--fit-on {choice!r}: expected all, or train:SEED such as train:0")
     # The project's split (`benchmark.run.split`), restated because data sets import contracts alone;
     # a test compares the two.

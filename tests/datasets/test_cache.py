@@ -1,5 +1,6 @@
 """The cache of made arrays: whole or absent, verified when read, rebuilt when damaged."""
 
+import json
 import multiprocessing
 import time
 import warnings
@@ -109,3 +110,13 @@ def test_a_cache_folder_that_cannot_be_made_is_refused_with_a_remedy(tmp_path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(DataError, match=r"file.*M3LA_CACHE"):
         cached_arrays(tmp_path / "file" / "set", build_once([]))
+
+
+@pytest.mark.parametrize("listed", [{}, {"labels.npy": "0"}])
+def test_a_manifest_that_does_not_list_every_array_vouches_for_none(tmp_path, listed):
+    cached_arrays(tmp_path / "set", build_once([]))
+    manifest = tmp_path / "set" / MANIFEST
+    sums = json.loads(manifest.read_text())["sha256"]
+    manifest.write_text(json.dumps({"sha256": {name: sums[name] for name in listed}}))
+    with pytest.warns(UserWarning, match="modality0.npy; rebuilding it"):
+        same(cached_arrays(tmp_path / "set", build_once([])))

@@ -57,6 +57,16 @@ def test_kept_features_are_loaded_as_rebuilt_with_a_note_on_how_they_were_fitted
     assert dataset.label_names == ("desert", "mountains", "sea", "sunset", "trees")
 
 
+@pytest.mark.parametrize(("fit_on", "seed"), [("all", None), ("train:3", 3)])
+def test_kept_features_that_were_fitted_for_one_seed_say_so(kept, tmp_path, fit_on, seed):
+    manifest = json.loads(kept.manifest_file.read_text())
+    kept.manifest_file.write_text(json.dumps(manifest | {"fit_on": fit_on}))
+    assert kept.load(tmp_path / "nothing").fit_seed == seed
+    kept.manifest_file.write_text(json.dumps(manifest | {"fit_on": ["train"]}))
+    with pytest.raises(DataError, match=r"kept\.json: expected fit_on all or train:SEED"):
+        kept.load(tmp_path / "nothing")
+
+
 def test_the_users_own_features_come_first_and_are_real(kept, tmp_path):
     folder = tmp_path / "data" / "ml2000"
     folder.mkdir(parents=True)

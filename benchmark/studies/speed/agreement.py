@@ -17,7 +17,7 @@ import torch
 from tabulate import tabulate
 from torch import nn
 
-from benchmark.contracts import Array, Dataset, Streams
+from benchmark.contracts import Array, DataError, Dataset, Streams
 from benchmark.learning.scaling import fit_scalers, scale
 from benchmark.learning.training import batches
 from benchmark.run.features import data_directory, leaking_seeds
@@ -134,8 +134,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     limit_threads_of_new_processes()
     make_deterministic(Streams("agreement", 0))
     keep_freed_memory()
-    dataset, seeds = DATASET.load(data_directory(None, [DATASET])), range(given.seeds)
-    leaking_seeds(dataset.id, dataset.fit_seed, seeds)
+    seeds = range(given.seeds)
+    try:
+        dataset = DATASET.load(data_directory(None, [DATASET]))
+        leaking_seeds(dataset.id, dataset.fit_seed, seeds)
+    except DataError as error:
+        parser.error(str(error))
     measured = measure(dataset, seeds, given.epochs, given.refits)
     text = describe(summarise(measured), given.seeds, given.epochs, given.refits)
     given.out.mkdir(parents=True, exist_ok=True)
