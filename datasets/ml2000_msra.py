@@ -23,4 +23,5 @@ DATASET = replace(
     features_file=Path(__file__).with_name("ml2000_msra_features.npz"),
     manifest_file=Path(__file__).with_name("ml2000_msra_manifest.json"),
     split_id="ml2000",
+    in_paper=False,
 )

@@ -69,6 +69,8 @@ class RebuiltFeatures(UserFirst):
     manifest_file: Path = field(kw_only=True)
     split_id: str = ""
     """The data set whose rows these are and whose split and streams they therefore take; empty: its own."""
+    in_paper: bool = True
+    """False: these features are ours alone, and no table of the paper has them."""
 
     def load_own(self) -> Dataset:
         """Load the kept features.

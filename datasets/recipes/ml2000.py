@@ -1,8 +1,7 @@
 """Command that makes the features of the ML2000 images that the repository keeps; it computes none itself.
 
 `python -m datasets.recipes.ml2000 --images DIR --recipe NAME` writes features, fitted parts and manifest.
-Labels are copied beside the features and used for nothing. For images of your own see `python -m
-datasets.recipes`.
+Labels are copied beside the features and used for nothing. Images of your own: `python -m datasets.recipes`.
 """
 
 from __future__ import annotations
