@@ -9,6 +9,8 @@ import stat
 from io import BufferedReader
 from pathlib import Path
 
+import psutil
+
 from benchmark.contracts import DataError
 
 MOST_TEXT = 2**20
@@ -17,7 +19,8 @@ MOST_TEXT = 2**20
 
 def refusal(where: Path | str, expected: str, found: str, remedy: str) -> DataError:
     """Word an error about input data the same way everywhere, in one line."""
-    return DataError(" ".join(f"{where}: expected {expected}, found {found}; {remedy}".split()))
+    text = " ".join(f"{where}: expected {expected}, found {found}; {remedy}".split())
+    return DataError("".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text))
 
 
 def open_regular(path: Path) -> BufferedReader:
@@ -40,6 +43,15 @@ def open_regular(path: Path) -> BufferedReader:
         os.close(handle)
         raise refusal(path, "a file", kind, remedy)
     return os.fdopen(handle, "rb")
+
+
+def require_memory(where: Path | str, nbytes: int) -> None:
+    """Raise DataError unless twice that much memory is free: once to read, once to convert."""
+    free = psutil.virtual_memory().available
+    if 2 * nbytes > free:
+        what = f"memory for twice {nbytes / 2**20:.0f} MiB"
+        remedy = "end other programs, or use another machine"
+        raise refusal(where, what, f"{free / 2**20:.0f} MiB free", remedy)
 
 
 def file_sha256(path: Path) -> str:

@@ -1,31 +1,37 @@
-"""Reads one array of a known shape from a `.npy` file, nothing else and nothing more than that."""
+"""Reads one array of numbers from a `.npy` file, nothing else and nothing more than that."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from io import BufferedReader
 from math import prod
 from pathlib import Path
+from typing import IO
 
 import numpy as np
-import psutil
 
 from benchmark.contracts import Array, DataError
-from datasets.formats.files import open_regular, refusal
+from datasets.formats.files import open_regular, refusal, require_memory
+
+Expected = tuple[int | None, ...] | None
+"""A shape, of which None stands for any size, or as a whole for any shape."""
 
 MAGIC = b"\x93NUMPY"
 MOST_HEADER = 10_000
 """Bytes; numpy itself reads no longer header."""
-HEADER = re.compile(r"\{(?P<items>.*)\}\s*", re.DOTALL)
+BLANK = r"[ \t\n]*"
+"""Python's blanks; `\\s` has more."""
+HEADER = re.compile(rf"\{{(?P<items>.*)\}}{BLANK}", re.DOTALL)
 ITEM = re.compile(
-    r"""\s*(?P<quote>['"])(?P<key>descr|fortran_order|shape)(?P=quote)\s*:\s*"""
-    r"""(?P<value>'[^'\\]*'|"[^"\\]*"|True|False|\([^()]*\))\s*(?:,\s*|$)"""
+    rf"""{BLANK}(?P<quote>['"])(?P<key>descr|fortran_order|shape)(?P=quote){BLANK}:{BLANK}"""
+    rf"""(?P<value>'[^'\\]*'|"[^"\\]*"|True|False|\([^()]*\)){BLANK}(?:,{BLANK}|$)"""
 )
-SHAPE = re.compile(r"\(\s*(?:(?:\d{1,18}L?\s*,\s*)+(?:\d{1,18}L?\s*)?)?\)", re.ASCII)
+SIZE = rf"{BLANK}\d{{1,18}}L?{BLANK}"
+SHAPE = re.compile(rf"\((?:{BLANK}|(?:{SIZE},)+(?:{SIZE}|{BLANK}))\)", re.ASCII)
 """A tuple, in Python 2 also of numbers such as 60L; nothing negative, no booleans."""
-DTYPE = re.compile(r"""['"]([<>=|]?[A-Za-z?]\d{0,9})['"]""", re.ASCII)
+DTYPE = re.compile(r"""['"]([<>=|]?(?:\?|O|[biufcmMSUV]\d{1,9}))['"]""", re.ASCII)
+"""As `numpy.dtype.str` writes it."""
 SAVE_AGAIN = "write it again with numpy.save(path, array, allow_pickle=False)"
 
 
@@ -47,8 +53,8 @@ class Header:
         return prod(self.shape) * self.dtype.itemsize
 
 
-def read_array(path: Path, shape: tuple[int, int]) -> Array:
-    """Read a numeric `.npy` file of a known shape; nothing is unpickled, and dtype stays as stored.
+def read_array(path: Path, shape: Expected = None) -> Array:
+    """Read a numeric `.npy` file; nothing is unpickled, and dtype stays as stored.
 
     What the header declares is compared with the shape, the file's size and the free memory before the array
     is allocated, once.
@@ -62,26 +68,35 @@ def read_array(path: Path, shape: tuple[int, int]) -> Array:
     with open_regular(path) as stream:
         size = stream.seek(0, 2)
         stream.seek(0)
-        header = _read_header(stream, path, shape, size)
-        _check(header, path, shape, stream.tell(), size)
-        try:
-            array = np.empty(shape, header.dtype, "F" if header.column_major else "C")
-        except MemoryError as error:
-            raise _too_large(path, header.nbytes, 0) from error
-        bytes_of_array = (array.T if header.column_major else array).reshape(-1).view(np.uint8)
-        if stream.readinto(bytes_of_array.data) != header.nbytes:
-            raise refusal(
-                path, f"{header.nbytes} bytes of numbers", "fewer", "the file changed; save it again"
-            )
+        return read_stream(stream, path, size, shape)
+
+
+def read_stream(stream: IO[bytes], path: Path, size: int, shape: Expected = None) -> Array:
+    """Read an array as `read_array` does, from a stream of a known size that messages call `path`."""
+    header = read_header(stream, path, size)
+    _check(header, path, shape, stream.tell(), size)
+    require_memory(path, header.nbytes)
+    array = np.empty(header.shape, header.dtype, "F" if header.column_major else "C")
+    bytes_of_array = (array.T if header.column_major else array).reshape(-1).view(np.uint8)
+    if stream.readinto(bytes_of_array.data) != header.nbytes:  # type: ignore[attr-defined]
+        raise refusal(path, f"{header.nbytes} bytes of numbers", "fewer", "the file changed; save it again")
     if header.dtype == bool and bytes_of_array.max(initial=0) > 1:
         what = f"the byte {int(bytes_of_array.max())}"
         raise refusal(path, "booleans stored as bytes 0 and 1", what, "convert with astype('uint8')")
     return array
 
 
-def _read_header(stream: BufferedReader, path: Path, shape: tuple[int, int], size: int) -> Header:
+def read_header(stream: IO[bytes], path: Path, size: int) -> Header:
+    """Read what a `.npy` file of this size says of its array, up to where the numbers begin.
+
+    Raises
+    ------
+    DataError
+        If it is no header of an array of numbers.
+    """
+
     def wrong(found: str) -> DataError:
-        what = f"a complete .npy file with a numeric array of shape {shape}"
+        what = "a complete .npy file with a numeric array"
         return refusal(
             path, what, f"a truncated, pickled or foreign file of {size} bytes ({found})", SAVE_AGAIN
         )
@@ -124,7 +139,7 @@ def parse_header(text: str) -> Header:
         raise unread
     try:
         dtype = np.dtype(described[1])
-    except TypeError:
+    except (TypeError, ValueError):
         raise unread from None
     if dtype.hasobject:
         raise ValueError("it holds pickled objects")
@@ -146,9 +161,13 @@ def _items(text: str) -> Mapping[str, str]:
     return items
 
 
-def _check(header: Header, path: Path, shape: tuple[int, int], offset: int, size: int) -> None:
-    if header.shape != shape:
-        raise refusal(path, f"shape {shape} (Table I)", f"shape {header.shape}", "check rows and columns")
+def _check(header: Header, path: Path, shape: Expected, offset: int, size: int) -> None:
+    if shape is not None and (
+        len(shape) != len(header.shape)
+        or any(a not in (None, b) for a, b in zip(shape, header.shape, strict=True))
+    ):
+        wanted = str(shape).replace("None", "any") if None in shape else f"{shape} (Table I)"
+        raise refusal(path, f"shape {wanted}", f"shape {header.shape}", "check rows and columns")
     if size < offset + header.nbytes:
         raise refusal(
             path, f"{offset + header.nbytes} bytes", f"{size} bytes: it is truncated", "save it again"
@@ -156,12 +175,3 @@ def _check(header: Header, path: Path, shape: tuple[int, int], offset: int, size
     if size > offset + header.nbytes:
         altered = "the file was altered; save it again"
         raise refusal(path, f"{offset + header.nbytes} bytes", f"{size} bytes", altered)
-    free = psutil.virtual_memory().available
-    if 2 * header.nbytes > free:
-        raise _too_large(path, header.nbytes, free)
-
-
-def _too_large(path: Path, nbytes: int, free: int) -> DataError:
-    found = f"{free / 2**20:.0f} MiB free" if free else "less free"
-    remedy = "end other programs, or use another machine"
-    return refusal(path, f"memory for twice {nbytes / 2**20:.0f} MiB", found, remedy)

@@ -342,6 +342,11 @@ def test_labels_are_accepted_exactly_when_all_are_0_or_1(tmp_path_factory, store
             as_labels(stored, origin)
 
 
+def test_refusals_are_one_line_that_can_be_printed(tmp_path):
+    text = str(refusal(tmp_path, "a\nb", "c\x07\ue000\ud800é", "do d"))
+    assert text == f"{tmp_path}: expected a b, found c\\x07\\ue000\\ud800é; do d"
+
+
 def test_refusals_name_file_expectation_finding_and_remedy(tmp_path):
     assert str(refusal(tmp_path, "a", "b", "do c")) == f"{tmp_path}: expected a, found b; do c"
 
