@@ -52,11 +52,20 @@ def what_was_seen(choice: str, count: int) -> str:
 
 
 def build(
-    recipe: Recipe, images: ImageFolder, fit_on: str, split_id: str, runner: Runner = ALONE
+    recipe: Recipe,
+    images: ImageFolder,
+    fit_on: str,
+    split_id: str,
+    runner: Runner = ALONE,
+    learnt: Parts | None = None,
 ) -> tuple[dict[str, Array], Parts | None]:
-    """Compute the features of all images; return them by modality, and the parts if it learns."""
-    learnt = None
-    if recipe.learns:
+    """Compute the features of all images; return them by modality, and the parts if it learns.
+
+    `learnt` are parts fitted before, to encode with instead of fitting.
+    """
+    if not recipe.learns:
+        learnt = None
+    elif learnt is None:
         rows = fit_rows(fit_on, len(images.paths), split_id)
         seen = images.paths if rows is None else [images.paths[row] for row in sorted(rows)]
         learnt = learn_parts(seen, runner)

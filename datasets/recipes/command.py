@@ -69,8 +69,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m datasets.recipes",
         description="Turn a folder of labelled images into a data set: one array for each kind of features.",
-        epilog="Finished images are kept in the cache folder ($M3LA_CACHE), so that a run that was stopped goes "
-        "on where it was. Run the data set with: python run_all.py --data DATA --datasets ID",
+        epilog="Finished images are kept in the cache folder ($M3LA_CACHE), so that a run that was stopped "
+        "goes on where it was. Run the data set with: python run_all.py --data DATA --datasets ID",
     )
     parser.add_argument("recipe", choices=sorted(RECIPES), help="whose kinds of features")
     parser.add_argument(

@@ -174,6 +174,13 @@ def _parser() -> argparse.ArgumentParser:
         help="images that PCA, k-means and mixture see; no labels in any case (default: all)",
     )
     parser.add_argument(
+        "--parts",
+        type=Path,
+        metavar="FILE",
+        help="encode with the parts fitted before, NAME_parts.npz, that saw what --fit-on says "
+        "(fitting again elsewhere may round otherwise)",
+    )
+    parser.add_argument(
         "--jobs", type=int, default=joblib.cpu_count(), metavar="N", help="processes (default: all)"
     )
     return parser
@@ -198,7 +205,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 "These are not the bytes behind the committed features; the new features may differ."
             )
         runner = Runner(options.jobs, progress_on(console), cache_directory() / "recipes")
-        features, learnt = build(recipe, images, options.fit_on, ID, runner)
+        before = Parts.read(options.parts) if options.parts else None
+        features, learnt = build(recipe, images, options.fit_on, ID, runner, before)
     except ValueError as error:  # DataError is one
         console.print(f"error: {error}", style="red", markup=False, soft_wrap=True)
         return 2
