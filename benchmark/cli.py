@@ -16,6 +16,7 @@ from benchmark.drift import command as drift
 from benchmark.exit_codes import CANNOT, INTERRUPTED, OK
 from benchmark.paper import command as paper
 from benchmark.run import command as run
+from benchmark.run.flags import with_what_the_user_brings
 from benchmark.studies.ablate import command as ablate
 from benchmark.studies.speed import command as speed
 from benchmark.tables import command as tables
@@ -29,12 +30,14 @@ COMMANDS = {
     for name, command in room.COMMANDS.items()
 }
 
+PLUGINS = "m3la_reproducibility.methods"
+"""Group of entry points, each the dotted name of a module that declares METHODS."""
+
 
 class _Parser(argparse.ArgumentParser):
     """Answers a wrong flag or value in one line that says how to mend it."""
 
     def error(self, message: str) -> NoReturn:
-        self.print_usage(sys.stderr)
         self.exit(CANNOT, f"{self.prog}: {_in_full(message)}\n")
 
 
@@ -95,7 +98,8 @@ def main(argv: Sequence[str] | None = None, registry: Registry | None = None) ->
     except SystemExit as stop:
         return int(stop.code or 0)
     try:
-        return COMMANDS[args.command].run(args, _discovered() if registry is None else registry)
+        found = with_what_the_user_brings(args, _discovered() if registry is None else registry)
+        return COMMANDS[args.command].run(args, found)
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:  # whoever reads our output, such as `head`, has enough of it
@@ -109,9 +113,16 @@ def main(argv: Sequence[str] | None = None, registry: Registry | None = None) ->
 
 
 def _discovered() -> Registry:
+    from importlib.metadata import entry_points
+
     from benchmark.registry import discover
 
-    return discover()
+    registry = discover()
+    for point in entry_points(group=PLUGINS):
+        from benchmark.run.check_method import declared_methods
+
+        registry = registry.with_methods(declared_methods(point.value, registry))
+    return registry
 
 
 def _errors_to_act_on() -> tuple[type[Exception], ...]:

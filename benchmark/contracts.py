@@ -239,6 +239,8 @@ class Dataset:
     citation: str = ""
     fit_seed: int | None = None
     """The only seed whose test rows the features' unsupervised parts have not seen, where it is but one."""
+    split_id: str = ""
+    """What splits, hold-outs and randomness are drawn by, where data sets of the same rows share them."""
 
     def __post_init__(self) -> None:
         what = f"data set {self.id}: "
@@ -259,6 +261,11 @@ class Dataset:
         pairs = zip(self.modalities, given.values(), strict=True)
         object.__setattr__(self, "modalities", tuple(itertools.starmap(_read_only, pairs)))
         object.__setattr__(self, "labels", _read_only(self.labels, labels))
+
+    @property
+    def rows_id(self) -> str:
+        """Whose rows these are, for splits and streams of randomness: `split_id`, or the own id."""
+        return self.split_id or self.id
 
     @property
     def shape(self) -> Shape:
@@ -284,7 +291,8 @@ class DatasetSpec(Protocol):
     """A data set that can be loaded. A module of `datasets/` names its own in `DATASET`.
 
     One that takes the user's features also has `user_folder(data_dir) -> Path | None`: where they are, None
-    if there are none.
+    if there are none. A module may also name in `FIND_DATASETS` a function from a folder to the specs of the
+    data sets that lie in it.
     """
 
     id: str
@@ -294,6 +302,8 @@ class DatasetSpec(Protocol):
     expected: Shape
     """Table I."""
     modality_names: tuple[str, ...]
+    in_paper: bool
+    """False: it has a table of its own, and is run where it is chosen by name or pattern."""
 
     def load(self, data_dir: Path) -> Dataset:
         """Load the user's features below `data_dir/<id>`, else what the project itself can offer."""

@@ -6,17 +6,22 @@ import difflib
 import gc
 import importlib
 import pkgutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
+from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, get_args
 
-from benchmark.contracts import DatasetSpec, MethodSpec
+from benchmark.contracts import DatasetSpec, MethodSpec, Scoring
 
 METHOD_SOURCES = ("m3la.rows", "baselines")
 DATASET_SOURCES = ("datasets",)
+MANY_SEEDS, MOST_SEEDS = 1_000, 100_000
+"""Beyond the first a number of seeds must be confirmed; beyond the second the plan fills the memory."""
+LARGEST_SEED = 2**32 - 1
+"""As in numpy and scikit-learn."""
 
 
 class SelectionError(ValueError):
@@ -33,6 +38,47 @@ class Registry:
 
     methods: Mapping[str, MethodSpec]
     datasets: Mapping[str, DatasetSpec]
+    finders: tuple[Callable[[Path], Sequence[DatasetSpec]], ...] = ()
+    """Each looks into a folder for data sets."""
+
+    outsiders: frozenset[str] = frozenset()
+    """Ids of methods that are not the project's own, and are checked before they run."""
+
+    def with_methods(self, specs: Sequence[MethodSpec]) -> Registry:
+        """Return the registry with further methods, whose ids are not taken."""
+        outsiders = self.outsiders | {spec.id for spec in specs}
+        return replace(self, methods={**self.methods, **{s.id: s for s in specs}}, outsiders=outsiders)
+
+    def with_datasets_of(self, folder: Path) -> Registry:
+        """Return the registry with the data sets that lie in a folder.
+
+        Raises
+        ------
+        RegistryError
+            If one has the id of another, in any case.
+        """
+        found = dict(self.datasets)
+        for spec in (spec for find in self.finders for spec in find(folder)):
+            for taken in found:
+                if taken.lower() == spec.id.lower():
+                    raise RegistryError(f"{folder / spec.id}: the id {taken!r} is taken; rename the folder")
+            found[spec.id] = spec
+        return replace(self, datasets=found)
+
+    def select_datasets(self, text: str | None) -> Selection:
+        """Choose data sets as `select` does; None and `all` are the paper's.
+
+        Raises
+        ------
+        SelectionError
+            If a name or pattern matches nothing.
+        """
+        if text is None or text.strip().lower() == "all":
+            return Selection(tuple(name for name, spec in self.datasets.items() if spec.in_paper))
+        try:
+            return select(text, tuple(self.datasets), "data set")
+        except SelectionError as error:
+            raise SelectionError(f"{error}; a folder of your own is found below --data DIR") from error
 
 
 @dataclass(frozen=True)
@@ -58,12 +104,22 @@ def discover(
     ------
     RegistryError
         If a module cannot be imported, two declare the same id (in any case), or a declaration has the wrong
-        type.
+        type or scoring.
     """
     with _imports_are_no_garbage():
+        methods = _collect(method_sources, "METHODS", MethodSpec)
+        for spec in methods.values():
+            if spec.scoring not in (known := get_args(Scoring)):
+                raise RegistryError(f"{spec.id}: scoring {spec.scoring!r} is not one of {', '.join(known)}")
+        finders = (
+            getattr(member, "FIND_DATASETS", None)
+            for source in dataset_sources
+            for member in _members(_imported(source))
+        )
         return Registry(
-            _collect(method_sources, "METHODS", MethodSpec),
+            methods,
             _collect(dataset_sources, "DATASET", DatasetSpec),
+            tuple(find for find in finders if find),
         )
 
 
@@ -85,7 +141,7 @@ def _collect(sources: Sequence[str], attribute: str, kind: Any) -> dict[str, Any
     owners: dict[str, str] = {}
     for source in sources:
         root = _imported(source)
-        members = list(_members(root)) if hasattr(root, "__path__") else [root]
+        members = _members(root)
         specs = [(spec, member.__name__) for member in members for spec in _declared(member, attribute, kind)]
         if hasattr(root, "__path__"):
             specs.sort(key=lambda item: item[0].id.lower())  # where a file lies decides nothing
@@ -100,6 +156,9 @@ def _collect(sources: Sequence[str], attribute: str, kind: Any) -> dict[str, Any
 
 
 def _members(package: ModuleType) -> Iterator[ModuleType]:
+    if not hasattr(package, "__path__"):
+        yield package
+        return
     for info in sorted(pkgutil.iter_modules(package.__path__), key=lambda info: info.name):
         if not info.name.startswith("_"):
             yield _imported(f"{package.__name__}.{info.name}")
@@ -168,28 +227,46 @@ def select(text: str | None, known: Sequence[str], kind: str) -> Selection:
     return Selection(tuple(name for name in known if name in chosen), frozenset(named))
 
 
-def parse_seeds(text: str) -> tuple[int, ...]:
+def parse_seeds(text: str, *, yes: bool = False) -> tuple[int, ...]:
     """Read `10` (seeds 0 to 9), `0-4` (0 to 4 inclusive), `3,5` (exactly these) or `0-2,7`.
+
+    Parameters
+    ----------
+    text
+        As written by the user.
+    yes
+        Whether more than `MANY_SEEDS` are meant: a seed that is written as a number of seeds (20240101) would
+        plan millions of jobs.
 
     Raises
     ------
     SelectionError
-        If the text is none of these, or chooses no seed.
+        If the text is none of these, or chooses no seed, too many, or one above `LARGEST_SEED`.
     """
     wrong = SelectionError(
         f"seeds {text!r} not understood, or none: write how many (10 means 0 to 9, 1 seed 0 alone), a range "
         "that rises (0-4) or a list (3,5)"
     )
     parts = [part.strip() for part in text.split(",")]
-    if len(parts) == 1 and parts[0].isdecimal():
-        seeds = list(range(int(parts[0])))
-    else:
-        seeds = []
-        for part in filter(None, parts):
-            first, dash, last = part.partition("-")
-            if not first.isdecimal() or (dash and not last.isdecimal()):
-                raise wrong
-            seeds.extend(range(int(first), int(last if dash else first) + 1))
-    if not seeds:
+    alone = len(parts) == 1 and parts[0].isdecimal()
+    ranges = []
+    for first, dash, last in (part.partition("-") for part in parts if part):
+        if not first.isdecimal() or (dash and not last.isdecimal()):
+            raise wrong
+        ends = [_seed(one, text) for one in ((first, last) if dash else (first, first))]
+        ranges.append(range(ends[0]) if alone else range(ends[0], ends[1] + 1))
+    if not all(ranges) or not ranges:
         raise wrong
-    return tuple(sorted(set(seeds)))
+    if (n := sum(map(len, ranges))) > (MOST_SEEDS if yes else MANY_SEEDS):
+        single = f"{text.strip()}," if alone else f"{ranges[0].start},{ranges[-1][-1]}"
+        raise SelectionError(
+            f"seeds {text!r} are {n:,} seeds: for single ones write a list ({single}); more than "
+            f"{MANY_SEEDS:,} need --yes, and {MOST_SEEDS:,} are the most"
+        )
+    return tuple(sorted({seed for one in ranges for seed in one}))
+
+
+def _seed(digits: str, text: str) -> int:
+    if len(digits.lstrip("0")) > len(str(LARGEST_SEED)) or int(digits) > LARGEST_SEED:
+        raise SelectionError(f"seeds {text!r}: a seed lies between 0 and {LARGEST_SEED}")
+    return int(digits)

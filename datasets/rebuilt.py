@@ -67,10 +67,6 @@ class RebuiltFeatures(UserFirst):
 
     features_file: Path = field(kw_only=True)
     manifest_file: Path = field(kw_only=True)
-    split_id: str = ""
-    """The data set whose rows these are and whose split and streams they therefore take; empty: its own."""
-    in_paper: bool = True
-    """False: these features are ours alone, and no table of the paper has them."""
 
     def load_own(self) -> Dataset:
         """Load the kept features.

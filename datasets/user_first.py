@@ -35,6 +35,9 @@ class UserFirst(ABC):
     modality_names: tuple[str, ...]
     citation: str
     label_names: tuple[str, ...] = ()
+    split_id: str = ""
+    """The data set whose rows these are and whose split and streams they therefore take; empty: its own."""
+    in_paper: bool = True
 
     def user_folder(self, data_dir: Path) -> Path | None:
         """Return the folder of the user's features, or None if there is nothing in it."""
@@ -90,6 +93,7 @@ class UserFirst(ABC):
             note=note,
             citation=self.citation,
             fit_seed=fit_seed,
+            split_id=self.split_id,
         )
 
     @abstractmethod

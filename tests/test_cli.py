@@ -61,7 +61,19 @@ def test_the_entry_point_stays_short():
         (["--methods", "Pior"], "no method matches 'Pior'; did you mean 'Prior'?"),
         (["--profile", "papr"], "no profile 'papr'; did you mean 'paper'?"),
         (["--seeds", "few"], "seeds 'few' not understood"),
-        (["--jobs", "0"], "--jobs 0"),
+        (["--seeds", "20240101"], "20,240,101 seeds: for single ones write a list (20240101,)"),
+        (["--seeds", "20240101", "--yes"], "100,000 are the most"),
+        (["--jobs", "0"], "--jobs: 0 is out of range; write 1 to 1,024"),
+        (["--jobs", "1000000000"], "--jobs: 1000000000 is out of range"),
+        (["--jobs", ""], "--jobs: '' is no whole number"),
+        (["--batch-seeds", "-1"], "--batch-seeds: -1 is out of range"),
+        (["--time-budget", "0m"], "--time-budget '0m' is no time"),
+        (["--time-budget", "100000h"], "more than a year"),
+        (["explain", "Prior", "toy", "macro_auc", "--seeds", "0-5000"], "5,001 seeds"),
+        (["ablate", "--epochs", "nan"], "--epochs: 'nan' is no whole number"),
+        (["ablate", "--final-epochs", "0"], "--final-epochs: 0 is out of range"),
+        (["reference", "--refit-noise", "1e9"], "--refit-noise: '1e9' is no whole number"),
+        (["reference", "--refit-noise", "1000000"], "--refit-noise: 1000000 is out of range"),
         (["--jobs", "two"], "--jobs: 'two' is no whole number; write one like 4"),
         (["--device", "tpu"], "--device 'tpu' not understood"),
         (["--backend", "threading"], "`threading` is refused"),
@@ -125,6 +137,10 @@ def test_a_method_or_a_registry_that_is_declared_wrongly_is_said_in_one_line(run
     code, _, err = run("status", "--seeds", "1", toys=registry(method("Odd", blur=object())))
     assert code == 2
     assert "has no stable text" in err
+    code, _, err = run("status", "--seeds", "1", toys=registry(method("Odd", blurr=0.1)))
+    assert code == 2
+    assert "the options of Odd do not fit its estimator" in err
+    assert "'blurr'" in err
 
     def twice():
         raise RegistryError("the id 'BR' is declared by a and by b; rename one")

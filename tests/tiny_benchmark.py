@@ -163,6 +163,8 @@ class ToyData:
     modality_names: tuple[str, ...] = ("left", "right")
     kind: Provenance = Provenance.LOOK_ALIKE
     version: int = 0
+    in_paper: bool = True
+    split_id: str = ""
 
     def provenance(self, data_dir: Path) -> Provenance:
         return self.kind
@@ -177,6 +179,7 @@ class ToyData:
             modality_names=self.modality_names,
             label_names=tuple(f"label{j}" for j in range(q)),
             provenance=self.kind,
+            split_id=self.split_id,
             data_hash=f"{self.id}-{self.version}-{self.kind}",
         )
 

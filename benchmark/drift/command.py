@@ -34,7 +34,7 @@ def _refit_flags(parser: argparse.ArgumentParser) -> None:
     refits = parser.add_argument_group("refit noise, stored with a reference")
     refits.add_argument(
         "--refit-noise",
-        type=flags.whole_number,
+        type=flags.whole_number(least=0, most=1_000),
         metavar="N",
         help="fit every method N times more per split, with other seeds of its own; resumable",
     )
@@ -47,7 +47,7 @@ def _refitting(args: argparse.Namespace) -> Refitting:
     from benchmark.drift.accept import Refitting
     from benchmark.registry import parse_seeds
 
-    seeds = None if args.refit_seeds is None else parse_seeds(args.refit_seeds)
+    seeds = None if args.refit_seeds is None else parse_seeds(args.refit_seeds, yes=args.yes)
     return Refitting(args.refit_noise, seeds, flags.running_of(args))
 
 

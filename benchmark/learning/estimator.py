@@ -251,7 +251,7 @@ class MultiModalEstimator(ClassifierMixin, BaseEstimator):
 
     def _state(self) -> dict[str, Any]:
         """Return what `_restore` needs beside parameters and the attributes that all methods have."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} has no _state and _restore, and cannot be saved")
 
     def _restore(self, state: Mapping[str, Any]) -> None:
         """Become as fitted as the estimator whose `_state` it is."""

@@ -10,9 +10,9 @@ from typing import Any, Literal
 
 from benchmark.contracts import DatasetSpec, Job, MethodSpec, Provenance, Record, Shape, users_folder
 from benchmark.registry import Registry, Selection, parse_seeds, select
-from benchmark.run.config import Limits, Profile, load_profile
+from benchmark.run.config import ConfigError, Limits, Profile, is_number, load_profile
 from benchmark.run.features import leaking_seeds, seeds_text
-from benchmark.run.fingerprint import canonical, code_digest, code_root, config_hash
+from benchmark.run.fingerprint import canonical, code_digest, code_roots, config_hash
 from benchmark.run.split import SPLIT_VERSION, sizes
 from benchmark.run.store import RecordStore, is_outdated
 from benchmark.run.trial import PASSED_BY_HARNESS
@@ -38,6 +38,8 @@ class DatasetFacts:
     """Of the user's features; None for what the project offers."""
     fit_seed: int | None = None
     """As `Dataset.fit_seed`."""
+    rows_id: str = ""
+    """As `Dataset.rows_id`."""
 
     @property
     def source(self) -> str:
@@ -126,7 +128,7 @@ class Bench:
     allow_leak: bool = False
     """Whether seeds may test on rows that the user's features were fitted on; `facts` says where some do."""
     _facts: dict[str, DatasetFacts] = field(default_factory=dict, compare=False, repr=False)
-    _codes: dict[type, str] = field(default_factory=dict, compare=False, repr=False)
+    _codes: dict[tuple[tuple[str, str], ...], str] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
     def of(
@@ -137,11 +139,14 @@ class Bench:
         methods: str | None = None,
         datasets: str | None = None,
         seeds: str | None = None,
+        yes: bool = False,
         data_dir: Path,
         results_dir: Path,
         allow_leak: bool = False,
     ) -> Bench:
         """Read what the command line chooses; what it leaves out is the profile's, else everything.
+
+        `yes` says that however many seeds are meant.
 
         Raises
         ------
@@ -153,8 +158,8 @@ class Bench:
             registry,
             chosen,
             select(methods, tuple(registry.methods), "method"),
-            select(datasets, tuple(registry.datasets), "data set"),
-            parse_seeds(chosen.seeds if seeds is None else seeds),
+            registry.select_datasets(datasets),
+            parse_seeds(chosen.seeds if seeds is None else seeds, yes=yes),
             data_dir,
             results_dir,
             allow_leak=allow_leak,
@@ -199,6 +204,7 @@ class Bench:
                 loaded.note,
                 users_folder(spec, self.data_dir),
                 loaded.fit_seed,
+                loaded.rows_id,
             )
         return self._facts[dataset]
 
@@ -240,17 +246,23 @@ class Bench:
         )
 
     def setup(self, dataset: str, method: str) -> Setup:
-        """Apply the profile to one method on one data set, and hash the outcome."""
+        """Apply the profile to one method on one data set, and hash the outcome.
+
+        Raises
+        ------
+        ConfigError
+            If the method's estimator has no such option.
+        """
         spec, facts = self.registry.methods[method], self.facts(dataset)
         limits = self.profile.limits_for(dataset)
         n_train, n_test = sizes(facts.shape.n)
         options = dict(spec.options)
-        params = spec.estimator(**options).get_params(deep=False)
-        if (
-            limits.epochs is not None
-            and isinstance(params.get("epochs"), int)
-            and params["epochs"] > limits.epochs
-        ):
+        try:
+            params = spec.estimator(**options).get_params(deep=False)
+        except TypeError as error:
+            raise ConfigError(f"the options of {method} do not fit its estimator: {error}") from error
+        epochs = params.get("epochs")
+        if limits.epochs is not None and is_number(epochs) and epochs > limits.epochs:
             params["epochs"] = options["epochs"] = limits.epochs
         settings = {
             "dataset": dataset,
@@ -263,14 +275,16 @@ class Bench:
             "split_version": SPLIT_VERSION,
             "data_hash": facts.data_hash,
             "provenance": str(facts.provenance),
-            "code": self._code(spec.estimator),
+            "code": self._code(code_roots(spec.estimator, options)),
         }
+        if facts.rows_id != dataset:
+            settings["split_id"] = facts.rows_id
         return Setup(spec, facts, limits, options, settings, config_hash(settings))
 
-    def _code(self, estimator: type) -> str:
-        if estimator not in self._codes:
-            self._codes[estimator] = code_digest(code_root(estimator))
-        return self._codes[estimator]
+    def _code(self, roots: tuple[tuple[str, str], ...]) -> str:
+        if roots not in self._codes:
+            self._codes[roots] = code_digest(*roots)
+        return self._codes[roots]
 
     def inventory(self, pairs: Sequence[Pair] | None = None) -> Inventory:
         """Compare what is asked for with what the store holds.

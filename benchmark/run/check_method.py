@@ -28,7 +28,7 @@ from benchmark.contracts import (
     Streams,
 )
 from benchmark.registry import Registry, RegistryError, discover, suggestion
-from benchmark.run.fingerprint import canonical, code_digest, code_root
+from benchmark.run.fingerprint import canonical, code_digest, code_roots
 from benchmark.run.trial import PASSED_BY_HARNESS, build_estimator, run_trial
 from benchmark.score.acquisition import read_acquisition
 from benchmark.score.metrics import METRICS
@@ -121,7 +121,6 @@ def declaration_is_known(subject: Subject) -> None:
     spec = subject.spec
     for kind, value, known in (
         ("threshold", spec.threshold, tuple(RULES)),
-        ("scoring", spec.scoring, ("soft", "hard")),
         *(("datasets", dataset, tuple(subject.datasets)) for dataset in spec.datasets or ()),
     ):
         _demand(
@@ -133,11 +132,17 @@ def declaration_is_known(subject: Subject) -> None:
     levels = {factor.name: factor.levels for factor in spec.factors}
     for name, value in spec.options.items():
         among = levels.get(name, (value,))
-        _demand(value in among, f"the option {name}={value!r} is not among the declared levels {among}")
+        declared = any(_same(value, level) for level in among)
+        _demand(declared, f"the option {name}={value!r} is not among the declared levels {among}")
+
+
+def _same(option: object, level: object) -> bool:
+    """Compare by value; True is not 1, though Python has them equal."""
+    return isinstance(option, bool) == isinstance(level, bool) and bool(option == level)
 
 
 def can_be_a_job(subject: Subject) -> None:
-    code_digest(code_root(subject.spec.estimator))
+    code_digest(*code_roots(subject.spec.estimator, subject.spec.options))
     pickle.dumps((subject.spec.estimator, dict(subject.spec.options), subject.spec.fit_together))
 
 
@@ -195,7 +200,7 @@ def input_is_left_alone(subject: Subject) -> None:
 CHECKS: Mapping[str, Callable[[Subject], None]] = {
     "it is a classifier of the contract, and can be cloned": is_a_classifier,
     "its factors are parameters, whose default is one of several levels": factors_are_parameters,
-    "its rule, scoring, data sets and options are known": declaration_is_known,
+    "its rule, data sets and options are known": declaration_is_known,
     "it can be sent to another process, and its code be found": can_be_a_job,
     "its scores are soft, of the right shape, and can be read": scores_can_be_read,
     "what it traces can be read": trace_can_be_read,
@@ -221,6 +226,23 @@ def check_method(spec: MethodSpec, datasets: Sequence[str]) -> Iterator[tuple[st
             yield name, f"{text} ({Path(place.filename).name}, line {place.lineno})"
         else:
             yield name, ""
+
+
+def require_promises(specs: Sequence[MethodSpec], datasets: Sequence[str]) -> None:
+    """Refuse methods that do not keep what a method promises.
+
+    Raises
+    ------
+    RegistryError
+        Naming the first broken promise.
+    """
+    for spec in specs:
+        for name, problem in check_method(spec, datasets):
+            if problem:
+                raise RegistryError(
+                    f"{spec.id} is not run, as it breaks a promise: {name}: {problem}; "
+                    "run_all.py check-method FILE lists all"
+                )
 
 
 def declared_methods(source: str, registry: Registry) -> tuple[MethodSpec, ...]:

@@ -33,6 +33,7 @@ def status(args: argparse.Namespace, registry: Registry) -> int:
 
 def _factors_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--methods", metavar="NAMES", help=flags.NAMES)
+    flags.add_plugin(parser)
 
 
 def factors(args: argparse.Namespace, registry: Registry) -> int:

@@ -34,10 +34,27 @@ def data_directory(flag: str | None = None, wanted: Iterable[Any] = (), named: C
         some, or without those of one that was chosen by name: going on would quietly give the project's own
         features to somebody who has others.
     """
+    folder, name = given_directory(flag)
+    takers = [spec for spec in wanted if hasattr(spec, "user_folder")]
+    missing = [spec for spec in takers if users_folder(spec, folder) is None]
+    absent = missing if len(missing) == len(takers) else [spec for spec in missing if spec.id in named]
+    if absent and name is not None:
+        raise _Nothing(folder, name, absent, mixed=len(missing) < len(takers)).refusal()
+    return folder
+
+
+def given_directory(flag: str | None = None) -> tuple[Path, str | None]:
+    """Return the folder of `data_directory`, and what named it; None if nothing did.
+
+    Raises
+    ------
+    DataError
+        If `flag` or $M3LA_DATA names no folder.
+    """
     variable = os.environ.get("M3LA_DATA")
     given, name = (flag, "--data") if flag is not None else (variable or None, "$M3LA_DATA")
     if given is None:
-        return cache_directory() / "data"
+        return cache_directory() / "data", None
     try:
         folder = Path(given).expanduser()
         is_folder = bool(given.strip()) and folder.is_dir()
@@ -48,12 +65,7 @@ def data_directory(flag: str | None = None, wanted: Iterable[Any] = (), named: C
             f"{given or 'an empty text'}: expected the folder that {name} names, found no such folder; "
             f"correct {name}"
         )
-    takers = [spec for spec in wanted if hasattr(spec, "user_folder")]
-    missing = [spec for spec in takers if users_folder(spec, folder) is None]
-    absent = missing if len(missing) == len(takers) else [spec for spec in missing if spec.id in named]
-    if absent:
-        raise _Nothing(folder, name, absent, mixed=len(missing) < len(takers)).refusal()
-    return folder
+    return folder, name
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,10 @@ alone.
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import json
-from collections.abc import Iterator, Mapping, Sequence
+import sysconfig
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -59,24 +61,25 @@ def canonical(value: Any) -> Any:
     )
 
 
-def code_digest(root: tuple[str, str]) -> str:
+def code_digest(*own: tuple[str, str]) -> str:
     """Return the SHA-256 of all project code that a method and the harness's trial can reach.
 
     Parameters
     ----------
-    root
-        Module and name of the estimator's class; see `code_root`.
+    own
+        Module and name of the estimator's class, and of classes among its options; see `code_roots`.
 
     Raises
     ------
     FingerprintError
-        If the class comes from no module with a source file, so that nobody could tell when it changes.
+        If a class comes from no module with a source file, so that nobody could tell when it changes.
     """
-    if root[0] == "__main__" or parse(root[0]) is None:
-        raise FingerprintError(
-            f"{root[1]} is defined in {root[0]!r}, which has no source; put it into a module"
-        )
-    roots = [root, *((module, WHOLE) for module in HARNESS_ROOTS)]
+    for module, name in own:
+        if module == "__main__" or parse(module) is None:
+            raise FingerprintError(
+                f"{name} is defined in {module!r}, which has no source; put it into a module"
+            )
+    roots = [*own, *((module, WHOLE) for module in HARNESS_ROOTS)]
     project = _project_of(roots)
     lines = {
         tree.identity(statement, project)
@@ -86,9 +89,31 @@ def code_digest(root: tuple[str, str]) -> str:
     return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()
 
 
-def code_root(estimator: type) -> tuple[str, str]:
-    """Return the module and the top-level name that define an estimator."""
-    return estimator.__module__, estimator.__qualname__.partition(".")[0]
+def code_roots(estimator: type, options: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    """Return the module and the top-level name that define an estimator, and each estimator in its options.
+
+    Those of installed libraries are left out: their versions are in the environment.
+    """
+    held = {type(value) for value in _estimators(options.values())}
+    found = {_code_root(kind) for kind in held if not _is_installed(kind.__module__)}
+    return (_code_root(estimator), *sorted(found - {_code_root(estimator)}))
+
+
+def _code_root(kind: type) -> tuple[str, str]:
+    return kind.__module__, kind.__qualname__.partition(".")[0]
+
+
+def _estimators(values: Iterable[Any]) -> Iterator[Any]:
+    for value in values:
+        if hasattr(value, "get_params") and not isinstance(value, type):
+            yield value
+            yield from _estimators(value.get_params(deep=False).values())
+
+
+def _is_installed(module: str) -> bool:
+    spec = importlib.util.find_spec(module) if module != "__main__" else None
+    libraries = tuple(sysconfig.get_paths()[kind] for kind in ("purelib", "platlib", "stdlib"))
+    return spec is not None and (spec.origin is None or spec.origin.startswith(libraries))
 
 
 def reachable_definitions(roots: Sequence[tuple[str, str]]) -> set[tuple[str, str]]:

@@ -69,7 +69,7 @@ def run_trial(
     ValueError
         If the method's scores have the wrong shape, are not finite, or leave [0, 1].
     """
-    parts = split(dataset.id, len(dataset.labels), seed)
+    parts = split(dataset.rows_id, len(dataset.labels), seed)
     train, test = parts.train[:max_train_rows], parts.test[:max_test_rows]
     q = dataset.labels.shape[1]
     train_labels = dataset.labels[train]
@@ -82,7 +82,7 @@ def run_trial(
     seconds: dict[str, float] = {}
     started = time.perf_counter()
     if getattr(method, "needs_holdout", False):
-        fit_rows, holdout_rows = carve_holdout(dataset.id, train, seed)
+        fit_rows, holdout_rows = carve_holdout(dataset.rows_id, train, seed)
         holdout = Holdout(_rows(dataset, holdout_rows), dataset.labels[holdout_rows])
         method.fit(_rows(dataset, fit_rows), dataset.labels[fit_rows], holdout=holdout)
         arrays["holdout_labels"] = holdout.labels

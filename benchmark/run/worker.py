@@ -19,7 +19,7 @@ from benchmark.contracts import Job, Record, Streams
 from benchmark.run.bench import Bench, Slot
 from benchmark.run.config import Limits
 from benchmark.run.devices import DevicePool
-from benchmark.run.fingerprint import code_digest, code_root
+from benchmark.run.fingerprint import code_digest, code_roots
 from benchmark.run.isolation import run_isolated
 from benchmark.run.seeding import limit_threads_of_new_processes, make_deterministic
 from benchmark.run.store import SCHEMA_VERSION, RecordStore, score_digest
@@ -42,12 +42,14 @@ class Task:
     """Estimator, options, `fit_together` and `DatasetSpec`, pickled: to unpickle them imports them, which is
     for the child alone."""
     data_dir: Path
+    rows_id: str
+    """What the streams of randomness are drawn by, see `Dataset.rows_id`."""
     store_root: Path
     limits: Limits
     refit: int
     """0 for the job itself; k for its k-th refit: the same rows, another seed of the method."""
     uses_device: bool
-    code_root: tuple[str, str]
+    code_roots: tuple[tuple[str, str], ...]
     preload: tuple[str, ...]
 
 
@@ -118,11 +120,12 @@ def make_task(slot: Slot, bench: Bench) -> Task:
         blank=blank,
         payload=payload,
         data_dir=bench.data_dir,
+        rows_id=setup.facts.rows_id,
         store_root=bench.store.root,
         limits=setup.limits,
         refit=bench.refit,
         uses_device=setup.uses_device,
-        code_root=code_root(spec.estimator),
+        code_roots=code_roots(spec.estimator, setup.options),
         preload=(*PRELOAD, spec.estimator.__module__, type(dataset).__module__),
     )
 
@@ -154,7 +157,7 @@ def supervise(
 def _supervise(tasks: Sequence[Task], pool: DevicePool, deadline: Deadline | None) -> tuple[JobResult, ...]:
     limit_threads_of_new_processes()
     first, store = tasks[0], RecordStore(tasks[0].store_root)
-    if code_digest(first.code_root) != first.blank.settings["code"]:
+    if code_digest(*first.code_roots) != first.blank.settings["code"]:
         message = "not run: the project's code was edited after this run was planned; start the run again"
         return tuple(JobResult(task.blank.job, "failed", error=message) for task in tasks)
     with ExitStack() as locks:
@@ -233,7 +236,7 @@ def _trials(tasks: Sequence[Task], device: str) -> list[Trial | str]:
 
     first = tasks[0]
     estimator, options, fit_together, spec = pickle.loads(first.payload)
-    streams = [Streams(task.blank.dataset, method_seed(task.blank.seed, task.refit)) for task in tasks]
+    streams = [Streams(task.rows_id, method_seed(task.blank.seed, task.refit)) for task in tasks]
     make_deterministic(streams[0])
     keep_freed_memory()
     clock = time.perf_counter()

@@ -17,6 +17,7 @@ import pandas as pd
 
 from baselines.problem_transform.binary_relevance import METHODS as BINARY_RELEVANCE
 from benchmark.contracts import Dataset, MethodSpec, Provenance, Streams
+from benchmark.run.flags import MOST_JOBS, whole_number
 from benchmark.run.seeding import make_deterministic
 from benchmark.run.trial import build_estimator, run_trial
 from benchmark.score.reading import read_scores
@@ -98,11 +99,11 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m benchmark.studies.controls", description=__doc__.splitlines()[0]
     )
-    parser.add_argument("--rows", type=int, default=1500)
-    parser.add_argument("--hidden", type=int, default=32)
-    parser.add_argument("--epochs", type=int, default=300)
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--jobs", type=int, default=joblib.cpu_count())
+    parser.add_argument("--rows", type=whole_number(), default=1500)
+    parser.add_argument("--hidden", type=whole_number(), default=32)
+    parser.add_argument("--epochs", type=whole_number(), default=300)
+    parser.add_argument("--seeds", type=whole_number(most=1_000), default=3)
+    parser.add_argument("--jobs", type=whole_number(most=MOST_JOBS), default=joblib.cpu_count())
     parser.add_argument("--out", type=Path, default=HERE)
     given = parser.parse_args(argv)
     calls = [

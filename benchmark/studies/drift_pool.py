@@ -16,7 +16,7 @@ import pandas as pd
 from baselines.problem_transform.classifier_chain import ClassifierChain
 from benchmark.contracts import Dataset, MethodSpec, Streams
 from benchmark.run.features import data_directory, leaking_seeds
-from benchmark.run.fingerprint import code_digest, code_root
+from benchmark.run.fingerprint import code_digest, code_roots
 from benchmark.run.seeding import make_deterministic
 from benchmark.run.trial import build_estimator, run_trial
 from benchmark.run.worker import method_seed
@@ -75,7 +75,7 @@ def fill_pool(path: Path, methods: Collection[str]) -> pd.DataFrame:
     """Run the methods' fits that `path` does not hold yet, one line each, and return them all."""
     done: set[tuple[str, int, int]] = set()
     specs = [spec for spec in stochastic_methods() if spec.id in methods]
-    code = {spec.id: code_digest(code_root(spec.estimator))[:12] for spec in specs}
+    code = {spec.id: code_digest(*code_roots(spec.estimator, spec.options))[:12] for spec in specs}
     if path.exists():
         before = pd.read_csv(path, dtype={"code": str})
         _require_same_code(path, before, code)

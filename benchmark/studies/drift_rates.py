@@ -20,6 +20,7 @@ from scipy.stats import binomtest
 from benchmark.contracts import Array, DataError
 from benchmark.drift.band import ALPHA, paired_bands, refits_needed
 from benchmark.drift.judge import EQUAL, TOLERANCE
+from benchmark.run.flags import whole_number
 from benchmark.studies.drift_pool import (
     EPOCHS,
     FRESH,
@@ -186,8 +187,8 @@ def main(argv: Iterable[str] | None = None) -> int:
     )
     known = [spec.id for spec in stochastic_methods()]
     parser.add_argument("--methods", nargs="+", choices=known, default=known)
-    parser.add_argument("--draws", type=int, default=4000)
-    parser.add_argument("--power-draws", type=int, default=200)
+    parser.add_argument("--draws", type=whole_number(), default=4000)
+    parser.add_argument("--power-draws", type=whole_number(), default=200)
     parser.add_argument("--out", type=Path, default=HERE)
     given = parser.parse_args(None if argv is None else list(argv))
     try:

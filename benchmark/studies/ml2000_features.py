@@ -28,6 +28,7 @@ from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
 from benchmark.contracts import Array, DataError, Streams
+from benchmark.run.flags import whole_number
 from datasets.recipes.build import fit_rows
 from datasets.recipes.folder import open_folder
 from datasets.recipes.ml2000 import ID, kept_file
@@ -263,7 +264,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "file", type=Path, nargs="?", default=kept_file(ID, "features.npz"), help="features file, .npz"
     )
-    parser.add_argument("--seeds", type=int, default=10, metavar="N", help="seeds 0 to N-1 (default: 10)")
+    parser.add_argument(
+        "--seeds", type=whole_number(most=1_000), default=10, metavar="N", help="seeds 0 to N-1 (default: 10)"
+    )
     parser.add_argument(
         "--fit-on-train",
         nargs="+",

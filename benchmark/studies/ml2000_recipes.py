@@ -20,6 +20,7 @@ import pandas as pd
 from threadpoolctl import threadpool_limits
 
 from benchmark.contracts import Array
+from benchmark.run.flags import whole_number
 from benchmark.studies.ml2000_features import ALL, large_originals, measure, read_modalities
 from datasets.recipes.catalogue import RECIPES
 from datasets.recipes.ml2000 import kept_file
@@ -92,7 +93,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m benchmark.studies.ml2000_recipes", description=(__doc__ or "").splitlines()[0]
     )
-    parser.add_argument("--seeds", type=int, default=10, metavar="N", help="seeds 0 to N-1 (default: 10)")
+    parser.add_argument(
+        "--seeds", type=whole_number(most=1_000), default=10, metavar="N", help="seeds 0 to N-1 (default: 10)"
+    )
     parser.add_argument("--images", type=Path, metavar="DIR", help="the images: also measure original size")
     parser.add_argument("--out", type=Path, metavar="DIR", help="write recipes.csv and recipes.md into DIR")
     return parser

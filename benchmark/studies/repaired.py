@@ -22,6 +22,8 @@ import joblib
 import pandas as pd
 
 from benchmark.contracts import DataError, Dataset, Streams
+from benchmark.inference import without_rounding
+from benchmark.run.flags import MOST_JOBS, whole_number
 from benchmark.run.seeding import make_deterministic
 from benchmark.run.split import split
 from benchmark.run.trial import build_estimator, run_trial
@@ -75,7 +77,7 @@ def evaluate_candidate(
 
 def rank(trials: pd.DataFrame, rule: str) -> pd.DataFrame:
     """Return candidates by mean rank over (data set, seed, metric), 1 is best, under one threshold rule."""
-    values = trials[trials["threshold"] == rule].copy()
+    values = trials[trials["threshold"] == rule].assign(value=lambda rows: without_rounding(rows["value"]))
     down = [metric.id for metric in METRICS if metric.direction == "down"]
     values.loc[values["metric"].isin(down), "value"] *= -1
     by_candidate = values.pivot_table(
@@ -90,7 +92,8 @@ def rank(trials: pd.DataFrame, rule: str) -> pd.DataFrame:
 def rank_rules(trials: pd.DataFrame, candidate: str) -> pd.Series:
     """Return the threshold rules by mean rank over (data set, seed, thresholded metric) for one candidate."""
     thresholded = ("macro_f1", "micro_f1", "example_f1", "hamming_loss", "subset_accuracy")
-    values = trials[(trials["candidate"] == candidate) & trials["metric"].isin(thresholded)].copy()
+    values = trials[(trials["candidate"] == candidate) & trials["metric"].isin(thresholded)]
+    values = values.assign(value=without_rounding(values["value"]))
     values.loc[values["metric"] == "hamming_loss", "value"] *= -1
     by_rule = values.pivot_table(index=["dataset", "seed", "metric"], columns="threshold", values="value")
     return by_rule.rank(axis=1, ascending=False).mean().sort_values()
@@ -163,9 +166,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--mulan", type=Path, required=True, help="folder with emotions/, scene/, yeast/")
     parser.add_argument("--candidates", type=Path, default=HERE / "candidates.toml")
     parser.add_argument("--out", type=Path, default=HERE)
-    parser.add_argument("--seeds", type=int, default=1, help="seeds 0 to N-1")
+    parser.add_argument("--seeds", type=whole_number(most=1_000), default=1, help="seeds 0 to N-1")
     parser.add_argument("--only", nargs="+", metavar="NAME", help="train these candidates; default: all")
-    parser.add_argument("--jobs", type=int, default=joblib.cpu_count())
+    parser.add_argument("--jobs", type=whole_number(most=MOST_JOBS), default=joblib.cpu_count())
     arguments = parser.parse_args(argv)
     candidates = read_candidates(arguments.candidates)
     chosen = {name: candidates[name] for name in arguments.only or candidates}

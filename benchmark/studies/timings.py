@@ -17,10 +17,11 @@ from dataclasses import asdict, fields, replace
 from pathlib import Path
 
 from benchmark.contracts import DataError
-from benchmark.registry import discover, select
+from benchmark.registry import discover
 from benchmark.run.bench import Bench, Pair
 from benchmark.run.config import available_cores
 from benchmark.run.features import data_directory
+from benchmark.run.flags import MOST_JOBS, whole_number
 from benchmark.run.isolation import run_isolated
 from benchmark.run.seeding import limit_threads_of_new_processes
 from benchmark.run.times import TIMINGS, Cpu, Timing, read_timings
@@ -88,14 +89,14 @@ def main() -> None:
     parser.add_argument("--profiles", default="tiny,quick,paper", metavar="NAMES")
     parser.add_argument("--datasets", metavar="NAMES", help="default: all")
     parser.add_argument("--methods", metavar="NAMES", help="default: all")
-    parser.add_argument("--jobs", type=int, default=available_cores(), metavar="N")
+    parser.add_argument("--jobs", type=whole_number(most=MOST_JOBS), default=available_cores(), metavar="N")
     parser.add_argument("--out", type=Path, default=TIMINGS, metavar="FILE")
     given = parser.parse_args()
     limit_threads_of_new_processes()
     registry, cpu = discover(), Cpu.here()
     known = {(t.profile, t.dataset, t.method) for t in read_timings(given.out) if t.cpu == cpu}
     wanted = []
-    chosen = select(given.datasets, tuple(registry.datasets), "data set")
+    chosen = registry.select_datasets(given.datasets)
     try:
         data_dir = data_directory(None, [registry.datasets[name] for name in chosen.ids], chosen.named)
     except DataError as error:

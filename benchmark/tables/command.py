@@ -34,7 +34,7 @@ def _run_flags(parser: argparse.ArgumentParser) -> None:
     more.add_argument(
         "--batch-seeds",
         metavar="N",
-        type=flags.whole_number,
+        type=flags.whole_number(),
         nargs="?",
         const=sys.maxsize,
         default=1,
@@ -49,6 +49,7 @@ def run(args: argparse.Namespace, registry: Registry) -> int:
     from rich.console import Console
 
     from benchmark.run.budget import within_budget
+    from benchmark.run.check_method import require_promises
     from benchmark.run.describe import describe_failures, describe_left_out, describe_plan
     from benchmark.run.devices import available_pool
     from benchmark.run.plan import make_plan
@@ -61,6 +62,10 @@ def run(args: argparse.Namespace, registry: Registry) -> int:
     devices = available_pool(running.device)
     if not args.dry_run:
         bench.store.require_writable()  # before hours of work rather than after
+    outsiders = [
+        bench.registry.methods[name] for name in bench.methods.ids if name in bench.registry.outsiders
+    ]
+    require_promises(outsiders, tuple(bench.registry.datasets))
     plan = make_plan(bench, retry_failed=running.retry_failed, machine=Machine.of(running, devices))
     end = None
     if running.time_budget is not None:

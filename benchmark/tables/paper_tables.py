@@ -18,7 +18,10 @@ def table1(results: Results) -> Table:
     """Table I: shapes of the data sets, and where their numbers come from."""
     by_id = {listed.id: listed for listed in results.datasets}
     rows = []
-    for dataset in names.in_paper_order((d for d in names.TABLE2_DATASETS if d in by_id), by_id):
+    present = {listed.id for listed in results.datasets if listed.in_paper} | {*results.as_printed["dataset"]}
+    for dataset in names.in_paper_order(names.TABLE2_DATASETS, by_id):
+        if dataset not in by_id or dataset not in present:
+            continue
         listed, shape = by_id[dataset], by_id[dataset].shape
         texts = (str(shape.n), str(shape.q), str(shape.m), ",".join(map(str, shape.dims)))
         grey = listed.provenance is Provenance.LOOK_ALIKE
@@ -48,7 +51,9 @@ def table2(results: Results, per_seed: pd.DataFrame, thresholds: str) -> Table:
     thresholds : str
         What the caption calls it: `as printed`, `equal thresholds`.
     """
-    datasets = names.in_paper_order(names.TABLE2_DATASETS, (listed.id for listed in results.datasets))
+    listed = [listed.id for listed in results.datasets if listed.in_paper]
+    datasets = names.in_paper_order(names.TABLE2_DATASETS, listed)
+    per_seed = per_seed[per_seed["dataset"].isin(datasets)]
     paper, ours = _methods(results, names.TABLE2_METHODS)
     shown = per_seed[per_seed["method"].isin([*paper, *ours])]
     averages = Averages(results, per_seed)
@@ -79,9 +84,33 @@ def table3(results: Results, per_seed: pd.DataFrame, thresholds: str) -> Table:
 
     Parameters are those of `table2`.
     """
-    dataset = names.TABLE3_DATASET
+    opening = (
+        f"Table III, {thresholds}: Results of M3LA, M3LA-order (no modality prediction layer), "
+        f"M3LA-{names.WCO} (no correlation matrix) and the compared approaches on"
+    )
+    return _all_metrics(results, per_seed, names.TABLE3_DATASET, "III", names.TABLE3_METHODS, opening)
+
+
+def own_table(results: Results, per_seed: pd.DataFrame, thresholds: str, dataset: str) -> Table:
+    """All metrics of all methods on a data set that is not the paper's; other parameters as of `table2`."""
+    run = set(per_seed.loc[per_seed["dataset"] == dataset, "method"])
+    ablations = (method for method in names.TABLE3_METHODS if method in run)
+    methods = names.in_paper_order(names.TABLE2_METHODS, ablations)
+    titles = {listed.id: listed.title for listed in results.datasets}
+    opening = f"Table D ({titles[dataset]}), {thresholds}: Results of M3LA and the compared approaches on"
+    return _all_metrics(results, per_seed, dataset, "D", methods, opening)
+
+
+def _all_metrics(
+    results: Results,
+    per_seed: pd.DataFrame,
+    dataset: str,
+    number: str,
+    methods: Sequence[str],
+    opening: str,
+) -> Table:
     per_seed = per_seed[per_seed["dataset"] == dataset]
-    paper, ours = _methods(results, names.TABLE3_METHODS)
+    paper, ours = _methods(results, methods)
     shown = per_seed[per_seed["method"].isin([*paper, *ours])]
     averages = Averages(results, per_seed)
     notes = Footnotes()
@@ -94,12 +123,10 @@ def table3(results: Results, per_seed: pd.DataFrame, thresholds: str) -> Table:
         notes,
     )
     caption = captions.join(
-        f"Table III, {thresholds}: Results of M3LA, M3LA-order (no modality prediction layer), "
-        f"M3LA-{names.WCO} (no correlation matrix) and the compared approaches on "
-        f"{captions.marked_title(dataset, shown)}.",
+        f"{opening} {captions.marked_title(dataset, shown)}.",
         *_protocol(results, shown, averages, (dataset,)),
     )
-    return Table("III", caption, (block,), _notes(results, shown, (*paper, *ours), notes))
+    return Table(number, caption, (block,), _notes(results, shown, (*paper, *ours), notes))
 
 
 def _methods(results: Results, paper: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:

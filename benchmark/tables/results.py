@@ -43,14 +43,16 @@ class ListedDataset:
     shape: Shape
     provenance: Provenance
     note: str = ""
+    in_paper: bool = True
 
     @classmethod
     def of(cls, spec: DatasetSpec, bench: Bench, facts: DatasetFacts | None) -> ListedDataset:
         """Take what a registered data set declares, and what is known of it where it was loaded."""
         if facts:
-            return cls(spec.id, spec.title, spec.expected, facts.provenance, facts.note)
+            return cls(spec.id, spec.title, spec.expected, facts.provenance, facts.note, spec.in_paper)
         note = "The user's own features." if users_folder(spec, bench.data_dir) else ""
-        return cls(spec.id, spec.title, spec.expected, spec.provenance(bench.data_dir), note)
+        provenance = spec.provenance(bench.data_dir)
+        return cls(spec.id, spec.title, spec.expected, provenance, note, spec.in_paper)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from benchmark.tables.aggregate import aggregate
 from benchmark.tables.cost import cost_table
 from benchmark.tables.layout import Table
 from benchmark.tables.names import TABLE3_DATASET
-from benchmark.tables.paper_tables import table1, table2, table3
+from benchmark.tables.paper_tables import own_table, table1, table2, table3
 from benchmark.tables.results import Results
 from benchmark.tables.steps import steps_table
 
@@ -23,6 +23,21 @@ TABLES: Mapping[str, Callable[[Results], Table]] = {
     "steps": steps_table,
     "cost": cost_table,
 }
+
+
+def tables_of(results: Results) -> dict[str, Callable[[Results], Table]]:
+    """Return what makes each table, by name: `TABLES`, and two for each data set that is not the paper's."""
+    present = set(results.as_printed["dataset"])
+    own = [listed.id for listed in results.datasets if not listed.in_paper and listed.id in present]
+    return {
+        **TABLES,
+        **{f"{dataset}_as-printed": _own(dataset, "as_printed", "as printed") for dataset in own},
+        **{f"{dataset}_equal": _own(dataset, "equal", "equal thresholds") for dataset in own},
+    }
+
+
+def _own(dataset: str, frame: str, thresholds: str) -> Callable[[Results], Table]:
+    return lambda results: own_table(results, getattr(results, frame), thresholds, dataset)
 
 
 def write_all(results: Results, folder: Path) -> dict[str, str]:
@@ -49,7 +64,7 @@ def write_all(results: Results, folder: Path) -> dict[str, str]:
 def render_all(results: Results) -> dict[str, str]:
     """Return the text of every file by its name."""
     files = {}
-    for name, make in TABLES.items():
+    for name, make in tables_of(results).items():
         table = make(results)
         files[f"{name}.md"] = markdown.render(table)
         files[f"{name}.tex"] = latex.render(table)
@@ -60,8 +75,12 @@ def render_all(results: Results) -> dict[str, str]:
 
 
 def main_tables(results: Results, files: Mapping[str, str]) -> str:
-    """Return what a run prints at its end: Table II and, if its data set has any record, Table III."""
-    shown = ["table2_as-printed.md"]
-    if TABLE3_DATASET in set(results.as_printed["dataset"]):
-        shown.append("table3_as-printed.md")
+    """Return what a run prints at its end: Table II, Table III and those of other data sets with records."""
+    present = set(results.as_printed["dataset"])
+    own = [listed.id for listed in results.datasets if not listed.in_paper and listed.id in present]
+    shown = [f"{dataset}_as-printed.md" for dataset in own]
+    if TABLE3_DATASET in present:
+        shown.insert(0, "table3_as-printed.md")
+    if present - {*own} or not present:
+        shown.insert(0, "table2_as-printed.md")
     return "\n".join(files[name] for name in shown)

@@ -168,10 +168,10 @@ def test_a_name_that_is_taken_from_elsewhere_changes_the_digest_although_all_tha
 
 def test_every_registered_method_reaches_its_own_code_and_the_split():
     from benchmark.registry import discover
-    from benchmark.run.fingerprint import HARNESS_ROOTS, WHOLE, code_root, reachable_definitions
+    from benchmark.run.fingerprint import HARNESS_ROOTS, WHOLE, code_roots, reachable_definitions
 
     for spec in discover().methods.values():
-        roots = [code_root(spec.estimator), *((module, WHOLE) for module in HARNESS_ROOTS)]
+        roots = [*code_roots(spec.estimator, spec.options), *((module, WHOLE) for module in HARNESS_ROOTS)]
         reached = {
             (module, source.split("(")[0].splitlines()[0]) for module, source in reachable_definitions(roots)
         }
@@ -196,3 +196,22 @@ def test_a_method_without_a_source_file_is_refused():
 def test_a_setting_without_a_stable_text_is_refused():
     with pytest.raises(FingerprintError, match="no stable text"):
         canonical(object())
+
+
+def test_an_estimator_among_the_options_brings_its_own_code(tmp_path, monkeypatch):
+    from benchmark.learning.adapter import Concatenated
+    from benchmark.run.fingerprint import code_roots
+
+    source = "from sklearn.dummy import DummyClassifier\n\n\nclass Mine(DummyClassifier):\n    offset = {}\n"
+    (tmp_path / "outside_methods.py").write_text(source.format(1))
+    monkeypatch.syspath_prepend(str(tmp_path))
+    import outside_methods
+
+    roots = code_roots(Concatenated, {"estimator": outside_methods.Mine(), "random_state": 0})
+    assert roots == (("benchmark.learning.adapter", "Concatenated"), ("outside_methods", "Mine"))
+    before = code_digest(*roots)
+    (tmp_path / "outside_methods.py").write_text(source.format(2) + "\n")
+    assert code_digest(*roots) != before
+    from sklearn.dummy import DummyClassifier
+
+    assert code_roots(Concatenated, {"estimator": DummyClassifier()}) == roots[:1]

@@ -21,6 +21,7 @@ from benchmark.contracts import Array, DataError, Dataset, Streams
 from benchmark.learning.scaling import fit_scalers, scale
 from benchmark.learning.training import batches
 from benchmark.run.features import data_directory, leaking_seeds
+from benchmark.run.flags import whole_number
 from benchmark.run.memory import keep_freed_memory
 from benchmark.run.seeding import limit_threads_of_new_processes, make_deterministic
 from benchmark.run.split import split
@@ -126,9 +127,9 @@ def describe(table: pd.DataFrame, seeds: int, epochs: int, refits: int) -> str:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, print and write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--epochs", type=int, default=20)
-    parser.add_argument("--refits", type=int, default=3)
+    parser.add_argument("--seeds", type=whole_number(most=1_000), default=3)
+    parser.add_argument("--epochs", type=whole_number(), default=20)
+    parser.add_argument("--refits", type=whole_number(), default=3)
     parser.add_argument("--out", type=Path, default=OUT)
     given = parser.parse_args(arguments)
     limit_threads_of_new_processes()
