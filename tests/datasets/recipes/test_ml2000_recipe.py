@@ -427,7 +427,7 @@ def test_other_recipes_have_the_modalities_of_the_papers_data_set_and_rows_of_ml
     assert (dataset.modality_names, dataset.shape.dims) == (of_paper.modality_names, of_paper.expected.dims)
     np.testing.assert_array_equal(dataset.labels, kept_dataset.labels)
     assert dataset.data_hash != kept_dataset.data_hash
-    assert (dataset.provenance, spec.split_id, spec.in_paper) == (Provenance.REBUILT, "ml2000", False)
+    assert (dataset.provenance, dataset.rows_id, spec.in_paper) == (Provenance.REBUILT, "ml2000", False)
     assert ("nothing was fitted" in dataset.note) == (name == "msra")
     if name == "taobao":  # the same visual words on the same images
         np.testing.assert_array_equal(dataset.modalities[0], kept_dataset.modalities[0])
