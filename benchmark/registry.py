@@ -6,6 +6,7 @@ import difflib
 import gc
 import importlib
 import pkgutil
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -22,6 +23,7 @@ MANY_SEEDS, MOST_SEEDS = 1_000, 100_000
 """Beyond the first a number of seeds must be confirmed; beyond the second the plan fills the memory."""
 LARGEST_SEED = 2**32 - 1
 """As in numpy and scikit-learn."""
+ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 
 
 class SelectionError(ValueError):
@@ -103,8 +105,8 @@ def discover(
     Raises
     ------
     RegistryError
-        If a module cannot be imported, two declare the same id (in any case), or a declaration has the wrong
-        type or scoring.
+        If a module cannot be imported, two declare the same id (in any case), an id is no plain word, or a
+        declaration has the wrong type or scoring.
     """
     with _imports_are_no_garbage():
         methods = _collect(method_sources, "METHODS", MethodSpec)
@@ -171,6 +173,11 @@ def _declared(module: ModuleType, attribute: str, kind: Any) -> Iterator[Any]:
             raise RegistryError(
                 f"{module.__name__}.{attribute} holds {spec!r}; it must be a {kind.__name__} "
                 f"(see benchmark/contracts.py)"
+            )
+        if not ID.fullmatch(spec.id):
+            raise RegistryError(
+                f"{module.__name__}.{attribute} has the id {spec.id!r}, which paths and tables cannot hold; "
+                "use letters, digits, '-', '_', '+' and '.', a letter or a digit first"
             )
         yield spec
 

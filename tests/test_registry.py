@@ -173,3 +173,15 @@ def test_seeds_are_counted_before_any_is_made():
 @given(st.sets(st.integers(0, 50), min_size=2))
 def test_a_list_of_seeds_comes_back_sorted(seeds):
     assert parse_seeds(",".join(map(str, seeds))) == tuple(sorted(seeds))
+
+
+@pytest.mark.parametrize(
+    "id", ["", ".hidden", "a/b", "../a", "a b", "a|b", "a\n", "\x1b[31m", "é", "*", "a,b", "-a"]
+)
+def test_an_id_that_would_not_stay_whole_in_a_path_or_a_table_is_refused(tmp_path, monkeypatch, id):
+    name = f"id_of_somebody_{abs(hash(id))}"
+    (tmp_path / f"{name}.py").write_text(f"from tiny_benchmark import method\nMETHODS = (method({id!r}),)\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(RegistryError, match="use letters, digits") as caught:
+        discover((name,), ())
+    assert repr(id) in str(caught.value)

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from benchmark.contracts import DatasetSpec, Job, MethodSpec, Provenance, Record, Shape, users_folder
+from benchmark.contracts import Job, MethodSpec, Provenance, Record, users_folder
 from benchmark.registry import Registry, Selection, parse_seeds, select
 from benchmark.run.config import ConfigError, Limits, Profile, is_number, load_profile
-from benchmark.run.features import leaking_seeds, seeds_text
+from benchmark.run.features import LEAKED, DatasetFacts, leaking_seeds
 from benchmark.run.fingerprint import canonical, code_digest, code_roots, config_hash
 from benchmark.run.split import SPLIT_VERSION, sizes
 from benchmark.run.store import RecordStore, is_outdated
@@ -20,40 +20,8 @@ from benchmark.run.trial import PASSED_BY_HARNESS
 State = Literal["done", "missing", "failed"]
 Pair = tuple[str, str]
 """Data set and method, by id."""
-LEAKED = "leaked, as seeds test on rows that the features were fitted on"
 RUNS = "runs"
 """The folder of records in a folder of results."""
-
-
-@dataclass(frozen=True)
-class DatasetFacts:
-    """What must be known of a data set beside its arrays; found by loading it once."""
-
-    spec: DatasetSpec
-    shape: Shape
-    provenance: Provenance
-    data_hash: str
-    note: str
-    folder: Path | None = None
-    """Of the user's features; None for what the project offers."""
-    fit_seed: int | None = None
-    """As `Dataset.fit_seed`."""
-    rows_id: str = ""
-    """As `Dataset.rows_id`."""
-
-    @property
-    def source(self) -> str:
-        """Say in words where the features come from."""
-        if self.folder is None:
-            return "a look-alike" if self.provenance is Provenance.LOOK_ALIKE else "the project's own"
-        return f"the user's own in {self.folder}"
-
-    def leaked(self, seeds: Sequence[int]) -> DatasetFacts:
-        """Return what must be known where some seeds test on rows that the features were fitted on."""
-        seen = f"Run with --allow-leak: {seeds_text(seeds)} test on rows that the features were fitted on."
-        note = f"{self.note.rstrip('. ')}. {seen}"
-        synthetic = self.provenance is Provenance.LOOK_ALIKE
-        return replace(self, provenance=self.provenance if synthetic else Provenance.LEAKED, note=note)
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ import hashlib
 import io
 import json
 import math
+import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,11 +29,12 @@ from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
 from benchmark.contracts import Array, DataError, Streams
+from benchmark.files import write_text
 from benchmark.run.flags import whole_number
+from benchmark.words import show_every_character
 from datasets.recipes.build import fit_rows
 from datasets.recipes.folder import open_folder
 from datasets.recipes.ml2000 import ID, kept_file
-from datasets.recipes.store import write_atomically
 
 GRID = (1e-3, 3e-3, 1e-2, 3e-2)
 """Inverse regularisation C; the first ceil(10 %) of the shuffled training rows choose it by macro-AUC."""
@@ -282,6 +284,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print one line per features file and seed, then the means; write them where asked to."""
+    show_every_character(sys.stdout, sys.stderr)
     options = _parser().parse_args(arguments)
     others = [named_seed(text) for text in options.fit_on_train]
     large = large_originals(options.images) if options.images else None
@@ -295,8 +298,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(f"mean                  {auc:9.4f}  {f1:8.4f}")
     if options.out:
         content = frame.to_csv(index=False, lineterminator="\n")
-        write_atomically(options.out / "probe.csv", content.encode())
-        write_atomically(options.out / "probe.md", describe(pd.read_csv(io.StringIO(content))).encode())
+        write_text(options.out / "probe.csv", content)
+        write_text(options.out / "probe.md", describe(pd.read_csv(io.StringIO(content))))
     return 0
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import io
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,11 +21,12 @@ import pandas as pd
 from threadpoolctl import threadpool_limits
 
 from benchmark.contracts import Array
+from benchmark.files import write_text
 from benchmark.run.flags import whole_number
 from benchmark.studies.ml2000_features import ALL, large_originals, measure, read_modalities
+from benchmark.words import show_every_character
 from datasets.recipes.catalogue import RECIPES
 from datasets.recipes.ml2000 import kept_file
-from datasets.recipes.store import write_atomically
 
 C = 1e-2
 """Inverse regularisation of every fit, fixed before any recipe but the first was measured; the hold-outs of
@@ -103,6 +105,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the averages; write them where asked to."""
+    show_every_character(sys.stdout, sys.stderr)
     options = _parser().parse_args(arguments)
     large = large_originals(options.images) if options.images else None
     with threadpool_limits(1):
@@ -111,8 +114,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     frame = pd.read_csv(io.StringIO(content))
     print(averages(frame).to_string(index=False))
     if options.out:
-        write_atomically(options.out / "recipes.csv", content.encode())
-        write_atomically(options.out / "recipes.md", describe(frame).encode())
+        write_text(options.out / "recipes.csv", content)
+        write_text(options.out / "recipes.md", describe(frame))
     return 0
 
 

@@ -22,6 +22,7 @@ import joblib
 import pandas as pd
 
 from benchmark.contracts import DataError, Dataset, Streams
+from benchmark.files import write_csv, write_text
 from benchmark.inference import without_rounding
 from benchmark.run.flags import MOST_JOBS, whole_number
 from benchmark.run.seeding import make_deterministic
@@ -45,7 +46,7 @@ def training_rows_only(dataset: Dataset) -> Dataset:
 
 def read_candidates(path: Path) -> dict[str, dict[str, Any]]:
     """Return name -> constructor options: the base, and the base with one or more changes."""
-    document = tomllib.loads(path.read_text())
+    document = tomllib.loads(path.read_text(encoding="utf-8"))
     base = document["base"]
     named = {name: {**base, **changes} for name, changes in document["candidates"].items()}
     # TOML has no null: 0 stands for "no clipping".
@@ -184,14 +185,14 @@ def main(argv: list[str] | None = None) -> int:
     )
     for rows in joblib.Parallel(n_jobs=arguments.jobs, return_as="generator_unordered")(jobs):
         trials = pd.concat((trials, pd.DataFrame(rows)), ignore_index=True)
-        trials.to_csv(path, index=False, float_format="%.6g")
+        write_csv(path, trials, "%.6g")
         last = rows[0]
         sys.stdout.write(
             f"{last['candidate']} {last['dataset']} seed {last['seed']}: "
             f"{last['epochs']} epochs, {last['seconds']:.0f} s\n"
         )
         sys.stdout.flush()
-    (arguments.out / "choice.md").write_text(describe(trials, candidates))
+    write_text(arguments.out / "choice.md", describe(trials, candidates))
     return 0
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import io
 import sys
 import tempfile
 import time
@@ -17,6 +18,7 @@ from dataclasses import asdict, fields, replace
 from pathlib import Path
 
 from benchmark.contracts import DataError
+from benchmark.files import write_text
 from benchmark.registry import discover
 from benchmark.run.bench import Bench, Pair
 from benchmark.run.config import available_cores
@@ -77,10 +79,11 @@ def add_row(path: Path, timing: Timing) -> None:
     """Put a row into the table, in its place by profile, data set and method."""
     rows = [*read_timings(path), timing]
     rows.sort(key=lambda row: (row.profile, row.dataset, row.method, row.cpu))
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, [column.name for column in fields(Timing)], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(map(asdict, rows))
+    content = io.StringIO()
+    writer = csv.DictWriter(content, [column.name for column in fields(Timing)], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(map(asdict, rows))
+    write_text(path, content.getvalue())
 
 
 def main() -> None:

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from tabulate import tabulate
 
 from benchmark.contracts import MethodSpec, Record, Scoring
 from benchmark.inference import without_rounding
@@ -17,6 +16,7 @@ from benchmark.score.conventions import CONVENTIONS, LIBMULTILABEL, SUITE, metri
 from benchmark.score.metrics import METRICS
 from benchmark.score.reading import read_scores
 from benchmark.tables.aggregate import AGGREGATE_COLUMNS, PER_SEED_COLUMNS, aggregate
+from benchmark.tables.markdown import pipe_table
 from benchmark.tables.names import dataset_title, method_title, metric_heading, rule_title
 from benchmark.tables.results import Arrays, Entries, Rows
 
@@ -142,7 +142,7 @@ def _table(part: pd.DataFrame, scorings: Mapping[str, str]) -> str:
             rows.append([method_title(method), scoring + star, convention.heading, *cells])
     headers = ["method", "scores", "convention"]
     headers += [metric_heading(metric.id) for metric in METRICS]
-    return tabulate(rows, headers=headers, tablefmt="pipe", disable_numparse=True)
+    return pipe_table(rows, headers)
 
 
 def _cell(value: float, ours: float | None) -> str:

@@ -74,6 +74,13 @@ def check_name(name: str, what: str) -> str:
     return name
 
 
+def as_provenance(value: str, what: str) -> Provenance:
+    """Return one of `PROVENANCES`; DataError for another value."""
+    if value not in PROVENANCES:
+        raise refusal(what, ", ".join(PROVENANCES), repr(value[:80]), "choose one of them")
+    return Provenance(value)
+
+
 def read_manifest(folder: Path) -> Manifest:
     """Read `folder/dataset.toml`.
 
@@ -89,7 +96,7 @@ def read_manifest(folder: Path) -> Manifest:
     names = [_text(path, "labels.names", name) for name in labels.get("names", [])]
     manifest = Manifest(
         **{key: content[key] for key in (*TEXTS, "sha256") if key in content and key != "provenance"},
-        provenance=_provenance(path, content["provenance"]),
+        provenance=as_provenance(content["provenance"], f"{path}, provenance"),
         modalities=_modalities(path, content["modalities"]),
         labels=labels["file"],
         label_names=tuple(_distinct(path, "labels.names", names)),
@@ -129,6 +136,7 @@ def load_folder(folder: Path) -> Dataset:
         note=manifest.note,
         citation=manifest.citation,
         fit_seed=manifest.fit_seed,
+        split_id=manifest.split_id,
     )
 
 
@@ -241,12 +249,6 @@ def _text(path: Path, key: str, value: Any) -> str:
     if not text.isprintable():
         raise refusal(path, f"printable text for {key}", repr(value)[:80], CORRECT)
     return text
-
-
-def _provenance(path: Path, value: str) -> Provenance:
-    if value not in PROVENANCES:
-        raise refusal(path, f"provenance {', '.join(PROVENANCES)}", repr(value[:80]), CORRECT)
-    return Provenance(value)
 
 
 def _modalities(path: Path, content: Sequence[Any]) -> dict[str, str]:

@@ -71,6 +71,23 @@ def read_array(path: Path, shape: Expected = None) -> Array:
         return read_stream(stream, path, size, shape)
 
 
+def read_shape(path: Path) -> tuple[int, int]:
+    """Return rows and columns of a matrix in a `.npy` file, of which the header alone is read.
+
+    Raises
+    ------
+    DataError
+        If it is no header of a matrix of numbers.
+    """
+    with open_regular(path) as stream:
+        size = stream.seek(0, 2)
+        stream.seek(0)
+        shape = read_header(stream, path, size).shape
+    if len(shape) != 2:
+        raise refusal(path, "a matrix of rows and columns", f"shape {shape}", "save a matrix")
+    return shape[0], shape[1]
+
+
 def read_stream(stream: IO[bytes], path: Path, size: int, shape: Expected = None) -> Array:
     """Read an array as `read_array` does, from a stream of a known size that messages call `path`."""
     header = read_header(stream, path, size)

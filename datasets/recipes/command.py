@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import pkgutil
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from rich.console import Console
 
 import datasets
 from benchmark.contracts import DataError, Provenance, cache_directory
+from benchmark.words import one_line, show_every_character
 from datasets.formats.manifest import Manifest, check_free, check_name, write_dataset
 from datasets.rebuilt import rebuilt_note
 from datasets.recipes import ml2000
@@ -108,7 +110,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; return 0, or 2 if the input cannot be used (nothing is written then)."""
+    """Run the command; return 0, or 2 if the input cannot be used or the data set not be written."""
+    show_every_character(sys.stdout, sys.stderr)
     options = _parser().parse_args(arguments)
     console = Console(stderr=True)
     recipe = RECIPES[options.recipe]
@@ -126,8 +129,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         features, _ = build(recipe, images, options.fit_on, split_id, runner)
         manifest = describe(recipe, images, options, name)
         write_dataset(options.out, manifest, list(features.values()), images.labels, options.overwrite)
-    except ValueError as error:  # DataError is one
-        console.print(f"error: {error}", style="red", markup=False, soft_wrap=True)
+    except (ValueError, OSError) as error:  # DataError is a ValueError
+        console.print(f"error: {one_line(error)}", style="red", markup=False, soft_wrap=True)
         return 2
     shapes = ", ".join(f"{name} {x.shape[1]}" for name, x in features.items())
     print(f"{options.out}: {len(images.paths)} rows; {shapes}; labels {len(images.label_names)}")

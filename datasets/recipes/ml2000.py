@@ -18,6 +18,7 @@ import numpy as np
 from rich.console import Console
 
 from benchmark.contracts import Array, DataError, Provenance, cache_directory
+from benchmark.words import one_line, show_every_character
 from datasets.formats.folder import PROVENANCE_FILE
 from datasets.rebuilt import rebuilt_note
 from datasets.recipes.build import build, check_fit_on, what_was_seen
@@ -187,7 +188,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; return 0, or 2 if the input cannot be used (nothing is written then)."""
+    """Run the command; return 0, or 2 if the input cannot be used or a file not be written."""
+    show_every_character(sys.stdout, sys.stderr)
     options = _parser().parse_args(arguments)
     console = Console(stderr=True)
     recipe = RECIPES[options.recipe]
@@ -207,14 +209,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         runner = Runner(options.jobs, progress_on(console), cache_directory() / "recipes")
         before = Parts.read(options.parts) if options.parts else None
         features, learnt = build(recipe, images, options.fit_on, ID, runner, before)
-    except ValueError as error:  # DataError is one
-        console.print(f"error: {error}", style="red", markup=False, soft_wrap=True)
+        arrays = {**features, "labels": images.labels}
+        document = manifest(recipe, found, options.fit_on, len(images.paths))
+        written = write(out, arrays, learnt, document)
+        if options.npy:
+            write_npy(options.npy, arrays, document)
+    except (ValueError, OSError) as error:  # DataError is a ValueError
+        console.print(f"error: {one_line(error)}", style="red", markup=False, soft_wrap=True)
         return 2
-    arrays = {**features, "labels": images.labels}
-    document = manifest(recipe, found, options.fit_on, len(images.paths))
-    written = write(out, arrays, learnt, document)
-    if options.npy:
-        write_npy(options.npy, arrays, document)
     for path in written:
         print(f"{path}  {path.stat().st_size / 1e6:.2f} MB")
     return 0

@@ -95,7 +95,7 @@ class Runner:
         faults = [fault for _, refused in found for fault in refused]
         if faults:
             count = f"{len(faults)} images cannot be used, first: " if len(faults) > 1 else ""
-            raise DataError(count + "\n".join(faults[:SHOWN]))
+            raise DataError(count + " | ".join(faults[:SHOWN]))
         return {name: np.concatenate([arrays[name] for arrays, _ in found]) for name in found[0][0]}
 
     def folder(self, kind: str, follows_from: Any) -> Path | None:

@@ -88,9 +88,10 @@ def _machine(environment: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _write(folder: Path, listed: str, page: str) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "speed.json").write_text(listed + "\n", encoding="utf-8", newline="\n")
-    (folder / "speed.md").write_text(page, encoding="utf-8", newline="\n")
+    from benchmark.files import write_text
+
+    write_text(folder / "speed.json", listed + "\n")
+    write_text(folder / "speed.md", page)
 
 
 def _explain(timings: Sequence[Timing]) -> None:

@@ -86,7 +86,7 @@ def test_what_was_written_is_read_back(tmp_path):
         ('title = "Toy"', "title = 3", "text in quotes for title, found 3"),
         ('title = "Toy"', 'title = "T\\u0007"', "printable text for title"),
         ('title = "Toy"', 'titel = "Toy"', "found titel"),
-        ('provenance = "real"', 'provenance = "leaked"', "provenance real, rebuilt, look-alike"),
+        ('provenance = "real"', 'provenance = "leaked"', "provenance: expected real, rebuilt, look-alike"),
         ('provenance = "real"', 'provenance = "real"\nfit_on = "some"', "train:SEED"),
         ('provenance = "real"', 'provenance = "real"\nsplit_id = "a/b"', "split_id: expected a name of"),
         ('name = "fine"', 'name = "SOUND"', "a name of its own"),
@@ -172,5 +172,5 @@ def test_an_id_is_a_plain_name(tmp_path, id):
 
 
 def test_every_character_survives_the_text():
-    names = tuple(chr(code) for code in range(1, 0x250)) + ("𝄞", "\\u0041")
+    names = (*map(chr, range(1, 0x250)), "𝄞", "\\u0041")
     assert tomllib.loads(to_toml(manifest(label_names=names)))["labels"]["names"] == list(names)

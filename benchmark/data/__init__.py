@@ -1,0 +1,1 @@
+"""Data sets of users: made from files of other formats, and checked."""

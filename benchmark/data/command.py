@@ -1,0 +1,175 @@
+"""`run_all.py data`: makes a data set of a user's files; it alone parses flags and prints.
+
+Heavy imports wait for the call.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmark.exit_codes import OK
+from benchmark.run import flags
+from benchmark.run.flags import Command
+
+if TYPE_CHECKING:
+    from benchmark.registry import Registry
+    from datasets.formats.importing import Imported
+    from datasets.formats.manifest import Manifest
+
+COLUMNS = (
+    "a table, or columns of one: names and globs as t_*, numbers from 0 as 64:72 (72 is not among them), "
+    "last:6, of one of several tables as TABLE/64:72; comma-separated"
+)
+
+
+def _import_flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "sources",
+        metavar="SOURCE",
+        nargs="+",
+        help="NPZ, NPY, MATLAB, ARFF, LIBSVM, CSV or Parquet; A+B: the rows of A, then those of B",
+    )
+    parser.add_argument(
+        "--out", metavar="DIR/ID", type=Path, required=True, help="folder to make; its name is the id"
+    )
+    parser.add_argument("--dry-run", action="store_true", help="say what was understood, and stop")
+    parser.add_argument("--overwrite", action="store_true", help="replace an earlier data set of that name")
+    what = parser.add_argument_group("what is what")
+    what.add_argument(
+        "--modality",
+        metavar="NAME=COLUMNS",
+        action="append",
+        default=[],
+        help=f"a modality, once for each, in order; COLUMNS: {COLUMNS}; default: each table",
+    )
+    what.add_argument(
+        "--labels",
+        metavar="COLUMNS",
+        help="the labels, or an XML file of Mulan's that lists them; default: what the source says",
+    )
+    what.add_argument(
+        "--label-names", metavar="NAMES", help="comma-separated, or a variable of the source that holds them"
+    )
+    what.add_argument(
+        "--index", metavar="COLUMN", help="name or number of the column of ids that joins several tables"
+    )
+    what.add_argument(
+        "--min-positives",
+        metavar="N",
+        type=flags.whole_number(0),
+        default=0,
+        help="leave out labels that fewer rows have",
+    )
+    what.add_argument(
+        "--format",
+        metavar="NAME",
+        help="npy, npz, matlab, matlab73, arff, libsvm, csv or parquet; default: by content",
+    )
+    _statement_flags(parser)
+
+
+def _statement_flags(parser: argparse.ArgumentParser) -> None:
+    say = parser.add_argument_group("what tables say of it")
+    say.add_argument("--title", help="default: the id")
+    say.add_argument("--provenance", default="real", help="real (the default), rebuilt or look-alike")
+    for name, meaning in (
+        ("terms", "under which the data may be used"),
+        ("citation", "of whoever made them"),
+        ("note", "what captions must say"),
+        ("split-id", "shared by data sets of the same rows; default: the id"),
+        ("fit-on", "rows that unsupervised parts of features saw: all (the default) or train:SEED"),
+    ):
+        say.add_argument(f"--{name}", default="", metavar="TEXT", help=meaning)
+
+
+def import_sources(args: argparse.Namespace, registry: Registry) -> int:
+    """Make a data set of other files, and say what was understood; 0 fine, 2 what could not be understood."""
+    from benchmark.data.text import describe_import
+    from datasets.formats.importing import Wish, understand
+    from datasets.formats.manifest import check_free, write_dataset
+
+    folder = args.out
+    _check_id(folder, registry)
+    check_free(folder, args.overwrite)
+    wish = Wish(
+        sources=tuple(args.sources),
+        modalities=_modalities(args.modality),
+        labels=args.labels,
+        label_names=args.label_names,
+        index=args.index,
+        min_positives=args.min_positives,
+        format=args.format,
+    )
+    imported = understand(wish)
+    manifest = _manifest(args, imported)
+    print(describe_import(folder.absolute().name, imported), flush=True)
+    if args.dry_run:
+        print(f"\nnot written (--dry-run): {folder}")
+        return OK
+    write_dataset(folder, manifest, tuple(imported.modalities.values()), imported.labels, args.overwrite)
+    print(f"\nwritten: {folder}; to run it: run_all.py --data {folder.parent} --datasets {folder.name}")
+    return OK
+
+
+def _check_id(folder: Path, registry: Registry) -> None:
+    from benchmark.contracts import DataError
+    from datasets.formats.manifest import check_name
+
+    id = check_name(folder.absolute().name, "--out")
+    if taken := [known for known in registry.datasets if known.lower() == id.lower()]:
+        raise DataError(f"--out {folder}: {taken[0]} is a data set of this project; choose another id")
+
+
+def _modalities(given: list[str]) -> dict[str, str]:
+    from benchmark.contracts import DataError
+    from datasets.formats.manifest import check_name
+
+    chosen: dict[str, str] = {}
+    for text in given:
+        name, equals, columns = text.partition("=")
+        if not equals or not columns:
+            raise DataError(f"--modality {text!r}; write NAME=COLUMNS, such as rhythm=64:72")
+        if check_name(name, "--modality").lower() in (*(known.lower() for known in chosen), "labels"):
+            raise DataError(f"--modality {text!r}: the name {name} is taken; choose another")
+        chosen[name] = columns
+    return chosen
+
+
+def _manifest(args: argparse.Namespace, imported: Imported) -> Manifest:
+    from datasets.formats.manifest import Manifest, as_provenance
+
+    return Manifest(
+        title=args.title or args.out.absolute().name,
+        provenance=as_provenance(args.provenance, "--provenance"),
+        modalities={name: f"{name}.npy" for name in imported.modalities},
+        label_names=imported.label_names,
+        terms=args.terms,
+        citation=args.citation,
+        note=args.note,
+        split_id=args.split_id,
+        fit_on=args.fit_on or "all",
+    )
+
+
+SUBCOMMANDS = {
+    "import": Command("make a data set of files in other formats", _import_flags, import_sources),
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the sub-commands with their flags."""
+    commands = parser.add_subparsers(dest="subcommand", required=True, metavar="COMMAND")
+    for name, command in SUBCOMMANDS.items():
+        sub = commands.add_parser(name, help=command.summary, description=command.summary, allow_abbrev=False)
+        sub.set_defaults(parser=sub)
+        command.add_flags(sub)
+
+
+def run(args: argparse.Namespace, registry: Registry) -> int:
+    """Run a sub-command."""
+    return SUBCOMMANDS[args.subcommand].run(args, registry)
+
+
+COMMANDS = {"data": Command("make a data set of your own files", add_arguments, run)}

@@ -1,0 +1,161 @@
+"""Reads dense and sparse ARFF files by liac-arff, and which attributes are labels as Mulan or MEKA say it."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from benchmark.contracts import Array, DataError
+from datasets.formats.files import open_regular, refusal, require_memory
+from datasets.formats.mulan import read_label_names
+from datasets.formats.tables import Content, encoding_of, few, named, needed
+
+LONGEST_LINE = 2**24
+ATTRIBUTE = re.compile(
+    r"""@attribute\s+(?P<name>'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*"|[^\s'"{]+)\s*(?P<type>\S.*)""",
+    re.IGNORECASE,
+)
+MEKA = re.compile(r"-C\s+(-?\d+)")
+AGAIN = "save it again, or say another --format"
+
+
+@dataclass
+class Lines:
+    """The lines of a file, as they are handed on to liac-arff.
+
+    It would cut whole-number attributes off at the point, keep the backslash of `\\'` in names and stop at
+    tabs and dates. So it sees each attribute under a plain name and as a number, text or list of values.
+    """
+
+    stream: io.TextIOBase
+    number: int = 0
+    text: str = ""
+    relation: str = ""
+    names: list[str] = field(default_factory=list)
+
+    def __iter__(self) -> Iterator[str]:
+        in_data = False
+        while line := self.stream.readline(LONGEST_LINE):
+            self.number += 1
+            self.text = line.strip()
+            if not in_data:
+                keyword = self.text.lower()
+                in_data = keyword.startswith("@data")
+                if keyword.startswith("@relation"):
+                    self.relation, line = self.text, "@relation data"
+                elif keyword.startswith("@attribute"):
+                    line = self._attribute()
+            yield line
+
+    def _attribute(self) -> str:
+        found = ATTRIBUTE.fullmatch(self.text)
+        if not found:
+            raise ValueError("no name and type")
+        name, kind = found["name"], found["type"]
+        if name[0] in "'\"":
+            name = re.sub(r"\\(.)", r"\1", name[1:-1])
+        self.names.append(name)
+        if kind.lower() in ("numeric", "real", "integer"):
+            kind = "REAL"
+        elif kind.lower().startswith("date"):
+            kind = "STRING"
+        return f"@attribute a{len(self.names)} {kind}"
+
+
+def read_arff(path: Path) -> Content:
+    """Read the one table of an ARFF file.
+
+    A nominal attribute becomes numbers if its values are, by what they are and not by their order, else a
+    categorical column. Labels are what MEKA's `-C` in the relation's name says, else what an XML file of the
+    same name beside this one lists.
+
+    Raises
+    ------
+    DataError
+        With the line, if it is no ARFF file or a row is not what the header declares.
+    """
+    liac = needed("arff", path)
+    with open_regular(path) as raw:
+        lines = Lines(io.TextIOWrapper(raw, encoding_of(path)))
+        try:
+            read = liac.ArffDecoder().decode(lines, encode_nominal=True, return_type=liac.DENSE_GEN)
+            kinds = [kind for _, kind in read["attributes"]]
+            table = _table(read["data"], kinds, path)
+        except DataError:
+            raise
+        except Exception as error:  # liac-arff raises whatever a line makes of it
+            found = f"{lines.text[:80]!r} in line {lines.number} ({type(error).__name__})"
+            raise refusal(path, "a complete ARFF file", found, AGAIN) from error
+    table.columns = pd.Index(named(lines.names))
+    content = Content({path.stem: table})
+    if meka := MEKA.search(lines.relation):
+        content.labels[path.stem] = _meka_positions(path, int(meka[1]), len(kinds))
+        content.notes.append(f"{path.name}: labels are those that {meka[0]} in the relation's name says")
+    elif (xml := path.with_suffix(".xml")).is_file():
+        content.labels[path.stem] = label_positions(xml, table, path)
+        content.notes.append(f"{path.name}: labels are those that {xml.name} lists")
+    return content
+
+
+def label_positions(xml: Path, table: pd.DataFrame, path: Path) -> tuple[int, ...]:
+    """Return where the labels that Mulan's XML lists stand, wherever that is, in its order."""
+    names = named(read_label_names(xml))
+    columns = list(table.columns)
+    if missing := [name for name in names if columns.count(name) != 1]:
+        what = f"one attribute for each label of {xml.name}"
+        raise refusal(path, what, f"none or several named {few(missing)}", "use the XML of this file")
+    return tuple(columns.index(name) for name in names)
+
+
+def _meka_positions(path: Path, count: int, width: int) -> tuple[int, ...]:
+    """Return the first attributes, or for a negative count the last ones."""
+    if not 0 < abs(count) < width:
+        raise refusal(path, f"-C of 1 to {width - 1} labels, or as many negative", str(count), "correct it")
+    return tuple(range(count) if count > 0 else range(width + count, width))
+
+
+def _table(rows: Iterator[Sequence[Any]], kinds: Sequence[Any], path: Path) -> pd.DataFrame:
+    with open_regular(path) as stream:
+        most = sum(1 for _ in stream)
+    require_memory(path, 8 * max(most - len(kinds), 0) * len(kinds))
+    texts = [k for k, kind in enumerate(kinds) if kind == "STRING"]
+    words: list[list[Any]] = []
+    numbers: list[Array] = []
+    for row in rows:
+        if texts:
+            words.append([row[k] for k in texts])
+            row = [None if k in texts else value for k, value in enumerate(row)]
+        numbers.append(np.array(row, dtype=np.float64))  # None, a missing value, becomes nan
+    if not numbers:
+        raise refusal(path, "rows after @data", "none", AGAIN)
+    matrix = np.stack(numbers)
+    others: dict[int, Any] = {k: [row[j] for row in words] for j, k in enumerate(texts)}
+    for k, kind in enumerate(kinds):
+        if not isinstance(kind, str):
+            column = _nominal(matrix[:, k], kind)
+            if isinstance(column, pd.Categorical):
+                others[k] = column
+            else:
+                matrix[:, k] = column
+    table = pd.DataFrame(matrix)
+    for k, column in others.items():
+        table[k] = column
+    return table
+
+
+def _nominal(codes: Array, values: Sequence[str]) -> Array | pd.Categorical:
+    """Return what positions in the declared values stand for."""
+    known = np.isfinite(codes)
+    places = np.where(known, codes, 0).astype(np.int64)
+    try:
+        return np.where(known, np.array([float(value) for value in values])[places], np.nan)
+    except ValueError:
+        found = [values[place] if there else None for place, there in zip(places, known, strict=True)]
+        return pd.Categorical(found, categories=list(values))
