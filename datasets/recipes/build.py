@@ -8,7 +8,7 @@ from benchmark.contracts import Array, Streams
 from datasets.recipes.catalogue import Recipe
 from datasets.recipes.folder import ImageFolder
 from datasets.recipes.parts import Parts
-from datasets.recipes.pipeline import ALONE, Runner, encode_images, learn_parts
+from datasets.recipes.pipeline import ALONE, SEEN_AT_MOST, Runner, encode_images, learn_parts
 
 
 def fit_rows(choice: str, n: int, split_id: str) -> Array | None:
@@ -46,9 +46,13 @@ def check_fit_on(recipe: Recipe, choice: str) -> None:
 
 
 def what_was_seen(choice: str, count: int) -> str:
-    """Say in words which images `fit_rows` chose."""
-    seed = choice.removeprefix("train:")
-    return f"all {count} images" if choice == "all" else f"the training images of the split of seed {seed}"
+    """Say in words which of `count` images the unsupervised parts saw under `--fit-on`."""
+    if choice == "all":
+        words, seen = f"all {count} images", count
+    else:
+        words = f"the training images of the split of seed {choice.removeprefix('train:')}"
+        seen = count - math.ceil(count / 10)
+    return words if seen <= SEEN_AT_MOST else f"{SEEN_AT_MOST} images drawn from {words}"
 
 
 def build(

@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from benchmark.contracts import Array, DataError
+from datasets.formats.files import file_sha256
 
 SIDE = 192
 """Every image is resized to SIDE x SIDE pixels before anything is computed: on ML2000 width and height alone
@@ -74,7 +75,7 @@ def _rgb(image: Image.Image) -> Array:
 
 def file_digests(paths: Sequence[Path]) -> list[str]:
     """Return the SHA-256 of each file."""
-    return [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths]
+    return [file_sha256(path) for path in paths]
 
 
 def digest(paths: Sequence[Path]) -> str:

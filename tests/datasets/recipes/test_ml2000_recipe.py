@@ -299,6 +299,21 @@ def test_fit_rows_are_the_training_rows_of_the_projects_split(seed: int) -> None
     )
 
 
+@pytest.mark.parametrize(
+    ("fit_on", "count", "words"),
+    [
+        ("all", 5000, "all 5000 images"),
+        ("all", 5001, "5000 images drawn from all 5001 images"),
+        ("train:3", 5555, "the training images of the split of seed 3"),
+        ("train:3", 5560, "5000 images drawn from the training images of the split of seed 3"),
+    ],
+)
+def test_what_is_said_of_the_fit_counts_the_images_that_were_seen(
+    fit_on: str, count: int, words: str
+) -> None:
+    assert build.what_was_seen(fit_on, count) == words
+
+
 def test_fit_on_train_never_opens_a_test_image(kept_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     images = open_ml2000(kept_folder, count=COUNT)
     opened: list[Path] = []
