@@ -28,7 +28,6 @@ class UserFirst(ABC):
     """
 
     own_provenance: ClassVar[Provenance]
-    in_paper: ClassVar[bool] = True
 
     id: str
     title: str
@@ -36,6 +35,9 @@ class UserFirst(ABC):
     modality_names: tuple[str, ...]
     citation: str
     label_names: tuple[str, ...] = ()
+    split_id: str = ""
+    """The data set whose rows these are and whose split and streams they therefore take; empty: its own."""
+    in_paper: bool = True
 
     def user_folder(self, data_dir: Path) -> Path | None:
         """Return the folder of the user's features, or None if there is nothing in it."""
@@ -91,6 +93,7 @@ class UserFirst(ABC):
             note=note,
             citation=self.citation,
             fit_seed=fit_seed,
+            split_id=self.split_id,
         )
 
     @abstractmethod

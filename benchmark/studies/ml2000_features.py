@@ -32,9 +32,9 @@ from benchmark.contracts import Array, DataError, Streams
 from benchmark.files import write_text
 from benchmark.run.flags import whole_number
 from benchmark.words import show_every_character
-from datasets.recipes.images import open_folder
-from datasets.recipes.ml2000 import FEATURES, fit_rows
-from datasets.recipes.pipeline import DIMS
+from datasets.recipes.build import fit_rows
+from datasets.recipes.folder import open_folder
+from datasets.recipes.ml2000 import ID, kept_file
 
 GRID = (1e-3, 3e-3, 1e-2, 3e-2)
 """Inverse regularisation C; the first ceil(10 %) of the shuffled training rows choose it by macro-AUC."""
@@ -47,14 +47,22 @@ ALL, SMALL, LARGE, LARGE_ALONE = "all rows", "small originals", "large originals
 
 
 def read_features(path: Path) -> tuple[Array, Array]:
-    """Return the concatenated modalities (n, 2116) float32 and the labels (n, q)."""
+    """Return the concatenated modalities float32 and the labels (n, q)."""
+    modalities, labels = read_modalities(path)
+    return np.concatenate(list(modalities.values()), axis=1, dtype=np.float32), labels
+
+
+def read_modalities(path: Path) -> tuple[dict[str, Array], Array]:
+    """Return the modalities by name, in their order, and the labels (n, q)."""
     with np.load(path, allow_pickle=False) as stored:
-        return np.concatenate([stored[name] for name in DIMS], axis=1, dtype=np.float32), stored["labels"]
+        arrays = dict(stored)
+    labels = arrays.pop("labels")
+    return arrays, labels
 
 
 def split_rows(n: int, seed: int) -> tuple[Array, Array]:
     """Return training rows and test rows of the project's split of ML2000."""
-    train = fit_rows(f"train:{seed}", n)
+    train = fit_rows(f"train:{seed}", n, ID)
     assert train is not None
     return train, np.setdiff1d(np.arange(n), train)
 
@@ -85,7 +93,7 @@ def macro_auc(labels: Array, scores: Array) -> float:
 def choose_c(features: Array, labels: Array, seed: int) -> float:
     """Choose C from `GRID` by macro-AUC on a tenth of the training rows; test rows are not looked at."""
     train, _ = split_rows(len(labels), seed)
-    order = Streams("ml2000", seed).generator("holdout").permutation(len(train))
+    order = Streams(ID, seed).generator("holdout").permutation(len(train))
     tenth = math.ceil(len(train) / 10)
     held, fitted = train[order[:tenth]], train[order[tenth:]]
     candidates = probabilities(features, labels, fitted, held, *GRID)
@@ -255,7 +263,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m benchmark.studies.ml2000_features", description=(__doc__ or "").splitlines()[0]
     )
-    parser.add_argument("file", type=Path, nargs="?", default=FEATURES, help="features file, .npz")
+    parser.add_argument(
+        "file", type=Path, nargs="?", default=kept_file(ID, "features.npz"), help="features file, .npz"
+    )
     parser.add_argument(
         "--seeds", type=whole_number(most=1_000), default=10, metavar="N", help="seeds 0 to N-1 (default: 10)"
     )

@@ -28,7 +28,7 @@ def table1(results: Results) -> Table:
         cells = (*map(Cell, texts), Cell(str(listed.provenance), grey=grey))
         rows.append(Row(listed.title + names.PROVENANCE_MARKS[listed.provenance], cells))
     shown = pd.DataFrame(
-        [(listed.id, str(listed.provenance)) for listed in results.datasets],
+        [(listed.id, str(listed.provenance)) for listed in results.datasets if listed.id in present],
         columns=["dataset", "provenance"],
     )
     caption = captions.join(

@@ -1,42 +1,45 @@
-"""Command that turns the ML2000 images into the paper's three modalities; it computes no feature itself.
+"""Command that makes the features of the ML2000 images that the repository keeps; it computes none itself.
 
-`python -m datasets.recipes.ml2000 --images DIR` writes the features, the fitted parts and the manifest
-that the repository keeps. Labels are copied beside the features and used for nothing.
+`python -m datasets.recipes.ml2000 --images DIR --recipe NAME` writes features, fitted parts and manifest.
+Labels are copied beside the features and used for nothing. Images of your own: `python -m datasets.recipes`.
 """
 
 from __future__ import annotations
 
 import argparse
 import io
-import math
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from importlib.metadata import version
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import cv2
 import joblib
 import numpy as np
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from benchmark.contracts import Array, Provenance, Streams
+from benchmark.contracts import Array, DataError, Provenance, cache_directory
 from benchmark.words import one_line, show_every_character
 from datasets.formats.folder import PROVENANCE_FILE
-from datasets.ml2000 import rebuilt_note
-from datasets.recipes import descriptors, parts, pipeline
-from datasets.recipes.images import LABEL_NAMES, SIDE, UPSTREAM, ImageFolder, digest, open_folder
+from datasets.rebuilt import rebuilt_note
+from datasets.recipes.build import build, check_fit_on, what_was_seen
+from datasets.recipes.catalogue import RECIPES, Recipe
+from datasets.recipes.folder import ImageFolder, open_folder
+from datasets.recipes.images import digest
+from datasets.recipes.parts import Parts
+from datasets.recipes.pipeline import LIBRARIES, Runner
+from datasets.recipes.progress import progress_on
 from datasets.recipes.store import json_bytes, npz_bytes, write_atomically
 
-RECIPE_VERSION = "1"
-"""Raise it with any change that moves a feature by more than rounding."""
-
-FEATURES = Path(__file__).resolve().parents[1] / "ml2000_features.npz"
+ID = "ml2000"
+"""Whose split all recipes share."""
+LABEL_NAMES = ("desert", "mountains", "sea", "sunset", "trees")
+FOLDER = Path(__file__).resolve().parents[1]
+"""Where the kept files lie."""
 
 REFERENCE_DIGEST = "dd1642bf2d5580b06c4eb822ebd423aefb8652de1b5b98d4f464e0457a895cae"
 """`images.digest` of the copy behind the committed features."""
 
+UPSTREAM = "http://www.lamda.nju.edu.cn/data_MIMLimage.ashx"
 SOURCE = f'LAMDA, "Image Data for Multi-Instance Multi-Label Learning", 2000 natural-scene JPEGs: {UPSTREAM}'
 REFERENCE_COPY = (
     "GitHub itanvir/miml-classification, miml_dataset/, commit b03da2be3e4909b26c77856a8241603f119a22d5"
@@ -49,93 +52,74 @@ TERMS = (
     "academic use only, with the citation; for other use ask Prof. Zhi-Hua Zhou, LAMDA, Nanjing University. "
     "These terms, and not this project's licence, apply to features and labels alike."
 )
-LIBRARIES = {
-    "opencv": cv2.getVersionString(),  # several packages carry it
-    **{name: version(name) for name in ("numpy", "pillow", "scikit-image", "scikit-learn")},
-}
 
 
-def fit_rows(choice: str, n: int) -> Array | None:
-    """Return the rows that the unsupervised parts may see under `--fit-on`, or None for all.
-
-    Parameters
-    ----------
-    choice
-        `all`, or `train:SEED` for the training rows of that seed's split of ML2000.
+def open_ml2000(folder: Path, labels_file: Path | None = None, count: int = 2000) -> ImageFolder:
+    """Open the images `1.jpg` to `<count>.jpg`, whose labels must stand in this order.
 
     Raises
     ------
-    ValueError
-        For any other text.
+    DataError
+        If the folder or its labels hold something else.
     """
-    if choice == "all":
-        return None
-    kind, _, seed = choice.partition(":")
-    if kind != "train" or not (seed.isascii() and seed.isdecimal()):
-        raise ValueError(f"--fit-on {choice!r}: expected all, or train:SEED such as train:0")
-    # The project's split (`benchmark.run.split`), restated because data sets import contracts alone;
-    # a test compares the two.
-    order = Streams("ml2000", int(seed)).generator("split").permutation(n)
-    return order[math.ceil(n / 10) :]
+    images = open_folder(folder, labels_file)
+    if images.label_names != LABEL_NAMES:
+        expected, found = ", ".join(LABEL_NAMES), ", ".join(images.label_names)
+        raise DataError(f"{folder}: expected the labels {expected}, found {found}; restore the label file")
+    expected_names = [f"{i}.jpg" for i in range(1, count + 1)]
+    if [path.name for path in images.paths] != expected_names:
+        raise DataError(
+            f"{folder}: expected labels of 1.jpg to {count}.jpg in this order, found {len(images.paths)} "
+            f"from {images.paths[0].name} to {images.paths[-1].name}; unpack them again from {UPSTREAM}"
+        )
+    return images
 
 
-def build(
-    images: ImageFolder, fit_on: str = "all", jobs: int = 1, report: pipeline.Report = pipeline.silent
-) -> tuple[dict[str, Array], parts.Parts]:
-    """Compute the features of all images; return arrays `bow`, `fv`, `hog`, `labels` and the fitted parts."""
-    rows = fit_rows(fit_on, len(images.paths))
-    seen = images.paths if rows is None else [images.paths[row] for row in sorted(rows)]
-    learnt = pipeline.learn_parts(seen, jobs, report)
-    return {**pipeline.encode_images(images.paths, learnt, jobs, report), "labels": images.labels}, learnt
+def kept_file(recipe: str, kind: str) -> Path:
+    """Return where the repository keeps features (`features.npz`), parts or manifest of a recipe."""
+    return FOLDER / f"{ID if recipe == ID else f'{ID}_{recipe}'}_{kind}"
 
 
-def manifest(images_digest: str, fit_on: str, count: int) -> dict[str, Any]:
+def manifest(recipe: Recipe, images_digest: str, fit_on: str, count: int) -> dict[str, Any]:
     """Return all of the manifest but the digests of the files written."""
-    seed = fit_on.removeprefix("train:")
-    seen = f"all {count} images" if fit_on == "all" else f"the training images of the split of seed {seed}"
     return {
-        "recipe_version": RECIPE_VERSION,
+        "recipe": recipe.name,
+        "recipe_version": recipe.version,
         "source": SOURCE,
         "copy": REFERENCE_COPY if images_digest == REFERENCE_DIGEST else "not the reference copy",
         "citation": CITATION,
         "terms": TERMS,
-        "unsupervised_fit": seen,
+        "unsupervised_parts": recipe.fitted,
+        "unsupervised_fit": what_was_seen(fit_on, count) if recipe.learns else "",
         "fit_on": fit_on,
         "label_names": list(LABEL_NAMES),
-        "dims": pipeline.DIMS,
-        "settings": {
-            "side": SIDE,
-            "grid_step": descriptors.STEP,
-            "patch_sides": list(descriptors.PATCHES),
-            "local_dim": parts.LOCAL_DIM,
-            "sampled_descriptors_per_image": pipeline.SAMPLED_ROWS,
-        },
+        "dims": recipe.dims,
+        "settings": recipe.settings,
         "images_sha256": images_digest,
         "versions": LIBRARIES,
     }
 
 
 def write(
-    out: Path, arrays: dict[str, Array], learnt: parts.Parts, document: dict[str, Any]
-) -> tuple[Path, Path, Path]:
-    """Write features, parts and, last, the manifest that vouches for both; return the three paths.
+    out: Path, arrays: dict[str, Array], learnt: Parts | None, document: dict[str, Any]
+) -> tuple[Path, ...]:
+    """Write features, parts and, last, the manifest that vouches for both; return the paths.
 
-    `NAME_features.npz` gets `NAME_parts.npz` and `NAME_manifest.json` beside it.
+    `NAME_features.npz` gets `NAME_manifest.json` beside it, and `NAME_parts.npz` if the recipe learns.
     """
     stem = out.stem.removesuffix("_features")
     fitted, described = out.with_name(f"{stem}_parts.npz"), out.with_name(f"{stem}_manifest.json")
-    digests = {
-        "sha256": write_atomically(out, npz_bytes(arrays)),
-        "parts_sha256": write_atomically(fitted, npz_bytes(learnt.arrays())),
-    }
+    digests = {"sha256": write_atomically(out, npz_bytes(arrays))}
+    if learnt is not None:
+        digests["parts_sha256"] = write_atomically(fitted, npz_bytes(learnt.arrays()))
     write_atomically(described, json_bytes({**document, **digests}))
-    return out, fitted, described
+    return (out, described) if learnt is None else (out, fitted, described)
 
 
 def origin(document: dict[str, Any]) -> dict[str, str]:
     """Return what `provenance.json` says of features with this manifest."""
     fit_on: str = document["fit_on"]
-    note = rebuilt_note(document["recipe_version"], document["unsupervised_fit"])
+    note = rebuilt_note(document)
     if fit_on != "all":
         seed = fit_on.removeprefix("train:")
         note += f" They are for seed {seed} alone: test images of other seeds are among these."
@@ -159,30 +143,10 @@ def write_npy(folder: Path, arrays: dict[str, Array], document: dict[str, Any]) 
         write_atomically(folder / f"{name}.npy", stream.getvalue())
 
 
-def progress_on(console: Console) -> pipeline.Report:
-    """Return a report that draws one bar per stage on a terminal, and one line per stage elsewhere."""
-
-    def report(items: Iterable[Any], total: int, label: str) -> Iterator[Any]:
-        if not console.is_terminal:
-            console.print(f"{label} ...")
-            yield from items
-            return
-        columns = (
-            TextColumn("{task.description:26}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(elapsed_when_finished=True),
-        )
-        with Progress(*columns, console=console) as bars:
-            yield from bars.track(items, total=total, description=label)
-
-    return report
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m datasets.recipes.ml2000",
-        description="Turn the 2000 ML2000 images into bag of words, Fisher vector and HOG features.",
+        description="Turn the 2000 ML2000 images into the features that the repository keeps.",
         epilog=f"The images: {UPSTREAM} (academic use only).",
     )
     parser.add_argument(
@@ -190,6 +154,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--labels", type=Path, metavar="FILE", help="label CSV (default: labels.csv in or above DIR)"
+    )
+    parser.add_argument(
+        "--recipe", choices=sorted(RECIPES), default=ID, help=f"whose modalities (default: {ID})"
     )
     parser.add_argument(
         "--out",
@@ -208,6 +175,13 @@ def _parser() -> argparse.ArgumentParser:
         help="images that PCA, k-means and mixture see; no labels in any case (default: all)",
     )
     parser.add_argument(
+        "--parts",
+        type=Path,
+        metavar="FILE",
+        help="encode with the parts fitted before, NAME_parts.npz, that saw what --fit-on says "
+        "(fitting again elsewhere may round otherwise)",
+    )
+    parser.add_argument(
         "--jobs", type=int, default=joblib.cpu_count(), metavar="N", help="processes (default: all)"
     )
     return parser
@@ -218,22 +192,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     show_every_character(sys.stdout, sys.stderr)
     options = _parser().parse_args(arguments)
     console = Console(stderr=True)
-    out = options.out
-    if out is None:
-        name = f"ml2000-{options.fit_on.replace(':', '-')}_features.npz"
-        out = FEATURES if options.fit_on == "all" else Path(name)
+    recipe = RECIPES[options.recipe]
+    out = options.out or kept_file(recipe.name, "features.npz")
+    if options.out is None and options.fit_on != "all":
+        out = Path(out.name.replace("_features", f"-{options.fit_on.replace(':', '-')}_features"))
     try:
         if out.suffix != ".npz":
             raise ValueError(f"--out {out}: expected a file name that ends in .npz")
-        fit_rows(options.fit_on, 1)
-        images = open_folder(options.images, options.labels)
+        check_fit_on(recipe, options.fit_on)
+        images = open_ml2000(options.images, options.labels)
         found = digest(images.paths)
         if found != REFERENCE_DIGEST:
             console.print(
                 "These are not the bytes behind the committed features; the new features may differ."
             )
-        arrays, learnt = build(images, options.fit_on, options.jobs, progress_on(console))
-        document = manifest(found, options.fit_on, len(images.paths))
+        runner = Runner(options.jobs, progress_on(console), cache_directory() / "recipes")
+        before = Parts.read(options.parts) if options.parts else None
+        features, learnt = build(recipe, images, options.fit_on, ID, runner, before)
+        arrays = {**features, "labels": images.labels}
+        document = manifest(recipe, found, options.fit_on, len(images.paths))
         written = write(out, arrays, learnt, document)
         if options.npy:
             write_npy(options.npy, arrays, document)

@@ -12,12 +12,22 @@ from sklearn.decomposition import PCA
 from sklearn.mixture import GaussianMixture
 
 from benchmark.contracts import Array, DataError
-from datasets.recipes.descriptors import COLOUR_DIM, LocalDescriptors
+from datasets.recipes.descriptors import COLOUR_DIM, PATCHES, STEP, LocalDescriptors
 
 LOCAL_DIM = 32
 """26 principal components of SIFT and 6 numbers of colour."""
 WORDS = 500
 GAUSSIANS = 16
+SAMPLED_ROWS = 60
+"""Descriptors that each image gives to the fit."""
+PARTS_VERSION = "1"
+"""Raise it and the versions of the recipes that learn with any change that moves a part beyond rounding."""
+LOCAL_SETTINGS = {
+    "grid_step": STEP,
+    "patch_sides": list(PATCHES),
+    "local_dim": LOCAL_DIM,
+    "sampled_descriptors_per_image": SAMPLED_ROWS,
+}
 
 
 @dataclass(frozen=True)
@@ -86,7 +96,7 @@ def fit_parts(sample: LocalDescriptors, seed: int = 0) -> Parts:
     """
     pca = PCA(LOCAL_DIM - COLOUR_DIM, svd_solver="covariance_eigh").fit(sample.sift)
     # One factor for all keeps the components' relative weight; whitening would raise the noisy last ones.
-    axes = pca.components_ / np.sqrt(pca.explained_variance_[0])
+    axes = pca.components_ / (np.sqrt(pca.explained_variance_[0]) or 1.0)  # zero where all images are flat
     deviation = sample.colour.std(axis=0, dtype=np.float64)
     bare = {
         "sift_mean": pca.mean_,

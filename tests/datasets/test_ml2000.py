@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from benchmark.contracts import DataError, Provenance, Shape
-from datasets.ml2000 import DATASET, MANIFEST_KEYS
+from datasets.ml2000 import DATASET
+from datasets.rebuilt import MANIFEST_KEYS
 
 
 @pytest.fixture

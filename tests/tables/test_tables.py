@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from example_results import DATASETS, JOBS, METHODS, example_results
+from example_results import DATASETS, JOBS, METHODS, arrays_of, example_results, join, record_of
 
 from benchmark.contracts import MethodSpec, Provenance, Shape
 from benchmark.tables.names import TABLE2_METHODS, TABLE3_METHODS
@@ -206,6 +206,13 @@ def test_nothing_finished_still_gives_every_table():
     assert steps_table(results).blocks == ()
     assert len(table1(results).blocks[0].rows) == 3
     assert len(table3(results, results.equal, "equal").blocks[0].rows) == 7
+
+
+def test_table_1_says_nothing_of_data_sets_beside_the_papers_that_have_no_record():
+    other = ListedDataset("other", "Other", Shape(30, 4, (3,)), Provenance.REBUILT, in_paper=False)
+    entries = [(record_of("ml2000", "BR", 0), arrays_of("ml2000", "BR", 0))]
+    without, beside = (join(entries, datasets=datasets) for datasets in (DATASETS, (*DATASETS, other)))
+    assert table1(beside) == table1(without)
 
 
 def test_undefined_metrics_say_so(results):

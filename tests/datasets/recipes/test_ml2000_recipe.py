@@ -16,17 +16,24 @@ from sklearn.mixture import GaussianMixture
 
 from benchmark.contracts import DataError, Dataset, Provenance
 from benchmark.run.split import split
+from datasets.lookalike import LookAlikeBacked
 from datasets.ml2000 import DATASET
-from datasets.recipes import descriptors, hog, ml2000, parts, pipeline, store
+from datasets.ml2000_msra import DATASET as MSRA
+from datasets.ml2000_taobao import DATASET as TAOBAO
+from datasets.msra import DATASET as OF_MSRA
+from datasets.recipes import build, descriptors, hog, ml2000, parts, pipeline, store
+from datasets.recipes.catalogue import RECIPES
 from datasets.recipes.encode import bag_of_words, fisher
-from datasets.recipes.images import LABEL_NAMES, SIDE, digest, open_folder, read_image
+from datasets.recipes.images import SIDE, digest, read_image
+from datasets.recipes.ml2000 import LABEL_NAMES, kept_file, open_ml2000
 from datasets.recipes.parts import Parts
+from datasets.taobao import DATASET as OF_TAOBAO
 
 COUNT = 9
 HEADER = ",".join(["Filenames", *LABEL_NAMES])
 REAL = Path(__file__).resolve().parents[3].parent / "shared" / "data" / "ml2000"
-MANIFEST = ml2000.FEATURES.with_name("ml2000_manifest.json")
-PARTS = ml2000.FEATURES.with_name("ml2000_parts.npz")
+RECIPE = RECIPES["ml2000"]
+OF_RECIPE = {"ml2000": DATASET, "taobao": TAOBAO, "msra": MSRA}
 
 
 def scene(number: int, width: int, height: int) -> Image.Image:
@@ -69,7 +76,8 @@ def written(kept_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
     out = tmp_path_factory.mktemp("written")
     flags = {"--images": kept_folder, "--out": out / "mine_features.npz", "--npy": out / "npy", "--jobs": 2}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ml2000, "open_folder", functools.partial(open_folder, count=COUNT))
+        patch.setattr(ml2000, "open_ml2000", functools.partial(open_ml2000, count=COUNT))
+        patch.setenv("M3LA_CACHE", str(out / "cache"))
         assert ml2000.main([str(part) for flag in flags.items() for part in flag]) == 0
     return out
 
@@ -84,8 +92,8 @@ def built(written: Path) -> tuple[dict[str, np.ndarray], Parts]:
 
 
 def test_labels_may_lie_beside_or_above_the_images(folder: Path) -> None:
-    beside = open_folder(folder, count=COUNT)
-    above = open_folder(folder / "images", count=COUNT)
+    beside = open_ml2000(folder, count=COUNT)
+    above = open_ml2000(folder / "images", count=COUNT)
     assert beside.paths == above.paths
     np.testing.assert_array_equal(beside.labels, above.labels)
     assert beside.labels[:2].tolist() == [[1, 0, 1, 0, 0], [0, 0, 1, 0, 0]]
@@ -93,24 +101,28 @@ def test_labels_may_lie_beside_or_above_the_images(folder: Path) -> None:
 
 def test_missing_image_is_named(folder: Path) -> None:
     (folder / "images" / "7.jpg").unlink()
-    with pytest.raises(DataError, match=r"1 of 9 images are missing, first 7\.jpg"):
-        open_folder(folder, count=COUNT)
+    with pytest.raises(DataError, match=r"labels\.csv: 1 rows name no image below .*, first 7\.jpg"):
+        open_ml2000(folder, count=COUNT)
 
 
 def test_missing_labels_name_the_option(folder: Path) -> None:
     (folder / "labels.csv").unlink()
     with pytest.raises(DataError, match="--labels FILE"):
-        open_folder(folder, count=COUNT)
+        open_ml2000(folder, count=COUNT)
 
 
 @pytest.mark.parametrize(
     ("line", "text", "message"),
     [
-        (0, "Filenames,sea,desert,mountains,sunset,trees", "expected the columns"),
-        (3, "3.jpg,0,2,0,0,0", "line 4: expected 3.jpg and 5 values 0 or 1"),
-        (3, "4.jpg,0,1,0,0,0", "line 4: expected 3.jpg"),
+        (0, "Filenames,sea,desert,mountains,sunset,trees", "expected the labels desert, mountains"),
+        (
+            3,
+            "3.jpg,0,2,0,0,0",
+            "line 4: expected an image's name and 5 values 0 or 1, found '3.jpg,0,2,0,0,0'",
+        ),
+        (3, "4.jpg,0,1,0,0,0", "1 rows name an image that a row above names, first 4.jpg"),
         (3, "3.jpg,0,1,0,0", "line 4"),
-        (9, "", "line 10"),
+        (9, "", "1 images have no row in .*, first images/9.jpg"),
     ],
 )
 def test_wrong_labels_are_refused(folder: Path, line: int, text: str, message: str) -> None:
@@ -118,20 +130,21 @@ def test_wrong_labels_are_refused(folder: Path, line: int, text: str, message: s
     lines[line] = text
     (folder / "labels.csv").write_text("\n".join(lines) + "\n")
     with pytest.raises(DataError, match=message):
-        open_folder(folder, count=COUNT)
+        open_ml2000(folder, count=COUNT)
 
 
 def test_too_few_labels_are_refused(folder: Path) -> None:
     (folder / "labels.csv").write_text("\n".join(label_lines()[:-1]) + "\n")
-    with pytest.raises(DataError, match="expected 9 rows, one per image, found 8"):
-        open_folder(folder, count=COUNT)
+    with pytest.raises(DataError, match=r"1 images have no row in .*labels\.csv, first images/9\.jpg; add"):
+        open_ml2000(folder, count=COUNT)
 
 
 @pytest.mark.parametrize("damage", ["truncated", "text", "empty"])
 def test_broken_image_is_named_and_nothing_is_written(
     folder: Path, damage: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ml2000, "open_folder", functools.partial(open_folder, count=COUNT))
+    monkeypatch.setattr(ml2000, "open_ml2000", functools.partial(open_ml2000, count=COUNT))
+    monkeypatch.setenv("M3LA_CACHE", str(folder / "cache"))
     path = folder / "images" / "5.jpg"
     content = path.read_bytes()
     path.write_bytes({"truncated": content[: len(content) // 2], "text": b"no image", "empty": b""}[damage])
@@ -139,14 +152,14 @@ def test_broken_image_is_named_and_nothing_is_written(
     assert ml2000.main(["--images", str(folder), "--out", str(out), "--jobs", "1"]) == 2
     message = capsys.readouterr().err
     assert "5.jpg: expected a readable image" in message
-    assert "unpack it again" in message
+    assert "restore the file, or take it and its row of labels out" in message
     assert not out.parent.exists()
 
 
 @pytest.mark.parametrize("choice", ["train", "train:", "train:x", "test:0", "train:-1"])
 def test_unknown_fit_choice_is_refused(choice: str) -> None:
     with pytest.raises(ValueError, match="expected all, or train:SEED"):
-        ml2000.fit_rows(choice, 20)
+        build.check_fit_on(RECIPE, choice)
 
 
 # Features
@@ -158,10 +171,10 @@ def test_same_scene_at_another_size_gives_nearby_features(built: tuple[dict, Par
     for size in ((384, 256), (128, 85)):
         scene(99, *size).save(tmp_path / "1.jpg", quality=95)
         assert read_image(tmp_path / "1.jpg").shape == (SIDE, SIDE, 3)
-        found.append(pipeline.encode_images([tmp_path / "1.jpg"], learnt))
+        found.append(pipeline.encode_images(RECIPE, [tmp_path / "1.jpg"], learnt))
     other = tmp_path / "2.jpg"
     scene(98, 384, 256).save(other, quality=95)
-    stranger = pipeline.encode_images([other], learnt)
+    stranger = pipeline.encode_images(RECIPE, [other], learnt)
     for name in ("fv", "hog"):
         large, small, strange = (np.float64(x[name][0]) for x in (*found, stranger))
         assert np.linalg.norm(large - small) < 0.5 * np.linalg.norm(large - strange)
@@ -202,7 +215,7 @@ def test_sampled_descriptors_are_rows_of_the_full_ones() -> None:
 
 def test_hog_has_table_1_dimension_and_sees_no_contrast() -> None:
     image = np.asarray(scene(4, SIDE, SIDE))
-    features = hog.hog_features(image)
+    features = hog.lab_hog(image)
     assert features.shape == (576,)
     # each of the three channels is one normalised block
     np.testing.assert_allclose(np.linalg.norm(features.reshape(3, 192), axis=1), 1.0, atol=1e-3)
@@ -281,20 +294,37 @@ def test_half_precision_has_no_subnormal_numbers() -> None:
 
 @pytest.mark.parametrize("seed", [0, 7])
 def test_fit_rows_are_the_training_rows_of_the_projects_split(seed: int) -> None:
-    np.testing.assert_array_equal(ml2000.fit_rows(f"train:{seed}", 2000), split("ml2000", 2000, seed).train)
+    np.testing.assert_array_equal(
+        build.fit_rows(f"train:{seed}", 2000, "ml2000"), split("ml2000", 2000, seed).train
+    )
+
+
+@pytest.mark.parametrize(
+    ("fit_on", "count", "words"),
+    [
+        ("all", 5000, "all 5000 images"),
+        ("all", 5001, "5000 images drawn from all 5001 images"),
+        ("train:3", 5555, "the training images of the split of seed 3"),
+        ("train:3", 5560, "5000 images drawn from the training images of the split of seed 3"),
+    ],
+)
+def test_what_is_said_of_the_fit_counts_the_images_that_were_seen(
+    fit_on: str, count: int, words: str
+) -> None:
+    assert build.what_was_seen(fit_on, count) == words
 
 
 def test_fit_on_train_never_opens_a_test_image(kept_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    images = open_folder(kept_folder, count=COUNT)
+    images = open_ml2000(kept_folder, count=COUNT)
     opened: list[Path] = []
 
     def spy(paths, *_args):
         opened.extend(paths)
         raise InterruptedError
 
-    monkeypatch.setattr(pipeline, "learn_parts", spy)
+    monkeypatch.setattr(build, "learn_parts", spy)
     with pytest.raises(InterruptedError):
-        ml2000.build(images, "train:0")
+        build.build(RECIPE, images, "train:0", "ml2000")
     chosen = split("ml2000", COUNT, 0)
     assert set(opened) == {images.paths[row] for row in chosen.train}
     assert not set(opened) & {images.paths[row] for row in chosen.test}
@@ -305,7 +335,7 @@ def test_fit_on_train_never_opens_a_test_image(kept_folder: Path, monkeypatch: p
 
 def test_command_writes_features_parts_manifest_and_npy(written: Path, built: tuple[dict, Parts]) -> None:
     assert sorted(p.name for p in written.iterdir()) == [
-        "mine_features.npz", "mine_manifest.json", "mine_parts.npz", "npy",
+        "cache", "mine_features.npz", "mine_manifest.json", "mine_parts.npz", "npy",
     ]  # fmt: skip
     document = json.loads((written / "mine_manifest.json").read_text())
     for key, name in (("sha256", "mine_features.npz"), ("parts_sha256", "mine_parts.npz")):
@@ -318,11 +348,11 @@ def test_command_writes_features_parts_manifest_and_npy(written: Path, built: tu
 def test_bytes_do_not_depend_on_the_number_of_processes(
     written: Path, kept_folder: Path, built: tuple[dict, Parts]
 ) -> None:
-    images = open_folder(kept_folder, count=COUNT)
+    images = open_ml2000(kept_folder, count=COUNT)
     learnt = pipeline.learn_parts(images.paths)
     assert (written / "mine_parts.npz").read_bytes() == store.npz_bytes(learnt.arrays())
     arrays, rows = built[0], [0, COUNT - 1]  # the first and the last image went to different processes
-    again = pipeline.encode_images([images.paths[row] for row in rows], learnt)
+    again = pipeline.encode_images(RECIPE, [images.paths[row] for row in rows], learnt)
     for name, values in again.items():
         assert values.tobytes() == arrays[name][rows].tobytes()
     np.testing.assert_array_equal(arrays["labels"], images.labels)
@@ -331,7 +361,7 @@ def test_bytes_do_not_depend_on_the_number_of_processes(
 
 @pytest.fixture(scope="module")
 def kept_arrays() -> dict[str, np.ndarray]:
-    with np.load(ml2000.FEATURES, allow_pickle=False) as stored:
+    with np.load(kept_file("ml2000", "features.npz"), allow_pickle=False) as stored:
         return dict(stored)
 
 
@@ -350,7 +380,9 @@ def kept_dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 def test_npy_files_are_read_as_rebuilt_and_say_what_the_parts_saw(
     tmp_path: Path, kept_arrays: dict, kept_dataset: Dataset, fit_on: str, seen: str
 ) -> None:
-    ml2000.write_npy(tmp_path / "ml2000", kept_arrays, ml2000.manifest(ml2000.REFERENCE_DIGEST, fit_on, 2000))
+    ml2000.write_npy(
+        tmp_path / "ml2000", kept_arrays, ml2000.manifest(RECIPE, ml2000.REFERENCE_DIGEST, fit_on, 2000)
+    )
     dataset = DATASET.load(tmp_path)
     assert dataset.provenance is DATASET.provenance(tmp_path) is Provenance.REBUILT
     assert seen in dataset.note
@@ -363,38 +395,75 @@ def test_npy_files_are_read_as_rebuilt_and_say_what_the_parts_saw(
 # The features that the repository keeps
 
 
-def test_kept_files_match_their_manifest() -> None:
-    document = json.loads(MANIFEST.read_text(encoding="utf-8"))
-    assert document["sha256"] == hashlib.sha256(ml2000.FEATURES.read_bytes()).hexdigest()
-    assert document["parts_sha256"] == hashlib.sha256(PARTS.read_bytes()).hexdigest()
+@pytest.mark.parametrize("name", OF_RECIPE)
+def test_kept_files_match_their_manifest(name: str) -> None:
+    recipe, spec = RECIPES[name], OF_RECIPE[name]
+    document = json.loads(kept_file(name, "manifest.json").read_text(encoding="utf-8"))
+    files = {"sha256": spec.features_file}
+    if recipe.learns:
+        files["parts_sha256"] = kept_file(name, "parts.npz")
+    for key, path in files.items():
+        assert document[key] == hashlib.sha256(path.read_bytes()).hexdigest()
     assert document["images_sha256"] == ml2000.REFERENCE_DIGEST
-    assert document["recipe_version"] == ml2000.RECIPE_VERSION
-    current = ml2000.manifest(ml2000.REFERENCE_DIGEST, "all", 2000)
-    for key in ("dims", "settings", "label_names", "terms", "citation", "source", "unsupervised_fit"):
+    current = ml2000.manifest(recipe, ml2000.REFERENCE_DIGEST, "all", 2000)
+    for key in current.keys() - {"versions"}:
         assert document[key] == current[key]
+    assert spec.expected.dims == tuple(recipe.dims.values())
+    assert spec.modality_names == tuple(recipe.dims)
+    assert spec.label_names == tuple(document["label_names"])
 
 
-def test_kept_features_are_small_finite_and_of_table_1s_shape(kept_arrays: dict) -> None:
-    assert ml2000.FEATURES.stat().st_size <= 8e6
-    for name, dim in pipeline.DIMS.items():
-        values = kept_arrays[name]
+@pytest.mark.parametrize("name", OF_RECIPE)
+def test_kept_features_are_finite_and_of_their_shape(name: str) -> None:
+    with np.load(kept_file(name, "features.npz"), allow_pickle=False) as stored:
+        arrays = dict(stored)
+    for modality, dim in RECIPES[name].dims.items():
+        values = arrays.pop(modality)
         assert values.shape == (2000, dim)
         assert values.dtype == np.float16
         assert np.isfinite(values).all()
         assert not ((values != 0) & (np.abs(values) < store.SMALLEST_NORMAL)).any()
-    assert kept_arrays["labels"].sum(axis=0).tolist() == [409, 458, 580, 465, 560]
+    assert arrays.pop("labels").sum(axis=0).tolist() == [409, 458, 580, 465, 560]
+    assert not arrays
+
+
+def test_kept_features_are_small() -> None:
+    sizes = {name: kept_file(name, "features.npz").stat().st_size for name in OF_RECIPE}
+    assert sizes.pop("ml2000") <= 8e6
+    assert sum(sizes.values()) <= 4e6
+
+
+@pytest.mark.parametrize(("name", "of_paper"), [("taobao", OF_TAOBAO), ("msra", OF_MSRA)])
+def test_other_recipes_have_the_modalities_of_the_papers_data_set_and_rows_of_ml2000(
+    name: str, of_paper: LookAlikeBacked, kept_dataset: Dataset, tmp_path: Path
+) -> None:
+    spec = OF_RECIPE[name]
+    dataset = spec.load(tmp_path)
+    assert (dataset.modality_names, dataset.shape.dims) == (of_paper.modality_names, of_paper.expected.dims)
+    np.testing.assert_array_equal(dataset.labels, kept_dataset.labels)
+    assert dataset.data_hash != kept_dataset.data_hash
+    assert (dataset.provenance, dataset.rows_id, spec.in_paper) == (Provenance.REBUILT, "ml2000", False)
+    assert ("nothing was fitted" in dataset.note) == (name == "msra")
+    if name == "taobao":  # the same visual words on the same images
+        np.testing.assert_array_equal(dataset.modalities[0], kept_dataset.modalities[0])
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason="the ML2000 images are not here: ../shared/data/ml2000")
-def test_images_give_the_kept_features_again(kept_arrays: dict) -> None:
-    images = open_folder(REAL)
+@pytest.mark.parametrize("name", OF_RECIPE)
+def test_images_give_the_kept_features_again(name: str) -> None:
+    images = open_ml2000(REAL)
     assert digest(images.paths) == ml2000.REFERENCE_DIGEST
     rows = np.array([1234, 1999])
-    again = pipeline.encode_images([images.paths[row] for row in rows], Parts.read(PARTS))
-    np.testing.assert_array_equal(kept_arrays["labels"], images.labels)
-    for name in pipeline.DIMS:
-        kept, found = kept_arrays[name].astype(np.float32), again[name].astype(np.float32)
+    recipe = RECIPES[name]
+    learnt = Parts.read(kept_file(name, "parts.npz")) if recipe.learns else None
+    again = pipeline.encode_images(recipe, [images.paths[row] for row in rows], learnt)
+    with np.load(kept_file(name, "features.npz"), allow_pickle=False) as stored:
+        np.testing.assert_array_equal(stored["labels"], images.labels)
+        kept_arrays = {modality: stored[modality].astype(np.float32) for modality in recipe.dims}
+    for modality, kept in kept_arrays.items():
+        found = again[modality].astype(np.float32)
         # Room for other versions of JPEG decoder and OpenCV; here the difference is zero.
         assert np.linalg.norm(found - kept[rows], axis=1).max() < 0.1
-        nearest = [np.linalg.norm(kept - row, axis=1).argmin() for row in found]
-        assert nearest == rows.tolist()
+        if modality != "face":  # most images show none
+            nearest = [np.linalg.norm(kept - row, axis=1).argmin() for row in found]
+            assert nearest == rows.tolist()
