@@ -51,7 +51,8 @@ class Imported:
     """Where each modality comes from."""
     labels: Array
     label_names: tuple[str, ...]
-    converted: tuple[str, ...]
+    notes: tuple[str, ...]
+    """How it was read, and what was converted."""
     left_out: tuple[str, ...]
 
 
@@ -95,9 +96,7 @@ def _choose_labels(content: Content, choice: str | None) -> list[Choice]:
     """Return tables that hold labels, and which columns there."""
     if choice is None:
         if not content.labels:
-            raise DataError(
-                f"say with --labels which columns are labels; there are {listing(content.tables)}"
-            )
+            raise DataError(f"say with --labels what are labels; there are {listing(content.tables)}")
         (first, chosen), *others = content.labels.items()
         for other, same in others:
             pair = [choose(content.tables[name], k) for name, k in ((first, chosen), (other, same))]
@@ -159,7 +158,12 @@ def _labels_at(content: Content, table: str, spec: str | tuple[int, ...]) -> lis
         return list(spec)
     if spec == WHOLE:
         return [k for k in range(content.tables[table].shape[1]) if k != content.ids.get(table)]
-    return positions(content.tables[table], spec, table)
+    chosen = positions(content.tables[table], spec, table)
+    if content.ids.get(table) in chosen:
+        raise DataError(
+            f"{spec!r} of {table} holds the ids, and they are no labels; choose columns without them"
+        )
+    return chosen
 
 
 def _reserved(content: Content, label_columns: Sequence[Part]) -> dict[str, set[int]]:

@@ -47,7 +47,7 @@ def test_labels_stand_between_features_and_are_read_by_name(tmp_path):
     assert found.modalities["toy"].tolist() == [[1.0, 2.5], [3.0, np.float32(-0.04)]]
     assert found.label_names == ("a", "b")
     assert found.labels.tolist() == [[1, 0], [0, 1]]
-    assert found.converted == ("toy.arff: labels are those that toy.xml lists",)
+    assert found.notes == ("toy.arff: labels are those that toy.xml lists",)
 
 
 def test_empty_rows_and_an_empty_last_column_stay(tmp_path):
@@ -108,7 +108,7 @@ def test_a_feature_in_words_becomes_a_column_for_each(tmp_path):
     path.write_text(text.replace("2.5", "red").replace("-4e-2", "'dark green'"))
     found = understand(Wish((str(path),), {"x": "x2,x1"}, "a,b"))
     assert found.modalities["x"].tolist() == [[1, 0, 1], [0, 1, 3]]
-    assert "(red, dark green)" in found.converted[0]
+    assert "(red, dark green)" in found.notes[0]
 
 
 def test_labels_in_words_become_numbers(tmp_path):
