@@ -8,13 +8,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import pandas as pd
 
 from benchmark.contracts import Array, DataError
-from datasets.formats.files import open_regular, refusal, require_memory
-from datasets.formats.mulan import read_label_names
+from datasets.formats.files import open_regular, read_text, refusal, require_memory
 from datasets.formats.tables import Content, encoding_of, few, named, needed
 
 LONGEST_LINE = 2**24
@@ -23,6 +23,7 @@ ATTRIBUTE = re.compile(
     re.IGNORECASE,
 )
 MEKA = re.compile(r"-C\s+(-?\d+)")
+DOWNLOAD = "download the file again"
 AGAIN = "save it again, or say another --format"
 
 
@@ -99,18 +100,33 @@ def read_arff(path: Path) -> Content:
         content.labels[path.stem] = _meka_positions(path, int(meka[1]), len(kinds))
         content.notes.append(f"{path.name}: labels are those that {meka[0]} in the relation's name says")
     elif (xml := path.with_suffix(".xml")).is_file():
-        content.labels[path.stem] = label_positions(xml, table, path)
+        content.labels[path.stem] = label_positions(read_label_names(xml), table, path)
         content.notes.append(f"{path.name}: labels are those that {xml.name} lists")
     return content
 
 
-def label_positions(xml: Path, table: pd.DataFrame, path: Path) -> tuple[int, ...]:
-    """Return where the labels that Mulan's XML lists stand, wherever that is, in its order."""
-    names = named(read_label_names(xml))
+def read_label_names(path: Path) -> tuple[str, ...]:
+    """Return the label names that Mulan's XML file lists, in its order."""
+    text = read_text(path)
+    try:
+        if "<!DOCTYPE" in text:  # entities could make any length of so short a text
+            raise ValueError("a document type, which such a list does not need")
+        root = ElementTree.fromstring(text)
+    except (ValueError, ElementTree.ParseError) as error:
+        raise refusal(path, "Mulan's list of labels", str(error), DOWNLOAD) from error
+    names = [element.get("name", "") for element in root.iter() if element.tag.endswith("label")]
+    if not names or "" in names or len(set(names)) < len(names):
+        raise refusal(path, "labels, each with its own name", repr(names)[:200], DOWNLOAD)
+    return tuple(names)
+
+
+def label_positions(label_names: Sequence[str], table: pd.DataFrame, path: Path) -> tuple[int, ...]:
+    """Return where labels stand among a table's columns, wherever that is, in the order of their names."""
+    names = named(label_names)
     columns = list(table.columns)
     if missing := [name for name in names if columns.count(name) != 1]:
-        what = f"one attribute for each label of {xml.name}"
-        raise refusal(path, what, f"none or several named {few(missing)}", "use the XML of this file")
+        what = f"one attribute for each label of its XML, such as {few(missing)}"
+        raise refusal(path, what, "none or several of that name", "use the XML of this file")
     return tuple(columns.index(name) for name in names)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from benchmark.contracts import Array, DataError
-from datasets.formats.arff import label_positions
+from datasets.formats.arff import label_positions, read_label_names
 from datasets.formats.arrays import as_features
 from datasets.formats.numbers import feature_matrix, label_matrix
 from datasets.formats.selection import WHOLE, column_names, listing, positions, resolve
@@ -108,7 +108,8 @@ def _choose_labels(content: Content, choice: str | None) -> list[Choice]:
         if len(tables) != 1:
             raise DataError(f"{choice} names columns of one table; there are {listing(content.tables)}")
         content.notes.append(f"labels are those that {Path(choice).name} lists")
-        return [(tables[0], label_positions(Path(choice), content.tables[tables[0]], Path(tables[0])))]
+        names = read_label_names(Path(choice))
+        return [(tables[0], label_positions(names, content.tables[tables[0]], Path(tables[0])))]
     return list(_resolve(content, choice))
 
 

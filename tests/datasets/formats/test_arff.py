@@ -147,7 +147,7 @@ def test_any_usual_encoding_is_read(tmp_path, encoding):
 
 def test_an_xml_of_other_labels_or_with_entities_is_refused(tmp_path):
     (tmp_path / "toy.xml").write_text('<labels><label name="c"/></labels>')
-    with pytest.raises(DataError, match="none or several named c"):
+    with pytest.raises(DataError, match="such as c, found none or several"):
         read(tmp_path, DENSE)
     (tmp_path / "toy.xml").write_text('<!DOCTYPE l [<!ENTITY a "b">]><labels><label name="&a;"/></labels>')
     with pytest.raises(DataError, match="document type"):
