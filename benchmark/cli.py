@@ -20,6 +20,7 @@ from benchmark.run import command as run
 from benchmark.studies.ablate import command as ablate
 from benchmark.studies.speed import command as speed
 from benchmark.tables import command as tables
+from benchmark.words import one_line, show_every_character
 
 if TYPE_CHECKING:
     from benchmark.registry import Registry
@@ -35,8 +36,7 @@ class _Parser(argparse.ArgumentParser):
     """Answers a wrong flag or value in one line that says how to mend it."""
 
     def error(self, message: str) -> NoReturn:
-        self.print_usage(sys.stderr)
-        self.exit(CANNOT, f"{self.prog}: {_in_full(message)}\n")
+        self.exit(CANNOT, f"{self.prog}: {one_line(_in_full(message))}\n")
 
 
 def _in_full(message: str) -> str:
@@ -82,6 +82,7 @@ def main(argv: Sequence[str] | None = None, registry: Registry | None = None) ->
     int
         0 fine, 1 a finding or failed jobs, 2 cannot run or judge, 130 interrupted.
     """
+    show_every_character(sys.stdout, sys.stderr)
     arguments = list(sys.argv[1:] if argv is None else argv)
     if not arguments or (arguments[0].startswith("-") and arguments[0] not in ("-h", "--help")):
         arguments.insert(0, "run")
@@ -105,7 +106,7 @@ def main(argv: Sequence[str] | None = None, registry: Registry | None = None) ->
     except Exception as error:
         if not isinstance(error, _errors_to_act_on()):
             raise
-        print(f"run_all.py: {error}", file=sys.stderr)
+        print(f"run_all.py: {one_line(error)}", file=sys.stderr)
         return CANNOT
 
 

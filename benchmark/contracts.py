@@ -22,6 +22,7 @@ import platformdirs
 from numpy.typing import NDArray
 
 from benchmark import inputs
+from benchmark.files import temporary_folder
 
 Array = NDArray[Any]
 Modalities = Sequence[Array]
@@ -274,9 +275,25 @@ def _read_only(given: Array, checked: Array) -> Array:
 
 
 def cache_directory() -> Path:
-    """Return the folder for what the project makes itself: $M3LA_CACHE, else the user's cache folder."""
-    override = os.environ.get("M3LA_CACHE")
-    return Path(override).expanduser() if override else platformdirs.user_cache_path("m3la-reproducibility")
+    """Return the folder for what the project makes itself: $M3LA_CACHE, else the user's cache folder.
+
+    A user without a home, as in a container, gets one among the temporary files.
+    """
+    name = "m3la-reproducibility"
+    if override := os.environ.get("M3LA_CACHE"):
+        return _expanded(override)
+    try:
+        folder = platformdirs.user_cache_path(name)
+    except RuntimeError:
+        return temporary_folder(name)
+    return folder if folder.is_absolute() else temporary_folder(name)  # older versions keep the ~
+
+
+def _expanded(path: str | Path) -> Path:
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:  # nobody's home; that such a folder is not there is said where it is looked for
+        return Path(path)
 
 
 @runtime_checkable

@@ -14,9 +14,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import inf, isfinite, sqrt
+from math import ceil, inf, isfinite, log10, sqrt
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import stats
 
 from benchmark.contracts import Array
@@ -24,8 +25,27 @@ from benchmark.contracts import Array
 ALPHA = 0.05
 TEST_TO_TRAIN = 1 / 9
 """n_test / n_train of the random 90/10 splits that all methods share."""
+DIGITS = 12
+"""Numbers that agree to so many digits are equal: 0.8 and 0.1 + 0.7 differ by rounding alone."""
 _QUANTILES = (np.arange(1000) + 0.5) / 1000
 """Where expectations over the estimated variance are evaluated."""
+
+
+def without_rounding(values: ArrayLike, size: float | None = None) -> Array:
+    """Return numbers at `DIGITS` digits, so that those which differ by rounding errors are equal.
+
+    Whatever ranks means, or asks whether one is as good as another, compares them so.
+
+    Parameters
+    ----------
+    values : array-like of float
+    size : float, optional
+        How large the numbers are that these come from, if they are differences; else the largest of `values`.
+        Digits are counted from there, and from 1 for what is smaller.
+    """
+    array = np.asarray(values, dtype=float)
+    largest = np.abs(array[np.isfinite(array)]).max(initial=1.0) if size is None else max(size, 1.0)
+    return array.round(DIGITS - ceil(log10(largest)))
 
 
 @dataclass(frozen=True)
@@ -68,8 +88,9 @@ def welch(first: Summary, second: Summary) -> Comparison:
     """
     error, df = _welch_error(first.std, first.n, second.std, second.n)
     difference = first.mean - second.mean
-    if error == 0:
-        return Comparison(difference, 0.0, df, float(difference == 0))
+    lasting = without_rounding([difference, error], max(abs(first.mean), abs(second.mean)))
+    if lasting[1] == 0:  # values that are all equal leave a deviation of rounding errors alone
+        return Comparison(difference, 0.0, df, float(lasting[0] == 0))
     test = stats.ttest_ind_from_stats(
         first.mean, first.std, first.n, second.mean, second.std, second.n, equal_var=False
     )
@@ -102,7 +123,7 @@ def equivalence(comparison: Comparison, margin: float) -> float:
         raise ValueError(f"margin {margin!r}: an equivalence margin must be above 0")
     distance = margin - abs(comparison.difference)
     if comparison.standard_error == 0:
-        return float(distance <= 0)
+        return float(without_rounding(distance, margin) <= 0)
     return float(stats.t.sf(distance / comparison.standard_error, comparison.df))
 
 

@@ -6,17 +6,23 @@ import difflib
 import gc
 import importlib
 import pkgutil
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from types import ModuleType
-from typing import Any
+from typing import Any, get_args
 
-from benchmark.contracts import DatasetSpec, MethodSpec
+from benchmark.contracts import DatasetSpec, MethodSpec, Scoring
 
 METHOD_SOURCES = ("m3la.rows", "baselines")
 DATASET_SOURCES = ("datasets",)
+MANY_SEEDS, MOST_SEEDS = 1_000, 100_000
+"""Beyond the first a number of seeds must be confirmed; beyond the second the plan fills the memory."""
+LARGEST_SEED = 2**32 - 1
+"""As in numpy and scikit-learn."""
+ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 
 
 class SelectionError(ValueError):
@@ -57,14 +63,15 @@ def discover(
     Raises
     ------
     RegistryError
-        If a module cannot be imported, two declare the same id (in any case), or a declaration has the wrong
-        type.
+        If a module cannot be imported, two declare the same id (in any case), an id is no plain word, or a
+        declaration has the wrong type or scoring.
     """
     with _imports_are_no_garbage():
-        return Registry(
-            _collect(method_sources, "METHODS", MethodSpec),
-            _collect(dataset_sources, "DATASET", DatasetSpec),
-        )
+        methods = _collect(method_sources, "METHODS", MethodSpec)
+        for spec in methods.values():
+            if spec.scoring not in (known := get_args(Scoring)):
+                raise RegistryError(f"{spec.id}: scoring {spec.scoring!r} is not one of {', '.join(known)}")
+        return Registry(methods, _collect(dataset_sources, "DATASET", DatasetSpec))
 
 
 @contextmanager
@@ -112,6 +119,11 @@ def _declared(module: ModuleType, attribute: str, kind: Any) -> Iterator[Any]:
             raise RegistryError(
                 f"{module.__name__}.{attribute} holds {spec!r}; it must be a {kind.__name__} "
                 f"(see benchmark/contracts.py)"
+            )
+        if not ID.fullmatch(spec.id):
+            raise RegistryError(
+                f"{module.__name__}.{attribute} has the id {spec.id!r}, which paths and tables cannot hold; "
+                "use letters, digits, '-', '_', '+' and '.', a letter or a digit first"
             )
         yield spec
 
@@ -168,28 +180,46 @@ def select(text: str | None, known: Sequence[str], kind: str) -> Selection:
     return Selection(tuple(name for name in known if name in chosen), frozenset(named))
 
 
-def parse_seeds(text: str) -> tuple[int, ...]:
+def parse_seeds(text: str, *, yes: bool = False) -> tuple[int, ...]:
     """Read `10` (seeds 0 to 9), `0-4` (0 to 4 inclusive), `3,5` (exactly these) or `0-2,7`.
+
+    Parameters
+    ----------
+    text
+        As written by the user.
+    yes
+        Whether more than `MANY_SEEDS` are meant: a seed that is written as a number of seeds (20240101) would
+        plan millions of jobs.
 
     Raises
     ------
     SelectionError
-        If the text is none of these, or chooses no seed.
+        If the text is none of these, or chooses no seed, too many, or one above `LARGEST_SEED`.
     """
     wrong = SelectionError(
         f"seeds {text!r} not understood, or none: write how many (10 means 0 to 9, 1 seed 0 alone), a range "
         "that rises (0-4) or a list (3,5)"
     )
     parts = [part.strip() for part in text.split(",")]
-    if len(parts) == 1 and parts[0].isdecimal():
-        seeds = list(range(int(parts[0])))
-    else:
-        seeds = []
-        for part in filter(None, parts):
-            first, dash, last = part.partition("-")
-            if not first.isdecimal() or (dash and not last.isdecimal()):
-                raise wrong
-            seeds.extend(range(int(first), int(last if dash else first) + 1))
-    if not seeds:
+    alone = len(parts) == 1 and parts[0].isdecimal()
+    ranges = []
+    for first, dash, last in (part.partition("-") for part in parts if part):
+        if not first.isdecimal() or (dash and not last.isdecimal()):
+            raise wrong
+        ends = [_seed(one, text) for one in ((first, last) if dash else (first, first))]
+        ranges.append(range(ends[0]) if alone else range(ends[0], ends[1] + 1))
+    if not all(ranges) or not ranges:
         raise wrong
-    return tuple(sorted(set(seeds)))
+    if (n := sum(map(len, ranges))) > (MOST_SEEDS if yes else MANY_SEEDS):
+        single = f"{text.strip()}," if alone else f"{ranges[0].start},{ranges[-1][-1]}"
+        raise SelectionError(
+            f"seeds {text!r} are {n:,} seeds: for single ones write a list ({single}); more than "
+            f"{MANY_SEEDS:,} need --yes, and {MOST_SEEDS:,} are the most"
+        )
+    return tuple(sorted({seed for one in ranges for seed in one}))
+
+
+def _seed(digits: str, text: str) -> int:
+    if len(digits.lstrip("0")) > len(str(LARGEST_SEED)) or int(digits) > LARGEST_SEED:
+        raise SelectionError(f"seeds {text!r}: a seed lies between 0 and {LARGEST_SEED}")
+    return int(digits)

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmark.contracts import Array, DataError
+from benchmark.files import naming, write_text
 from datasets.formats.files import file_sha256
 
 MANIFEST = "manifest.json"
@@ -45,15 +46,15 @@ def cached_arrays(folder: Path, build: Callable[[], Mapping[str, Array]]) -> dic
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         scratch = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+        try:
+            write_arrays(scratch / "new", build())
+            publish(scratch, folder)
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
     except OSError as error:
         raise DataError(
             f"{folder.parent}: expected a writable cache folder, found {error}; name another in $M3LA_CACHE"
         ) from error
-    try:
-        write_arrays(scratch / "new", build())
-        publish(scratch, folder)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
     return open_arrays(folder)
 
 
@@ -85,9 +86,10 @@ def write_arrays(folder: Path, arrays: Mapping[str, Array]) -> None:
     sums = {}
     for name, array in arrays.items():
         path = folder / f"{name}.npy"
-        np.save(path, array, allow_pickle=False)
+        with naming(path):
+            np.save(path, array, allow_pickle=False)
         sums[path.name] = file_sha256(path)
-    (folder / MANIFEST).write_text(json.dumps({"sha256": sums}, indent=1), encoding="utf-8")
+    write_text(folder / MANIFEST, json.dumps({"sha256": sums}, indent=1))
 
 
 def publish(scratch: Path, folder: Path) -> None:

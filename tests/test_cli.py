@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import json
 import os
+import re
 import subprocess
 import sys
 import time
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -61,7 +65,19 @@ def test_the_entry_point_stays_short():
         (["--methods", "Pior"], "no method matches 'Pior'; did you mean 'Prior'?"),
         (["--profile", "papr"], "no profile 'papr'; did you mean 'paper'?"),
         (["--seeds", "few"], "seeds 'few' not understood"),
-        (["--jobs", "0"], "--jobs 0"),
+        (["--seeds", "20240101"], "20,240,101 seeds: for single ones write a list (20240101,)"),
+        (["--seeds", "20240101", "--yes"], "100,000 are the most"),
+        (["--jobs", "0"], "--jobs: 0 is out of range; write 1 to 1,024"),
+        (["--jobs", "1000000000"], "--jobs: 1000000000 is out of range"),
+        (["--jobs", ""], "--jobs: '' is no whole number"),
+        (["--batch-seeds", "-1"], "--batch-seeds: -1 is out of range"),
+        (["--time-budget", "0m"], "--time-budget '0m' is no time"),
+        (["--time-budget", "100000h"], "more than a year"),
+        (["explain", "Prior", "toy", "macro_auc", "--seeds", "0-5000"], "5,001 seeds"),
+        (["ablate", "--epochs", "nan"], "--epochs: 'nan' is no whole number"),
+        (["ablate", "--final-epochs", "0"], "--final-epochs: 0 is out of range"),
+        (["reference", "--refit-noise", "1e9"], "--refit-noise: '1e9' is no whole number"),
+        (["reference", "--refit-noise", "1000000"], "--refit-noise: 1000000 is out of range"),
         (["--jobs", "two"], "--jobs: 'two' is no whole number; write one like 4"),
         (["--device", "tpu"], "--device 'tpu' not understood"),
         (["--backend", "threading"], "`threading` is refused"),
@@ -125,6 +141,10 @@ def test_a_method_or_a_registry_that_is_declared_wrongly_is_said_in_one_line(run
     code, _, err = run("status", "--seeds", "1", toys=registry(method("Odd", blur=object())))
     assert code == 2
     assert "has no stable text" in err
+    code, _, err = run("status", "--seeds", "1", toys=registry(method("Odd", blurr=0.1)))
+    assert code == 2
+    assert "the options of Odd do not fit its estimator" in err
+    assert "'blurr'" in err
 
     def twice():
         raise RegistryError("the id 'BR' is declared by a and by b; rename one")
@@ -367,3 +387,94 @@ def test_a_reader_that_has_enough_ends_the_output_without_a_complaint():
         process.stdout.close()  # long before it has anything to say
         complaint = process.stderr.read()
     assert (complaint, process.returncode) == (b"", 0)
+
+
+def spoken(monkeypatch, encoding):
+    """Give the process streams of an encoding, as a terminal or `PYTHONIOENCODING` does."""
+    streams = {name: io.TextIOWrapper(io.BytesIO(), encoding=encoding) for name in ("stdout", "stderr")}
+    for name, stream in streams.items():
+        monkeypatch.setattr(sys, name, stream)
+
+    def read(name):
+        streams[name].flush()
+        return streams[name].buffer.getvalue().decode(encoding)
+
+    return read
+
+
+@dataclass(frozen=True)
+class Noted(ToyData):
+    """Toy data that says of itself whatever it likes."""
+
+    words: str = "one\n\ntwo | `three` \x1b[31mred\x1b[0m → 中 \ud83d [red]rich[/red] <b>"
+
+    def load(self, data_dir):
+        return replace(super().load(data_dir), note=self.words)
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252", "cp437", "utf-8"])
+def test_a_finished_run_ends_with_its_code_whatever_the_terminal_can_show(tmp_path, monkeypatch, encoding):
+    toys = registry(replace(method(), note=Noted.words), datasets=(Noted(title="<T> |\n→", kind="real"),))
+    places = ["--profile", "tiny", "--seeds", "1", "--results", str(tmp_path), "--data", str(tmp_path)]
+    for command in (["run", "--jobs", "1"], ["tables"], ["status"], ["conventions"], ["explain"]):
+        read = spoken(monkeypatch, encoding)
+        what = ["--metric", "macro_auc"] if command == ["explain"] else []
+        code = main([*command, *(["Prior", "toy", "macro_auc"] if what else []), *places], toys)
+        assert code == 0, read("stderr")
+        assert "\x1b" not in read("stdout")
+        if command == ["run", "--jobs", "1"]:
+            arrow = "→" if encoding == "utf-8" else "->"
+            assert f"one two \\| \\`three\\` red {arrow}" in read("stdout")
+    for path in (tmp_path / "tables").iterdir():
+        assert path.read_bytes().decode("utf-8")
+    assert "→" in (tmp_path / "tables" / "table2_as-printed.md").read_text(encoding="utf-8")
+    assert "[red]rich[/red]" in (tmp_path / "tables" / "table2_as-printed.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("word", ["two\nlines", "\x1b[31mred", "[red]x[/red]", "中 →", "\udc80"])
+def test_an_error_is_one_clear_line_whatever_the_user_typed(tmp_path, monkeypatch, word):
+    places = ["--results", str(tmp_path), "--data", str(tmp_path)]
+    for arguments in (
+        ["--methods", word, *places],
+        ["--profile", word, *places],
+        ["run", "--data", word],
+        ["--results", str(tmp_path / f"{word}" / "\0"), "--data", str(tmp_path)],
+        [word],
+        [f"--{word}", *places],
+        ["check-method", f"{word}.py"],
+    ):
+        read = spoken(monkeypatch, "cp1252")
+        assert main(arguments, registry()) == 2
+        told = read("stderr").splitlines()
+        assert len([line for line in told if not line.startswith(("usage:", " "))]) == 1
+        assert "\x1b" not in read("stderr")
+
+
+@pytest.mark.parametrize("code", [errno.ENOLCK, errno.EOPNOTSUPP])
+def test_a_run_on_a_file_system_without_locks_stops_before_the_first_job(run, tmp_path, monkeypatch, code):
+    fcntl = pytest.importorskip("fcntl")
+
+    def no_locks(*_):
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    ended, out, err = run("--profile", "tiny", "--seeds", "1", "--jobs", "1")
+    assert ended == 2
+    assert out == ""
+    assert len(err.splitlines()) == 1
+    assert os.strerror(code) in err
+    assert not list((tmp_path / "runs").glob("[!.]*"))
+
+
+def test_a_disk_that_fills_up_is_named_with_the_file(run, tmp_path, monkeypatch):
+    assert run("--profile", "tiny", "--seeds", "1", "--jobs", "1")[0] == 0
+    before = {path: path.read_bytes() for path in (tmp_path / "tables").iterdir()}
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    code, _, err = run("tables", "--profile", "tiny", "--seeds", "1")
+    assert code == 2
+    assert re.fullmatch(r"run_all.py: .*No space left on device: '.*/tables/[a-z0-9-_]+\.md'\n", err)
+    assert {path: path.read_bytes() for path in (tmp_path / "tables").iterdir()} == before

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import tempfile
+from pathlib import Path
+
 import pytest
 
-from benchmark.contracts import DatasetSpec, Provenance
+from benchmark.contracts import DataError, DatasetSpec, Provenance, cache_directory, data_directory
 from benchmark.registry import discover
 from benchmark.run.check_method import CHECKS, Subject
 
@@ -30,3 +33,21 @@ def test_a_data_set_declares_table_1_consistently(spec):
 @each_dataset
 def test_a_data_set_says_what_it_would_load_without_the_users_features(spec, tmp_path):
     assert spec.provenance(tmp_path) in (Provenance.REBUILT, Provenance.LOOK_ALIKE)
+
+
+def test_a_user_without_a_home_has_a_cache_among_the_temporary_files(monkeypatch):
+    monkeypatch.delenv("M3LA_CACHE", raising=False)
+    monkeypatch.delenv("M3LA_DATA", raising=False)
+
+    def homeless(_):
+        raise RuntimeError("could not determine the home directory")
+
+    for answer in (homeless, lambda _: Path("~/.cache/m3la")):
+        monkeypatch.setattr("platformdirs.user_cache_path", answer)
+        assert cache_directory().parent == Path(tempfile.gettempdir())
+        assert data_directory() == cache_directory() / "data"
+
+
+def test_a_home_that_nobody_has_is_a_folder_that_is_not_there():
+    with pytest.raises(DataError, match=r"~nobody-of-this-name/x: expected the folder that --data names"):
+        data_directory("~nobody-of-this-name/x")

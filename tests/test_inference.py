@@ -21,6 +21,7 @@ from benchmark.inference import (
     holm,
     seeds_to_decide,
     welch,
+    without_rounding,
 )
 
 
@@ -138,6 +139,23 @@ def test_no_number_of_seeds_decides_where_the_papers_ten_repetitions_scatter_too
     # The printed micro-AUC of M3LA-Wco: 0.923 +- 0.342 leaves an error of 0.108 however many seeds we run.
     assert seeds_to_decide(Summary(0.923, 0.342, 10), Summary(0.95, 0.008, 10), 0.00975) is None
     assert equivalence_power(0.342, 10, 0.008, inf, 0.00975) < 0.01
+
+
+def test_numbers_are_compared_without_their_rounding_errors():
+    assert len(set(without_rounding([0.8, 0.1 + 0.7, 1.1 - 0.3]).tolist())) == 1
+    assert len(set(without_rounding([0.8, 0.8 + 2e-12]).tolist())) == 2
+    assert len(set(without_rounding([160 * 0.8, 160 * (0.1 + 0.7), np.nan, np.inf])[:2].tolist())) == 1
+    assert without_rounding(128 * (1.1 - 0.3) - 128 * 0.8, size=102.4) == 0
+    assert without_rounding([0.25, -3.0]).tolist() == [0.25, -3.0]
+
+
+def test_values_that_are_all_equal_have_no_deviation_but_that_of_rounding():
+    equal = Summary(0.1 + 0.7, 1.2e-16, 10)
+    assert welch(equal, Summary(0.8, 0.0, 10)).p_value == 1
+    assert welch(equal, Summary(0.805, 0.0, 10)).p_value == 0
+    on_the_margin = welch(Summary(0.815, 0.0, 10), Summary(0.81, 0.0, 10))
+    assert on_the_margin.difference < 0.005  # by rounding, and so it would seem to lie inside
+    assert equivalence(on_the_margin, 0.005) == 1
 
 
 def test_sides_that_do_not_vary_differ_for_certain_or_not_at_all():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -119,6 +121,67 @@ def test_seeds_that_mean_nothing_are_refused(text):
         parse_seeds(text)
 
 
+@pytest.mark.parametrize("text", ["3,2-1", "1-0,7"])
+def test_a_range_that_falls_is_refused_in_a_list_too(text):
+    with pytest.raises(SelectionError, match="a range that rises"):
+        parse_seeds(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "n", "single"),
+    [
+        ("20240101", "20,240,101", "20240101,"),
+        ("0-99999999", "100,000,000", "0,99999999"),
+        ("1001", "1,001", "1001,"),
+        ("5,0-1000", "1,002", "5,1000"),
+    ],
+)
+def test_more_than_a_thousand_seeds_ask_for_yes(text, n, single):
+    with pytest.raises(SelectionError) as error:
+        parse_seeds(text)
+    assert f"{n} seeds" in str(error.value)
+    assert f"({single})" in str(error.value)
+    assert "--yes" in str(error.value)
+    assert len(parse_seeds(single)) <= 2
+
+
+def test_a_seed_that_looks_like_a_date_can_be_chosen_alone():
+    assert parse_seeds("20240101,") == (20240101,)
+
+
+def test_with_yes_many_seeds_are_planned_but_not_millions():
+    assert parse_seeds("1001", yes=True) == tuple(range(1001))
+    with pytest.raises(SelectionError, match="100,000 are the most"):
+        parse_seeds("20240101", yes=True)
+
+
+@pytest.mark.parametrize("text", ["4294967296,", "99999999999999999999", "0-" + "9" * 5000])
+def test_a_seed_beyond_32_bits_is_refused(text):
+    with pytest.raises(SelectionError, match="a seed lies between 0 and 4294967295"):
+        parse_seeds(text)
+
+
+def test_seeds_are_counted_before_any_is_made():
+    tracemalloc.start()
+    for yes in (False, True):
+        with pytest.raises(SelectionError):
+            parse_seeds("0-4294967294", yes=yes)
+    assert tracemalloc.get_traced_memory()[1] < 100_000
+    tracemalloc.stop()
+
+
 @given(st.sets(st.integers(0, 50), min_size=2))
 def test_a_list_of_seeds_comes_back_sorted(seeds):
     assert parse_seeds(",".join(map(str, seeds))) == tuple(sorted(seeds))
+
+
+@pytest.mark.parametrize(
+    "id", ["", ".hidden", "a/b", "../a", "a b", "a|b", "a\n", "\x1b[31m", "é", "*", "a,b", "-a"]
+)
+def test_an_id_that_would_not_stay_whole_in_a_path_or_a_table_is_refused(tmp_path, monkeypatch, id):
+    name = f"id_of_somebody_{abs(hash(id))}"
+    (tmp_path / f"{name}.py").write_text(f"from tiny_benchmark import method\nMETHODS = (method({id!r}),)\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(RegistryError, match="use letters, digits") as caught:
+        discover((name,), ())
+    assert repr(id) in str(caught.value)

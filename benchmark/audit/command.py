@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--runs",
         metavar="N",
-        type=flags.whole_number,
+        type=flags.whole_number(),
         help="how many runs a published --table is of; default: not known",
     )
     flags.add_data(parser)
@@ -66,8 +66,6 @@ def run(args: argparse.Namespace, registry: Registry) -> int:
         if args.table
         else [(paper / name, dataset) for name, dataset in PAPER_TABLES]
     )
-    if args.runs is not None and args.runs < 1:
-        raise ValueError(f"--runs {args.runs}: a table is of one run at least")
     tables = [
         read_audit_table(path, _name(path), scored_from_predictions, dataset, args.runs or _paper_runs(path))
         for path, dataset in chosen

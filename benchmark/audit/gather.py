@@ -12,7 +12,7 @@ import pandas as pd
 
 from benchmark.audit.numbers import COLUMNS, Facts, Interval
 from benchmark.contracts import Array, Dataset, DatasetSpec, Provenance
-from benchmark.registry import Registry, suggestion
+from benchmark.registry import MOST_SEEDS, Registry, suggestion
 from benchmark.run.split import sizes
 from benchmark.tables.printed import read_printed
 
@@ -96,7 +96,10 @@ def _published(
 
 
 def _aggregated(source: pd.DataFrame) -> pd.DataFrame:
-    several = source["n_seeds"].astype(int)
+    counts = pd.to_numeric(source["n_seeds"], errors="coerce")
+    if len(wrong := source[~(counts.between(0, MOST_SEEDS) & (counts % 1 == 0))]):
+        raise ValueError(f"n_seeds {wrong['n_seeds'].iloc[0]!r} is no number of seeds; correct the table")
+    several = counts.astype(int)
     parts = zip(source["profile"], source["threshold"], source["scoring"], strict=True)
     frame = source.assign(
         table="",

@@ -20,6 +20,8 @@ Key = tuple[str, tuple[str, ...], Level]
 CUTS: tuple[Cut, ...] = ("rounded", "truncated")
 TOLERANCE = 1e-9
 """Slack of every comparison: sums of float64, nothing else."""
+LARGEST = 1e9
+"""Beyond any metric: so many labels has no data set."""
 COLUMNS = (
     *("table", "dataset", "method", "variant", "metric", "mean", "std", "n_runs"),
     *("scored_from_predictions", "bold"),
@@ -59,8 +61,8 @@ class Number:
             exact = Decimal(stripped)
         except InvalidOperation:
             raise ValueError(f"{stripped!r} is not a number; correct the table") from None
-        if not exact.is_finite():
-            raise ValueError(f"{stripped!r} is not a finite number; correct the table")
+        if not exact.is_finite() or abs(float(exact)) > LARGEST:
+            raise ValueError(f"{stripped!r} is not a finite number up to {LARGEST:g}; correct the table")
         exponent = exact.as_tuple().exponent
         return cls(stripped, float(exact), max(0, -int(exponent)))
 

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from math import isnan
 
 import pandas as pd
-from tabulate import tabulate
 
 from benchmark.audit.judge import Report
 from benchmark.audit.numbers import Finding
+from benchmark.tables.markdown import escape, grid
 
 
 def render_audit(report: Report, tables: Sequence[str]) -> str:
@@ -18,10 +18,10 @@ def render_audit(report: Report, tables: Sequence[str]) -> str:
     n_suspicious = len(report.findings) - n_impossible
     parts = [
         "# Audit",
-        f"Tables: {', '.join(tables)}. Every number stands for all values that print like it, rounded or "
-        "truncated; a finding breaks a rule under both. Metrics follow scikit-learn's conventions (coverage "
-        "counts from 1, tied pairs are full errors in ranking loss and half in AUC, rows without labels "
-        "count 0 in ranking loss and coverage and are skipped in example-AUC).",
+        f"Tables: {', '.join(map(escape, tables))}. Every number stands for all values that print like it, "
+        "rounded or truncated; a finding breaks a rule under both. Metrics follow scikit-learn's conventions "
+        "(coverage counts from 1, tied pairs are full errors in ranking loss and half in AUC, rows without "
+        "labels count 0 in ranking loss and coverage and are skipped in example-AUC).",
         f"## Findings: {n_impossible} impossible, {n_suspicious} suspicious",
         "\n".join(_finding(finding) for finding in report.findings) or "None.",
     ]
@@ -29,7 +29,7 @@ def render_audit(report: Report, tables: Sequence[str]) -> str:
         parts += ["## What the numbers imply", INVERTED, *_inverted(report.inverted)]
     if report.notes:
         parts += ["## How digits look cut, what was known, and what cannot be judged"]
-        parts += ["\n".join(f"- {note}" for note in report.notes)]
+        parts += ["\n".join(f"- {escape(note)}" for note in report.notes)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -48,8 +48,8 @@ def _finding(finding: Finding) -> str:
     )
     detail = f" ({numbers})" if numbers else ""
     assumes = "" if finding.assumption == "none" else f" Assumes: {finding.assumption}."
-    head = f"- **{finding.level}**, {finding.rule}, {finding.table}, {where}"
-    return f"{head}: {finding.statement}{detail}.{assumes}"
+    head = f"- **{finding.level}**, {finding.rule}, {escape(finding.table)}, {escape(where)}"
+    return f"{head}: {escape(finding.statement)}{detail}.{assumes}"
 
 
 def _inverted(inverted: pd.DataFrame) -> list[str]:
@@ -66,7 +66,7 @@ def _inverted(inverted: pd.DataFrame) -> list[str]:
         headers.pop(3)
         for row in rows:
             row.pop(3)
-    return [tabulate(rows, headers=headers, tablefmt="pipe", disable_numparse=True)]
+    return [grid(rows, headers)]
 
 
 def _estimate(value: float, low: float, high: float) -> str:

@@ -99,8 +99,6 @@ def _refits(bench: Bench, reference: Reference, inventory: Inventory, refitting:
     n = refitting.n
     if n is None:
         n = int(reference.refits["refit"].max()) if len(reference.refits) else 0
-    if n < 0:
-        raise ConfigError(f"--refit-noise {n}: a number of refits, or 0 for none")
     if n == 0:
         return nothing
     current = {(slot.job.dataset, slot.job.method): slot.setup.config_hash for slot in inventory.slots}

@@ -34,7 +34,7 @@ def _refit_flags(parser: argparse.ArgumentParser) -> None:
     refits = parser.add_argument_group("refit noise, stored with a reference")
     refits.add_argument(
         "--refit-noise",
-        type=flags.whole_number,
+        type=flags.whole_number(least=0, most=1_000),
         metavar="N",
         help="fit every method N times more per split, with other seeds of its own; resumable",
     )
@@ -47,7 +47,7 @@ def _refitting(args: argparse.Namespace) -> Refitting:
     from benchmark.drift.accept import Refitting
     from benchmark.registry import parse_seeds
 
-    seeds = None if args.refit_seeds is None else parse_seeds(args.refit_seeds)
+    seeds = None if args.refit_seeds is None else parse_seeds(args.refit_seeds, yes=args.yes)
     return Refitting(args.refit_noise, seeds, flags.running_of(args))
 
 
@@ -59,6 +59,7 @@ def drift(args: argparse.Namespace, registry: Registry) -> int:
     from benchmark.drift.gather import gather
     from benchmark.drift.judge import judge
     from benchmark.drift.text import as_json, drift_text, junit
+    from benchmark.files import write_text
     from benchmark.run.config import ConfigError
 
     bench = flags.bench_of(args, registry)
@@ -74,8 +75,7 @@ def drift(args: argparse.Namespace, registry: Registry) -> int:
     print(json.dumps({"of": name, **as_json(outcome)}, indent=1) if args.json else drift_text(outcome, name))
     for path, text in ((args.junit, junit(outcome, name)), (args.summary, drift_text(outcome, name))):
         if path is not None:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8", newline="\n")
+            write_text(path, text)
     for message in messages:
         print(message, file=sys.stderr)
     return outcome.exit_code

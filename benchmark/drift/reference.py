@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from benchmark.files import write_csv, write_text
 from benchmark.run.bench import Bench
 from benchmark.run.config import ConfigError
 from benchmark.tables.reference import (
@@ -118,7 +119,7 @@ def write_refits(folder: Path, measured: pd.DataFrame, methods: Collection[str] 
     frames = [frame for frame in (old, measured) if len(frame)]
     path = folder / REFITS_FILE
     if frames:
-        pd.concat(frames, ignore_index=True).to_csv(path, index=False, lineterminator="\n")
+        write_csv(path, pd.concat(frames, ignore_index=True))
     else:
         path.unlink(missing_ok=True)
 
@@ -127,4 +128,4 @@ def add_note(folder: Path, note: str) -> None:
     """Append what an acceptance says of itself to `ACCEPTED_FILE`."""
     path = folder / ACCEPTED_FILE
     before = path.read_text(encoding="utf-8") if path.is_file() else ""
-    path.write_text(before + note, encoding="utf-8", newline="\n")
+    write_text(path, before + note)

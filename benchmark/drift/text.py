@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 from xml.etree import ElementTree
 
 import pandas as pd
-from tabulate import tabulate
 
 from benchmark.drift.band import ALPHA
 from benchmark.drift.judge import CANNOT_JUDGE, MOVED, NOT_IN_REFERENCE, SAME, TOLERANCE, WITHIN, Drift
+from benchmark.tables.markdown import escape, grid
+from benchmark.words import visible
 
 HEADLINES = {
     0: "No drift: nothing moved away from the reference",
@@ -38,8 +39,8 @@ def drift_text(drift: Drift, name: str) -> str:
         f"## {HEADLINES[drift.exit_code]} ({name})",
         f"{len(drift.cells)} cells: {told}. Bands: one decision over all cells with a false-alarm rate of at "
         f"most {ALPHA:.0%}; differences up to {TOLERANCE:g} (mean over seeds) are never called moved.",
-        "\n".join(f"- {text}" for text in _exact_tier(drift)),
-        _table(_pair_rows(drift.pairs), ("data set", "method", "verdict", "scores", "why", "explained by")),
+        "\n".join(f"- {escape(text)}" for text in _exact_tier(drift)),
+        grid(_pair_rows(drift.pairs), ("data set", "method", "verdict", "scores", "why", "explained by")),
     ]
     moved = drift.cells[drift.cells["verdict"] == MOVED]
     if len(moved):
@@ -82,16 +83,11 @@ def _cells(cells: pd.DataFrame) -> str:
         *("shift from refits", "its noise", "p", "tier"),
     )
     more = f"\n\nand {len(cells) - MOST_ROWS} more" if len(cells) > MOST_ROWS else ""
-    return _table(rows, headers) + more
+    return grid(rows, headers) + more
 
 
 def _number(value: float, sign: str = "") -> str:
     return "" if value != value else f"{value:{sign}.4g}"
-
-
-def _table(rows: Sequence[Sequence[Any]], headers: tuple[str, ...]) -> str:
-    escaped = [[str(cell).replace("|", "\\|") for cell in row] for row in rows]
-    return tabulate(escaped, headers=headers, tablefmt="pipe", disable_numparse=True)
 
 
 def junit(drift: Drift, name: str) -> str:
@@ -100,7 +96,7 @@ def junit(drift: Drift, name: str) -> str:
     What moved is a failure, what cannot be judged an error; digests that were not compared and what is not in
     the reference are skipped.
     """
-    suite = ElementTree.Element("testsuite", name=f"drift, {name}")
+    suite = ElementTree.Element("testsuite", name=visible(f"drift, {name}"))
     for pair in drift.pairs.to_dict("records"):
         case = _case(suite, pair, "scores")
         of_pair = (drift.cells["dataset"] == pair["dataset"]) & (drift.cells["method"] == pair["method"])
@@ -113,7 +109,7 @@ def junit(drift: Drift, name: str) -> str:
         elif own.empty:
             _outcome(case, "error", pair["reason"], text)
         elif why := drift.why_bits_may_differ[pair["dataset"]]:
-            ElementTree.SubElement(case, "skipped", message=_plain(f"not compared bit by bit: {why}"))
+            ElementTree.SubElement(case, "skipped", message=visible(f"not compared bit by bit: {why}"))
         for cell in own.to_dict("records"):
             _cell_case(suite, cell, pair["cause"])
     kinds = {"tests": "testcase", "failures": "testcase/failure", "errors": "testcase/error"}
@@ -139,17 +135,12 @@ def _cell_case(suite: ElementTree.Element, cell: Mapping[Any, Any], cause: str) 
 
 
 def _case(suite: ElementTree.Element, of: Mapping[Any, Any], name: str) -> ElementTree.Element:
-    classname = _plain(f"{of['dataset']}.{of['method']}")
-    return ElementTree.SubElement(suite, "testcase", classname=classname, name=_plain(name))
+    classname = visible(f"{of['dataset']}.{of['method']}")
+    return ElementTree.SubElement(suite, "testcase", classname=classname, name=visible(name))
 
 
 def _outcome(case: ElementTree.Element, kind: str, message: str, text: str) -> None:
-    ElementTree.SubElement(case, kind, message=_plain(message)).text = _plain(text)
-
-
-def _plain(text: str) -> str:
-    """Drop control characters, which XML 1.0 cannot hold."""
-    return "".join(character for character in text if character in "\t\n" or ord(character) >= 32)
+    ElementTree.SubElement(case, kind, message=visible(message)).text = visible(text)
 
 
 def as_json(drift: Drift) -> dict[str, Any]:
@@ -167,12 +158,12 @@ def accepted_text(drift: Drift, dataset: str, reason: str, date: str) -> str:
     pairs = drift.pairs[drift.pairs["dataset"] == dataset]
     cells = drift.cells[(drift.cells["dataset"] == dataset) & (drift.cells["verdict"] == MOVED)]
     changed = pairs[pairs["verdict"] != SAME]
-    parts = [f"## {date}", "\n".join(f"> {line}" for line in reason.splitlines())]
+    parts = [f"## {date}", "\n".join(f"> {line}" for line in visible(reason).splitlines())]
     if changed.empty:
         parts.append("No number had changed.")
     else:
         headers = ("data set", "method", "verdict", "scores", "why", "explained by")
-        parts.append(_table(_pair_rows(changed), headers))
+        parts.append(grid(_pair_rows(changed), headers))
     if len(cells):
         parts.append(_cells(cells))
     return "\n\n".join(parts) + "\n\n"

@@ -2,76 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Literal
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 import pandas as pd
 
 from benchmark.contracts import Provenance
-from benchmark.inference import ALPHA, Comparison, holm
+from benchmark.inference import ALPHA, Comparison, holm, without_rounding
+from benchmark.paper.claim import Claim
 from benchmark.paper.comparisons import CannotJudgeError, OurSide, PaperSide, Side
 from benchmark.paper.evidence import Evidence
-from benchmark.score.metrics import DIRECTIONS, METRICS
+from benchmark.score.metrics import DIRECTIONS
 
 SUPPORTED, PARTLY, NOT_SUPPORTED = "supported", "partly supported", "not supported"
 CONTRADICTED, CANNOT = "contradicted", "cannot judge"
-METRIC_IDS = tuple(metric.id for metric in METRICS)
-
-
-@dataclass(frozen=True)
-class Claim:
-    """One statement of the paper and how it is checked; see the head of the claims file."""
-
-    id: str
-    section: str
-    quote: str
-    reading: str
-    check: Literal["difference", "lowest", "rules", "steps"]
-    methods: tuple[str, ...]
-    criterion: Literal["mean", "significant"]
-    need: float
-    sides: tuple[str, ...]
-    rivals: tuple[str, ...] = ()
-    versus: Literal["each", "runner-up"] = "each"
-    metrics: tuple[str, ...] = METRIC_IDS
-    datasets: tuple[str, ...] = ("fcvid", "msra", "ml2000", "taobao")
-    target: str = ""
-    rules: tuple[str, ...] = ()
-    instead_of: Mapping[str, str] = field(default_factory=dict)
-    """Rivals that stand in for rows of the paper: the share of the gap that this closes is printed."""
-
-    def __post_init__(self) -> None:
-        if self.check not in _CHECKS:
-            raise ValueError(f"claim {self.id!r}: check {self.check!r} is not one of {', '.join(_CHECKS)}")
-        if unknown := set(self.metrics) - set(METRIC_IDS):
-            raise ValueError(f"claim {self.id!r}: no metric {', '.join(sorted(unknown))}")
-        if not 0 < self.need <= 1:
-            raise ValueError(f"claim {self.id!r}: need = {self.need} must lie above 0 and be at most 1")
-
-
-def parse_claims(entries: Sequence[Mapping[str, Any]]) -> tuple[Claim, ...]:
-    """Turn the tables of a claims file into claims.
-
-    Raises
-    ------
-    ValueError
-        For a key that is unknown or missing, a value that makes no sense, or an id that appears twice.
-    """
-    claims = []
-    for entry in entries:
-        values: dict[str, Any] = {
-            key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()
-        }
-        try:
-            claims.append(Claim(**values))
-        except TypeError as error:
-            raise ValueError(f"claim {entry.get('id', '?')!r}: {error}") from error
-    ids = [claim.id for claim in claims]
-    if repeated := {name for name in ids if ids.count(name) > 1}:
-        raise ValueError(f"the claim ids {', '.join(sorted(repeated))} appear twice")
-    return tuple(claims)
 
 
 @dataclass(frozen=True)
@@ -162,10 +107,14 @@ def _count(claim: Claim, side: Side, outcomes: Sequence[Outcome], scope: str, no
     adjusted = holm([test.p_value for test in tests if test is not None])
     p_values = iter(adjusted.tolist())
     significant = [test is not None and next(p_values) <= ALPHA for test in tests]
-    better = [outcome.gain >= 0 if claim.criterion == "mean" else outcome.gain > 0 for outcome in outcomes]
-    wins = [o.label for o, s in zip(outcomes, significant, strict=True) if s and o.gain > 0]
-    losses = [o.label for o, s in zip(outcomes, significant, strict=True) if s and o.gain < 0]
-    alone = sum(o.gain > 0 and o.comparison is not None and o.comparison.p_value <= ALPHA for o in outcomes)
+    gains = without_rounding([outcome.gain for outcome in outcomes])
+    better = (gains >= 0 if claim.criterion == "mean" else gains > 0).tolist()
+    wins = [o.label for o, s, gain in zip(outcomes, significant, gains, strict=True) if s and gain > 0]
+    losses = [o.label for o, s, gain in zip(outcomes, significant, gains, strict=True) if s and gain < 0]
+    alone = sum(
+        gain > 0 and test is not None and test.p_value <= ALPHA
+        for gain, test in zip(gains, tests, strict=True)
+    )
     holds = sum(better) if claim.criterion == "mean" else len(wins)
     numbers = f"{_what(claim)} in {sum(better)} of {len(outcomes)} cells"
     if any(test is not None for test in tests):
@@ -224,7 +173,8 @@ def _gap_closed(claim: Claim, side: Side, datasets: Sequence[str]) -> str:
             for metric in claim.metrics:
                 try:
                     top, low = side.mean(dataset, claim.methods[0], metric), side.mean(dataset, row, metric)
-                    closed.append((side.mean(dataset, stand_in, metric) - low) / (top - low))
+                    gap = float(without_rounding(top - low))
+                    closed.append((side.mean(dataset, stand_in, metric) - low) / gap)
                 except (CannotJudgeError, ZeroDivisionError):
                     continue
         if closed:
@@ -250,7 +200,8 @@ def _rivals(claim: Claim, side: Side, dataset: str, metric: str) -> tuple[str, .
     if claim.versus == "each":
         return claim.rivals
     sign = 1 if DIRECTIONS[metric] == "up" else -1
-    return (max(claim.rivals, key=lambda rival: sign * side.mean(dataset, rival, metric)),)
+    means = without_rounding([sign * side.mean(dataset, rival, metric) for rival in claim.rivals])
+    return (claim.rivals[int(means.argmax())],)
 
 
 def _label(metric: str, dataset: str, method: str, rival: str, claim: Claim) -> str:

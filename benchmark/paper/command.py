@@ -89,7 +89,7 @@ def _cell_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("methods", metavar="METHOD", help="id of a method, any case")
     parser.add_argument("datasets", metavar="DATASET", help="id of a data set, any case")
     parser.add_argument("metric", metavar="METRIC", help="id of a metric, any case, such as macro_auc")
-    parser.add_argument("--seeds", help=f"{flags.SEEDS}; default: the profile's")
+    flags.add_seeds(parser)
     flags.add_places(parser)
     _source_flags(parser)
 

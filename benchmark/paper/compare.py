@@ -13,7 +13,8 @@ from typing import Any
 import pandas as pd
 
 from benchmark.exit_codes import CANNOT, FINDING, OK
-from benchmark.paper.claims import check_claims, parse_claims
+from benchmark.paper.claim import parse_claims
+from benchmark.paper.claims import check_claims
 from benchmark.paper.evidence import Evidence, as_one
 from benchmark.paper.printed import Paper
 from benchmark.paper.verdicts import Totals, judge, totals

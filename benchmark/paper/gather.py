@@ -11,9 +11,10 @@ import pandas as pd
 
 from benchmark.contracts import Job, MethodSpec, Provenance, Record
 from benchmark.paper.evidence import Evidence
-from benchmark.run.bench import LEAKED, Bench
+from benchmark.run.bench import Bench
 from benchmark.run.config import ConfigError
 from benchmark.run.describe import describe_mixed_versions
+from benchmark.run.features import LEAKED
 from benchmark.run.split import sizes
 from benchmark.run.store import RecordError
 from benchmark.tables.aggregate import PER_SEED_COLUMNS

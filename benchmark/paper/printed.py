@@ -5,10 +5,12 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from pandas.api.types import is_any_real_numeric_dtype
 
 from benchmark.paper.margins import COLUMNS as MARGIN_COLUMNS
 from benchmark.run.config import ConfigError
@@ -72,7 +74,10 @@ def read_cells(folder: Path) -> pd.DataFrame:
     for table, name, dataset in (("II", "table2.csv", None), ("III", "table3.csv", TABLE3_DATASET)):
         path = folder / name
         texts = pd.read_csv(path, dtype=str)["mean"]
-        frames.append(read_printed(path, dataset).assign(table=table, unit=texts.map(unit_of).to_numpy()))
+        frame = read_printed(path, dataset)
+        if not all(is_any_real_numeric_dtype(frame[name]) for name in ("mean", "std")):
+            raise ValueError(f"{path}: a mean or a standard deviation is no number; correct the table")
+        frames.append(frame.assign(table=table, unit=texts.map(unit_of).to_numpy()))
     cells = pd.concat(frames, ignore_index=True)
     return cells.assign(centre=cells["mean"] + cells["unit"] / 2, repeats=cells.duplicated(CELL))[
         ["table", *CELL, "direction", "mean", "std", "bold", "unit", "centre", "repeats"]
@@ -94,16 +99,21 @@ def read_margins(path: Path) -> pd.DataFrame:
     Raises
     ------
     ValueError
-        If columns are missing, a cell appears twice or a margin is not above 0.
+        If columns are missing, a cell appears twice or a margin is no number above 0.
     """
-    frame = pd.read_csv(path)
+    frame = pd.read_csv(path, dtype=str)
     if missing := set(MARGIN_COLUMNS) - set(frame.columns):
         raise ValueError(
             f"{path}: expected the columns {', '.join(MARGIN_COLUMNS)}, {', '.join(sorted(missing))} missing"
         )
-    if frame.duplicated(["dataset", "metric"]).any() or not (frame["margin"] > 0).all():
-        raise ValueError(f"{path}: a cell appears twice, or a margin is not above 0; write the file again")
-    return frame[list(MARGIN_COLUMNS)]
+    if frame.duplicated(["dataset", "metric"]).any():
+        raise ValueError(f"{path}: a cell appears twice; write the file again")
+    margins = pd.to_numeric(frame["margin"], errors="coerce")
+    if len(wrong := frame[~(margins > 0) | (margins == inf)]):
+        dataset, metric, margin = wrong.iloc[0][["dataset", "metric", "margin"]]
+        raise ValueError(f"{path}: the margin {margin} of {metric} on {dataset} is no number above 0")
+    numbers = {"margin": margins, "median_std": pd.to_numeric(frame["median_std"], errors="coerce")}
+    return frame.assign(**numbers)[list(MARGIN_COLUMNS)]
 
 
 def read_claims(path: Path) -> list[Mapping[str, Any]]:
@@ -116,8 +126,9 @@ def read_claims(path: Path) -> list[Mapping[str, Any]]:
     """
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not valid TOML: {error}") from error
-    if not isinstance(content.get("claim"), list):
+    claims = content.get("claim")
+    if not isinstance(claims, list) or not all(isinstance(claim, dict) for claim in claims):
         raise ConfigError(f"{path} holds no [[claim]]")
     return list(content["claim"])

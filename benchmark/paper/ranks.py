@@ -17,8 +17,9 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from benchmark.inference import ALPHA, holm
-from benchmark.score.metrics import METRICS
+from benchmark.contracts import Array
+from benchmark.inference import ALPHA, holm, without_rounding
+from benchmark.score.metrics import DIRECTIONS
 
 ENOUGH = 6
 """Data sets from which on ranks are compared: with fewer, Wilcoxon's test of a pair cannot reach 0.05 (five
@@ -34,7 +35,7 @@ class RankTest:
     ranks: pd.Series
     """Average rank per method; 1 is best, ties share."""
     chi_square: float
-    """Friedman's, corrected for ties."""
+    """Friedman's, corrected for ties; 0, with p = 1, where all methods tie on every data set."""
     p_value: float
     critical_difference: float
     """Nemenyi's, at `ALPHA`; shown beside the pairwise tests, which decide."""
@@ -44,6 +45,8 @@ class RankTest:
 
 def rank_test(means: pd.DataFrame, metric: str) -> RankTest:
     """Compare methods over data sets [1]_, pairs by Wilcoxon's test rather than by mean ranks [2]_.
+
+    Means that differ by rounding alone are ties: nothing here sees them but `without_rounding`.
 
     Parameters
     ----------
@@ -63,27 +66,38 @@ def rank_test(means: pd.DataFrame, metric: str) -> RankTest:
         )
     if means.isna().any(axis=None):
         raise ValueError(f"a mean of {metric} is undefined; ranks need all of them")
-    upward = next(m.direction for m in METRICS if m.id == metric) == "up"
-    friedman = stats.friedmanchisquare(*(means[method] for method in means.columns))
+    means = pd.DataFrame(without_rounding(means.to_numpy()), means.index, means.columns)
+    ranks = means.rank(axis=1, ascending=DIRECTIONS[metric] == "down")
+    chi_square, p_value = _friedman(means)
+    size = float(means.abs().to_numpy().max())
     pairs = list(combinations(means.columns, 2))
-    adjusted = holm([_wilcoxon(means[first] - means[second]) for first, second in pairs])
+    adjusted = holm(
+        [_wilcoxon(without_rounding(means[first] - means[second], size)) for first, second in pairs]
+    )
     pairwise = pd.DataFrame(1.0, index=means.columns, columns=means.columns)
-    for (first, second), p_value in zip(pairs, adjusted, strict=True):
-        pairwise.loc[first, second] = pairwise.loc[second, first] = p_value
+    for (first, second), of_pair in zip(pairs, adjusted, strict=True):
+        pairwise.loc[first, second] = pairwise.loc[second, first] = of_pair
     return RankTest(
         metric=metric,
         n_datasets=n,
-        ranks=means.rank(axis=1, ascending=not upward).mean(),
-        chi_square=float(friedman.statistic),
-        p_value=float(friedman.pvalue),
+        ranks=ranks.mean(),
+        chi_square=chi_square,
+        p_value=p_value,
         critical_difference=critical_difference(k, n),
         pairwise=pairwise,
     )
 
 
-def _wilcoxon(differences: pd.Series) -> float:
+def _friedman(means: pd.DataFrame) -> tuple[float, float]:
+    if means.nunique(axis=1).max() == 1:  # scipy divides 0 by 0 where all tie
+        return 0.0, 1.0
+    test = stats.friedmanchisquare(*(means[method] for method in means.columns))
+    return float(test.statistic), float(test.pvalue)
+
+
+def _wilcoxon(differences: Array) -> float:
     # Methods that tie everywhere: scipy has nothing to rank.
-    return 1.0 if np.allclose(differences, 0, atol=1e-12) else float(stats.wilcoxon(differences).pvalue)
+    return float(stats.wilcoxon(differences).pvalue) if differences.any() else 1.0
 
 
 def critical_difference(n_methods: int, n_datasets: int, alpha: float = ALPHA) -> float:

@@ -23,6 +23,7 @@ from benchmark.paper.verdicts import (
 )
 from benchmark.tables import markdown, names
 from benchmark.tables.layout import Block, Cell, Group, Row, Table
+from benchmark.words import one_line
 
 MARKS = {
     REPRODUCED: "=",
@@ -208,7 +209,7 @@ def explanation_text(found: Mapping[str, Any]) -> str:
         lines.append(
             f"with equal thresholds ({equal['threshold']}): {_mean_and_std(equal['mean'], equal['std'])}"
         )
-    lines += [f"note: {found['note']}"] if found["note"] else []
+    lines += [f"note: {one_line(found['note'])}"] if found["note"] else []
     lines.append("seeds:")
     for row in found["seeds"]:
         value = "undefined" if row["value"] is None else f"{row['value']:.6f}"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping
 from pathlib import Path
 
+from benchmark.files import write_bytes, write_text
 from benchmark.inference import ALPHA
 from benchmark.paper.compare import Judgement
 from benchmark.paper.ranks import RankTest
@@ -47,9 +49,8 @@ def write_significance(found: Significance, folder: Path) -> list[str]:
 
 
 def _write(folder: Path, texts: Mapping[str, str]) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
     for name, text in texts.items():
-        (folder / name).write_text(text, encoding="utf-8", newline="\n")
+        write_text(folder / name, text)
 
 
 def draw_ranks(test: RankTest, path: Path) -> None:
@@ -71,5 +72,7 @@ def draw_ranks(test: RankTest, path: Path) -> None:
         label_fmt_right="({rank:.2f}) {label}",
     )
     axes.set_title(f"{names.METRIC_TITLES[test.metric]}, {test.n_datasets} data sets")
+    drawn = io.BytesIO()
     with matplotlib.rc_context({"svg.hashsalt": test.metric}):  # the same numbers give the same file
-        figure.savefig(path, bbox_inches="tight", metadata={"Date": None})
+        figure.savefig(drawn, format="svg", bbox_inches="tight", metadata={"Date": None})
+    write_bytes(path, drawn.getvalue())

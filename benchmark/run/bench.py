@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from benchmark.contracts import DatasetSpec, Job, MethodSpec, Provenance, Record, Shape, users_folder
+from benchmark.contracts import Job, MethodSpec, Provenance, Record, users_folder
 from benchmark.registry import Registry, Selection, parse_seeds, select
-from benchmark.run.config import Limits, Profile, load_profile
-from benchmark.run.features import leaking_seeds, seeds_text
+from benchmark.run.config import ConfigError, Limits, Profile, is_number, load_profile
+from benchmark.run.features import LEAKED, DatasetFacts, leaking_seeds
 from benchmark.run.fingerprint import canonical, code_digest, code_root, config_hash
 from benchmark.run.split import SPLIT_VERSION, sizes
 from benchmark.run.store import RecordStore, is_outdated
@@ -20,38 +20,8 @@ from benchmark.run.trial import PASSED_BY_HARNESS
 State = Literal["done", "missing", "failed"]
 Pair = tuple[str, str]
 """Data set and method, by id."""
-LEAKED = "leaked, as seeds test on rows that the features were fitted on"
 RUNS = "runs"
 """The folder of records in a folder of results."""
-
-
-@dataclass(frozen=True)
-class DatasetFacts:
-    """What must be known of a data set beside its arrays; found by loading it once."""
-
-    spec: DatasetSpec
-    shape: Shape
-    provenance: Provenance
-    data_hash: str
-    note: str
-    folder: Path | None = None
-    """Of the user's features; None for what the project offers."""
-    fit_seed: int | None = None
-    """As `Dataset.fit_seed`."""
-
-    @property
-    def source(self) -> str:
-        """Say in words where the features come from."""
-        if self.folder is None:
-            return "a look-alike" if self.provenance is Provenance.LOOK_ALIKE else "the project's own"
-        return f"the user's own in {self.folder}"
-
-    def leaked(self, seeds: Sequence[int]) -> DatasetFacts:
-        """Return what must be known where some seeds test on rows that the features were fitted on."""
-        seen = f"Run with --allow-leak: {seeds_text(seeds)} test on rows that the features were fitted on."
-        note = f"{self.note.rstrip('. ')}. {seen}"
-        synthetic = self.provenance is Provenance.LOOK_ALIKE
-        return replace(self, provenance=self.provenance if synthetic else Provenance.LEAKED, note=note)
 
 
 @dataclass(frozen=True)
@@ -137,11 +107,14 @@ class Bench:
         methods: str | None = None,
         datasets: str | None = None,
         seeds: str | None = None,
+        yes: bool = False,
         data_dir: Path,
         results_dir: Path,
         allow_leak: bool = False,
     ) -> Bench:
         """Read what the command line chooses; what it leaves out is the profile's, else everything.
+
+        `yes` says that however many seeds are meant.
 
         Raises
         ------
@@ -154,7 +127,7 @@ class Bench:
             chosen,
             select(methods, tuple(registry.methods), "method"),
             select(datasets, tuple(registry.datasets), "data set"),
-            parse_seeds(chosen.seeds if seeds is None else seeds),
+            parse_seeds(chosen.seeds if seeds is None else seeds, yes=yes),
             data_dir,
             results_dir,
             allow_leak=allow_leak,
@@ -240,17 +213,23 @@ class Bench:
         )
 
     def setup(self, dataset: str, method: str) -> Setup:
-        """Apply the profile to one method on one data set, and hash the outcome."""
+        """Apply the profile to one method on one data set, and hash the outcome.
+
+        Raises
+        ------
+        ConfigError
+            If the method's estimator has no such option.
+        """
         spec, facts = self.registry.methods[method], self.facts(dataset)
         limits = self.profile.limits_for(dataset)
         n_train, n_test = sizes(facts.shape.n)
         options = dict(spec.options)
-        params = spec.estimator(**options).get_params(deep=False)
-        if (
-            limits.epochs is not None
-            and isinstance(params.get("epochs"), int)
-            and params["epochs"] > limits.epochs
-        ):
+        try:
+            params = spec.estimator(**options).get_params(deep=False)
+        except TypeError as error:
+            raise ConfigError(f"the options of {method} do not fit its estimator: {error}") from error
+        epochs = params.get("epochs")
+        if limits.epochs is not None and is_number(epochs) and epochs > limits.epochs:
             params["epochs"] = options["epochs"] = limits.epochs
         settings = {
             "dataset": dataset,

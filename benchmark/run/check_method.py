@@ -121,7 +121,6 @@ def declaration_is_known(subject: Subject) -> None:
     spec = subject.spec
     for kind, value, known in (
         ("threshold", spec.threshold, tuple(RULES)),
-        ("scoring", spec.scoring, ("soft", "hard")),
         *(("datasets", dataset, tuple(subject.datasets)) for dataset in spec.datasets or ()),
     ):
         _demand(
@@ -133,7 +132,13 @@ def declaration_is_known(subject: Subject) -> None:
     levels = {factor.name: factor.levels for factor in spec.factors}
     for name, value in spec.options.items():
         among = levels.get(name, (value,))
-        _demand(value in among, f"the option {name}={value!r} is not among the declared levels {among}")
+        declared = any(_same(value, level) for level in among)
+        _demand(declared, f"the option {name}={value!r} is not among the declared levels {among}")
+
+
+def _same(option: object, level: object) -> bool:
+    """Compare by value; True is not 1, though Python has them equal."""
+    return isinstance(option, bool) == isinstance(level, bool) and bool(option == level)
 
 
 def can_be_a_job(subject: Subject) -> None:
@@ -195,7 +200,7 @@ def input_is_left_alone(subject: Subject) -> None:
 CHECKS: Mapping[str, Callable[[Subject], None]] = {
     "it is a classifier of the contract, and can be cloned": is_a_classifier,
     "its factors are parameters, whose default is one of several levels": factors_are_parameters,
-    "its rule, scoring, data sets and options are known": declaration_is_known,
+    "its rule, data sets and options are known": declaration_is_known,
     "it can be sent to another process, and its code be found": can_be_a_job,
     "its scores are soft, of the right shape, and can be read": scores_can_be_read,
     "what it traces can be read": trace_can_be_read,

@@ -7,10 +7,12 @@ import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from math import isfinite
+from numbers import Integral, Real
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
-from benchmark.registry import suggestion
+from benchmark.registry import parse_seeds, suggestion
 
 PROFILES_DIR = Path(__file__).parent / "profiles"
 BACKENDS = ("loky", "dask")
@@ -18,8 +20,16 @@ _NUMBER = r"(?:([0-9]+(?:\.[0-9]+)?)"
 DURATION = re.compile(rf"{_NUMBER}h)?{_NUMBER}m(?:in)?)?{_NUMBER}s)?")
 
 
+LONGEST_SECONDS = 366 * 24 * 3600
+
+
 class ConfigError(ValueError):
     """A setting that cannot be used; the message names it, its value and the remedy."""
+
+
+def is_number(value: object, kind: type = Real) -> TypeGuard[float]:
+    """Return whether a value is a number, of numpy or of Python; a bool is none."""
+    return isinstance(value, kind) and not isinstance(value, bool)
 
 
 @dataclass(frozen=True)
@@ -37,12 +47,14 @@ class Limits:
             value = getattr(self, limit.name)
             if value is None:
                 continue
-            if isinstance(value, bool) or not isinstance(value, (int, float)) or value <= 0:
+            if not is_number(value) or not isfinite(value) or value <= 0:
                 raise ConfigError(
                     f"{limit.name} = {value!r}: a limit is a number above 0 (leave it out for none)"
                 )
-            if limit.name != "time_limit_seconds" and not isinstance(value, int):
+            if limit.name != "time_limit_seconds" and not is_number(value, Integral):
                 raise ConfigError(f"{limit.name} = {value!r} must be a whole number")
+            if limit.name == "time_limit_seconds" and value > LONGEST_SECONDS:
+                raise ConfigError(f"{limit.name} = {value!r} is more than a year (leave it out for no limit)")
 
 
 @dataclass(frozen=True)
@@ -75,10 +87,12 @@ class Running:
     """How many seeds of one method on one data set train side by side, where the method can."""
 
     def __post_init__(self) -> None:
-        if self.jobs < 1:
-            raise ConfigError(f"--jobs {self.jobs}: at least one job must run at a time")
-        if self.batch_seeds < 1:
-            raise ConfigError(f"--batch-seeds {self.batch_seeds}: at least one seed must train at a time")
+        if not is_number(self.jobs, Integral) or self.jobs < 1:
+            raise ConfigError(f"--jobs {self.jobs}: a whole number; at least one job must run at a time")
+        if not is_number(self.batch_seeds, Integral) or self.batch_seeds < 1:
+            raise ConfigError(
+                f"--batch-seeds {self.batch_seeds}: a whole number; at least one seed must train at a time"
+            )
         if self.batch_seeds > 1 and self.time_budget is not None:
             raise ConfigError(
                 "--batch-seeds with --time-budget: seeds that train side by side all end at once, so none "
@@ -144,22 +158,34 @@ def load_profile(name: str, folder: Path = PROFILES_DIR) -> Profile:
     path = folder / f"{name.lower()}.toml"
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not valid TOML: {error}") from error
-    return _profile(name.lower(), content, path)
+    try:
+        return _profile(name.lower(), content)
+    except ValueError as error:
+        raise ConfigError(f"{path}: {error}") from error
 
 
-def _profile(name: str, content: dict[str, Any], path: Path) -> Profile:
+def _profile(name: str, content: dict[str, Any]) -> Profile:
     limit_names = tuple(limit.name for limit in fields(Limits))
-    _refuse_unknown(content, ("description", "seeds", "datasets", *limit_names), path.name)
+    _refuse_unknown(content, ("description", "seeds", "datasets", *limit_names), "")
     common = {key: content[key] for key in limit_names if key in content}
+    description, seeds = content.get("description", ""), content.get("seeds", "10")
+    if not isinstance(description, str):
+        raise ConfigError(f"description = {description!r}: a text in quotes is needed")
+    if not isinstance(seeds, str) and not is_number(seeds, Integral):
+        raise ConfigError(f"seeds = {seeds!r}: write a text as for --seeds, such as '10' or '3,5'")
+    parse_seeds(str(seeds), yes=True)
     own = content.get("datasets", {})
+    tables = own.values() if isinstance(own, dict) else [own]
+    if not all(isinstance(table, dict) for table in tables):
+        raise ConfigError("datasets: write a table of limits for each data set, such as [datasets.msra]")
     for dataset, values in own.items():
-        _refuse_unknown(values, limit_names, f"{path.name} [datasets.{dataset}]")
+        _refuse_unknown(values, limit_names, f"[datasets.{dataset}]: ")
     return Profile(
         name=name,
-        description=str(content.get("description", "")),
-        seeds=str(content.get("seeds", "10")),
+        description=description,
+        seeds=str(seeds),
         limits=Limits(**common),
         dataset_limits={dataset: Limits(**{**common, **values}) for dataset, values in own.items()},
     )
@@ -169,7 +195,7 @@ def _refuse_unknown(table: Mapping[str, Any], known: tuple[str, ...], where: str
     for key in table:
         if key not in known:
             raise ConfigError(
-                f"{where}: unknown key {key!r}{suggestion(key, known)} (known: {', '.join(known)})"
+                f"{where}unknown key {key!r}{suggestion(key, known)} (known: {', '.join(known)})"
             )
 
 
@@ -186,6 +212,8 @@ def parse_duration(text: str) -> float:
     total = 3600 * hours + 60 * minutes + seconds
     if not total > 0:
         raise ConfigError(f"--time-budget {text!r} is no time: write it like 2h, 90m, 1h30m or 45s")
+    if total > LONGEST_SECONDS:
+        raise ConfigError(f"--time-budget {text!r} is more than a year; leave it out for no limit")
     return total
 
 

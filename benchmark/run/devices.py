@@ -5,8 +5,6 @@ A lease is a file lock: the operating system releases it when its holder dies, h
 
 from __future__ import annotations
 
-import getpass
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import FileLock, Timeout
+
+from benchmark.files import temporary_folder
+from benchmark.run.locks import require_locks
 
 POLL_SECONDS = 0.2
 
@@ -91,15 +92,25 @@ def parse_devices(text: str, cuda_count: int) -> tuple[str, ...]:
 
 
 def available_pool(text: str, lock_dir: Path | None = None) -> DevicePool:
-    """Return the pool that `--device` asks for; its locks are shared by all runs of this user."""
+    """Return the pool that `--device` asks for; its locks are shared by all runs of this user.
+
+    Raises
+    ------
+    DeviceError
+        If a device is not there, or could not be locked.
+    """
     cuda_count = 0
     if text.lower() != "cpu":
         import torch
 
         cuda_count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    return DevicePool(parse_devices(text, cuda_count), lock_dir or default_lock_dir())
-
-
-def default_lock_dir() -> Path:
-    """Return the folder of device locks: per user and machine, since devices are."""
-    return Path(tempfile.gettempdir()) / f"m3la-devices-{getpass.getuser()}"
+    pool = DevicePool(parse_devices(text, cuda_count), lock_dir or temporary_folder("m3la-devices"))
+    if pool.devices != ("cpu",):
+        try:
+            require_locks(pool.lock_dir)
+        except OSError as error:
+            raise DeviceError(
+                f"{pool.lock_dir}: devices cannot be locked there ({error}); name another folder in $TMPDIR, "
+                "or use --device cpu"
+            ) from error
+    return pool

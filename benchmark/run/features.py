@@ -1,18 +1,48 @@
-"""Where the user's features are, and a refusal of what gives nothing or is for other seeds; it reads none."""
+"""Where features come from, and a refusal of those that are missing or are for other seeds; it reads none."""
 
 from __future__ import annotations
 
 import difflib
 import os
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from benchmark.contracts import DataError, DatasetSpec, cache_directory, users_folder
+from benchmark.contracts import DataError, DatasetSpec, Provenance, Shape, cache_directory, users_folder
 
 SHOWN = 8
 """Names in a folder that a message lists."""
+LEAKED = "leaked, as seeds test on rows that the features were fitted on"
+
+
+@dataclass(frozen=True)
+class DatasetFacts:
+    """What must be known of a data set beside its arrays; found by loading it once."""
+
+    spec: DatasetSpec
+    shape: Shape
+    provenance: Provenance
+    data_hash: str
+    note: str
+    folder: Path | None = None
+    """Of the user's features; None for what the project offers."""
+    fit_seed: int | None = None
+    """As `Dataset.fit_seed`."""
+
+    @property
+    def source(self) -> str:
+        """Say in words where the features come from."""
+        if self.folder is None:
+            return "a look-alike" if self.provenance is Provenance.LOOK_ALIKE else "the project's own"
+        return f"the user's own in {self.folder}"
+
+    def leaked(self, seeds: Sequence[int]) -> DatasetFacts:
+        """Return what must be known where some seeds test on rows that the features were fitted on."""
+        seen = f"Run with --allow-leak: {seeds_text(seeds)} test on rows that the features were fitted on."
+        note = f"{self.note.rstrip('. ')}. {seen}"
+        synthetic = self.provenance is Provenance.LOOK_ALIKE
+        return replace(self, provenance=self.provenance if synthetic else Provenance.LEAKED, note=note)
 
 
 def data_directory(flag: str | None = None, wanted: Iterable[Any] = (), named: Collection[str] = ()) -> Path:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = "names and globs, comma-separated, any case; default: all"
+MOST_JOBS = 1_024
 SEEDS = "10 means 0 to 9; 0-4 a range; 3,5 a list"
 
 
@@ -36,7 +37,14 @@ def add_choice(parser: argparse.ArgumentParser) -> None:
     choice = parser.add_argument_group("what")
     choice.add_argument("--datasets", metavar="NAMES", help=NAMES)
     choice.add_argument("--methods", metavar="NAMES", help=NAMES)
-    choice.add_argument("--seeds", help=f"{SEEDS}; default: the profile's")
+    add_seeds(choice)
+
+
+def add_seeds(parser: argparse._ActionsContainer, default: str | None = None) -> None:
+    """Declare the seeds, and that many of them are meant."""
+    otherwise = default or "the profile's"
+    parser.add_argument("--seeds", default=default, help=f"{SEEDS}; default: {otherwise}")
+    parser.add_argument("--yes", action="store_true", help="more than 1,000 seeds are meant")
 
 
 def add_places(parser: argparse.ArgumentParser) -> None:
@@ -64,7 +72,7 @@ def add_running(parser: argparse.ArgumentParser, what: str = "jobs") -> None:
     how = parser.add_argument_group("how")
     how.add_argument(
         "--jobs",
-        type=whole_number,
+        type=whole_number(most=MOST_JOBS),
         metavar="N",
         help=f"{what} at a time, one thread each; default: all cores",
     )
@@ -78,18 +86,23 @@ def add_json(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print for programs")
 
 
-def whole_number(text: str) -> int:
-    """Read a flag's whole number.
+def whole_number(least: int = 1, most: int = 1_000_000) -> Callable[[str], int]:
+    """Return what reads a flag's whole number, for `type=`.
 
-    Raises
-    ------
-    argparse.ArgumentTypeError
-        For anything else, with the value and the remedy.
+    It raises `argparse.ArgumentTypeError`, with the value and the remedy, for anything else and beyond its
+    ends.
     """
-    try:
-        return int(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number; write one like 4") from None
+
+    def read(text: str) -> int:
+        try:
+            number = int(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"{text!r} is no whole number; write one like 4") from None
+        if not least <= number <= most:
+            raise argparse.ArgumentTypeError(f"{text} is out of range; write {least} to {most:,}")
+        return number
+
+    return read
 
 
 def bench_of(args: argparse.Namespace, registry: Registry) -> Bench:
@@ -105,6 +118,7 @@ def bench_of(args: argparse.Namespace, registry: Registry) -> Bench:
         methods=args.methods,
         datasets=args.datasets,
         seeds=args.seeds,
+        yes=args.yes,
         data_dir=data_directory(args.data, [registry.datasets[id] for id in chosen.ids], chosen.named),
         results_dir=args.results,
         allow_leak=args.allow_leak,

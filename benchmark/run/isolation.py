@@ -20,6 +20,9 @@ from typing import Any, Literal
 
 import psutil
 
+LONGEST_WAIT = 2_147_483
+"""Seconds, 24 days: waiting counts milliseconds in 32 bits, and no job takes so long."""
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -58,7 +61,8 @@ def run_isolated(
     child.start()
     sender.close()
     try:
-        ready = wait([receiver, child.sentinel], time_limit)
+        bounded = time_limit is not None and time_limit < LONGEST_WAIT
+        ready = wait([receiver, child.sentinel], time_limit if bounded else None)
         seconds = time.perf_counter() - started
         if not ready:
             return Outcome(

@@ -17,6 +17,7 @@ from benchmark.contracts import Job
 from benchmark.run.plan import PlannedJob
 from benchmark.run.times import Expected
 from benchmark.run.worker import JobResult
+from benchmark.words import one_line
 
 
 class Progress:
@@ -111,7 +112,7 @@ _WORDS = {
 def last_line(text: str) -> str:
     """Return the last line of a traceback: what went wrong."""
     lines = text.strip().splitlines()
-    return lines[-1] if lines else ""
+    return one_line(lines[-1]) if lines else ""
 
 
 def duration(seconds: float) -> str:

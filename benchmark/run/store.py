@@ -27,6 +27,8 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from benchmark.contracts import Array, Job, Provenance, Record
+from benchmark.files import naming
+from benchmark.run.locks import require_locks
 
 SCHEMA_VERSION = 2
 """Of `record.json`. A record of an earlier one is read, but counts as stale."""
@@ -70,12 +72,13 @@ class RecordStore:
         self.root = root
 
     def require_writable(self) -> None:
-        """Make the root and try to write there.
+        """Make the root, and try to write and to lock there.
 
         Raises
         ------
         RecordError
-            If that fails, for example because something on the way is a file or read-only.
+            If that fails, for example because something on the way is a file or read-only, or because the
+            file system has no locks.
         """
         try:
             self.root.mkdir(parents=True, exist_ok=True)
@@ -85,17 +88,27 @@ class RecordStore:
             raise RecordError(
                 f"{self.root}: records cannot be written there ({error}); name another folder with --results"
             ) from error
+        try:
+            require_locks(self._lock_dir)
+        except OSError as error:
+            raise RecordError(
+                f"{self.root}: files cannot be locked there ({error}), and two runs could write one record; "
+                "name a folder on another disk with --results"
+            ) from error
 
     def folder(self, job: Job, config_hash: str) -> Path:
         """Return where a job's record is, or would be."""
         return self.root / job.dataset / job.method / f"{job.seed}-{config_hash}"
 
+    @property
+    def _lock_dir(self) -> Path:
+        return self.root / ".locks"
+
     @contextmanager
     def lock(self, job: Job, config_hash: str) -> Iterator[bool]:
         """Hold the job's lock, or yield False at once if another process holds it."""
-        folder = self.root / ".locks"
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / f"{job.dataset}-{job.method}-{job.seed}-{config_hash}.lock")
+        self._lock_dir.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self._lock_dir / f"{job.dataset}-{job.method}-{job.seed}-{config_hash}.lock")
         try:
             lock.acquire(blocking=False)
         except Timeout:
@@ -116,14 +129,11 @@ class RecordStore:
         partial = final.with_name(f".{final.name}.partial")
         if partial.exists():  # left by a process that died while writing; the lock is ours now
             shutil.rmtree(partial)
-        partial.mkdir(parents=True)
-        if arrays is not None:
-            with (partial / SCORES_FILE).open("wb") as file:
-                np.savez_compressed(file, allow_pickle=False, **arrays)
-                _flush(file)
-        with (partial / RECORD_FILE).open("w", encoding="utf-8") as file:
-            json.dump(dataclasses.asdict(record), file, indent=1, allow_nan=False)
-            _flush(file)
+        try:
+            _fill(partial, record, arrays)
+        except BaseException:
+            shutil.rmtree(partial, ignore_errors=True)
+            raise
         _make_way(final)
         partial.rename(final)
         return final
@@ -218,6 +228,17 @@ def _decode(content: Mapping[str, Any]) -> Record:
     outdated = content["schema_version"] < SCHEMA_VERSION
     kept = {name: value for name, value in content.items() if name in fields or not outdated}
     return Record(**{**kept, "provenance": Provenance(content["provenance"])})
+
+
+def _fill(folder: Path, record: Record, arrays: Mapping[str, Array] | None) -> None:
+    folder.mkdir(parents=True)
+    if arrays is not None:
+        with naming(folder / SCORES_FILE), (folder / SCORES_FILE).open("wb") as file:
+            np.savez_compressed(file, allow_pickle=False, **arrays)
+            _flush(file)
+    with naming(folder / RECORD_FILE), (folder / RECORD_FILE).open("w", encoding="utf-8") as file:
+        json.dump(dataclasses.asdict(record), file, indent=1, allow_nan=False)
+        _flush(file)
 
 
 def _make_way(final: Path) -> None:

@@ -6,6 +6,7 @@ It knows no method: all that it says of one was measured. What nobody measured i
 from __future__ import annotations
 
 import csv
+import math
 import platform
 import statistics
 from collections.abc import Iterable, Mapping
@@ -98,6 +99,8 @@ def read_timings(path: Path = TIMINGS) -> tuple[Timing, ...]:
 
 def _timing(row: dict[str, str]) -> Timing:
     yardstick, seconds = float(row.pop("yardstick")), float(row.pop("seconds"))
+    if not (0 < yardstick < math.inf and 0 < seconds < math.inf):
+        raise ValueError(f"yardstick {yardstick} and seconds {seconds}: both lie above 0")
     return Timing(**row, yardstick=yardstick, seconds=seconds)
 
 

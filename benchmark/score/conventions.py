@@ -2,22 +2,33 @@
 
 It knows no method and no file. Where libraries differ:
 
-- **ties** of scores: full errors (scikit-learn), or broken by position. MULAN and the LAMDA group's code sort
-  the scores of a row in ascending order, keeping ties in their order, so that of two tied labels the one with
-  the larger index stands higher;
+- **ties** of scores: full errors in ranking loss and coverage and half ones in AUC (scikit-learn), or broken
+  by position. MULAN, torchmetrics and the LAMDA group's code sort the scores of a row in ascending order,
+  keeping ties in their order, so that of two tied labels the one with the larger index stands higher;
 - **coverage** counts from 1 (scikit-learn) or from 0;
 - **rows without labels, or with all**: ranking loss counts them as 0 or leaves them out;
-- **labels (rows) with one class**: AUC is left out, or undefined as a whole;
-- **F1 where nothing is to be found**: 0, 1, or a division by zero.
+- **labels (rows) with one class**: AUC is left out, 0, or undefined as a whole;
+- **F1 where nothing is to be found**: 0, 1, or a division by zero;
+- **F1 of scores**: of the predictions that are given, or of scores above a threshold of the library's own.
 
-Hamming loss and subset accuracy are the same everywhere.
+Hamming loss and subset accuracy are the same wherever they exist.
 
 Sources, read as code:
 
 - scikit-learn 1.9, `metrics/_ranking.py` and `metrics/_classification.py`, default arguments;
-- MULAN, github tsoumakas/mulan: `evaluation/measure` (`Coverage`, `MacroAUC`, `MicroAUC`,
+- MULAN, github tsoumakas/mulan, commit 43f6389: `evaluation/measure` (`Coverage`, `MacroAUC`, `MicroAUC`,
   `InformationRetrievalMeasures`), `evaluation/loss/RankingLoss`, `classifier/MultiLabelOutput`
-  (`ranksFromValues`); weka `core/Utils` (`stableSort`, `SMALL`), `ThresholdCurve.getROCArea`;
+  (`ranksFromValues`); weka `core/Utils` (`stableSort`), `ThresholdCurve.getROCArea`. Its version matters:
+  `stableSort` of 3.9.3, 3.9.6 and 3.9.7 compares exactly, so that only equal scores tie, as here; in old
+  sources it compares by `Utils.eq`, which ties scores within 1e-6. MULAN's build file names weka-dev 3.7.12,
+  which was not checked;
+- torchmetrics 1.9.0, `functional/classification` (`ranking`, `auroc`, `f_beta`, `hamming`, `exact_match`),
+  default arguments. Its F1 over rows exists for (n, q, ...) alone. Its `argsort` keeps the order of ties in
+  rows of up to 16 labels only; here it always does. Here the test set is one batch: accumulated, its ranking
+  loss counts a batch in which no row has both kinds of labels as one row. Scores outside [0, 1] it takes for
+  logits;
+- libmultilabel 0.10.0, `linear/metrics`: of the ten it has macro- and micro-F1 alone, of scores above 0, so
+  that probabilities predict nearly everything;
 - LAMDA group, Nanjing University: folder `measure` of their M3DN code (KDD 2018), github njustkmg/KDD18_M3DN
   and sunshiding/M3DNS. Its `argsort` is numpy's default, which keeps the order of ties in short rows only;
   here it always does. It thresholds scores at 0.5, here predictions are given. It has no subset accuracy.
@@ -27,7 +38,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from math import nan
+from math import isnan, nan
 from typing import Literal
 
 import numpy as np
@@ -35,78 +46,93 @@ import numpy as np
 from benchmark.contracts import Array
 from benchmark.score.metrics import METRICS, compute_metrics
 
-OneClass = Literal["left out", "undefined", "no such measure"]
+OneClass = Literal["left out", "0", "undefined"]
 
 
 @dataclass(frozen=True)
 class Convention:
-    """One library's answers to the questions above."""
+    """One library's answers to the questions above; by default those of the suite."""
 
     id: str
     title: str
-    tie_width: float | None
-    """Ties in ranking loss and coverage are broken by position; scores this close tie. None: full errors."""
-    auc_ties_by_position: bool
-    """Otherwise tied pairs count half."""
-    one_class_labels: OneClass
-    """What macro-AUC does with labels that have one class; micro-AUC is undefined if that is all there is."""
-    one_class_rows: OneClass
+    version: str = ""
+    """Of the library, where versions differ or the code was compared with it."""
+    lacks: frozenset[str] = frozenset()
+    """Metrics that the library does not have."""
+    ties_by_position: frozenset[str] = frozenset()
+    """Metrics that break ties by position. In others tied pairs are full errors, and count half in AUC."""
+    one_class_labels: OneClass = "left out"
+    """What macro-AUC does with labels that have one class, and micro-AUC where that is all there is; it is
+    undefined then unless this is 0."""
+    one_class_rows: OneClass = "left out"
     """What example-AUC does with rows that have one class."""
-    loss_skips_rows: bool
+    loss_skips_rows: bool = False
     """Whether ranking loss leaves out rows without or with all labels, rather than counting 0."""
-    coverage_start: Literal[0, 1]
-    unlabelled_last: bool
+    coverage_start: Literal[0, 1] = 1
+    unlabelled_last: bool = False
     """Whether coverage counts a row without labels as if the last place held one, rather than 0."""
-    empty_f1: float
+    empty_f1: float = 0.0
     """F1 of a label, row or table without true or predicted labels; nan: the code fails."""
-    f1_needs_both: bool
+    f1_needs_both: bool = False
     """Whether F1 fails already where there is no true, or no predicted, label."""
+    f1_threshold: float | None = None
+    """F1 is of the scores above it; None: of the predictions."""
+
+    @property
+    def heading(self) -> str:
+        """Return title and version."""
+        return f"{self.title} ({self.version})" if self.version else self.title
 
 
-SUITE = Convention(
-    id="suite",
-    title="as in our tables",
-    tie_width=None,
-    auc_ties_by_position=False,
-    one_class_labels="left out",
-    one_class_rows="left out",
-    loss_skips_rows=False,
-    coverage_start=1,
-    unlabelled_last=False,
-    empty_f1=0.0,
-    f1_needs_both=False,
-)
+SUITE = Convention("suite", "as in our tables")
 """scikit-learn's rules with one-class labels and rows left out; equals `metrics.compute_metrics`."""
 SKLEARN = replace(
-    SUITE, id="sklearn", title="scikit-learn", one_class_labels="undefined", one_class_rows="undefined"
+    SUITE,
+    id="sklearn",
+    title="scikit-learn",
+    one_class_labels="undefined",
+    one_class_rows="undefined",
 )
 MULAN = Convention(
-    id="mulan",
-    title="MULAN",
-    tie_width=1e-6,
-    auc_ties_by_position=False,
+    "mulan",
+    "MULAN",
+    "Weka 3.9.3 to 3.9.7",
+    lacks=frozenset({"example_auc"}),
+    ties_by_position=frozenset({"ranking_loss", "coverage"}),
     one_class_labels="undefined",
-    one_class_rows="no such measure",
-    loss_skips_rows=False,
     coverage_start=0,
-    unlabelled_last=False,
     empty_f1=1.0,
-    f1_needs_both=False,
 )
 LAMDA = Convention(
-    id="lamda",
-    title="LAMDA",
-    tie_width=0.0,
-    auc_ties_by_position=True,
-    one_class_labels="left out",
-    one_class_rows="left out",
+    "lamda",
+    "LAMDA",
+    ties_by_position=frozenset({"macro_auc", "micro_auc", "example_auc", "ranking_loss", "coverage"}),
     loss_skips_rows=True,
     coverage_start=0,
     unlabelled_last=True,
     empty_f1=nan,
     f1_needs_both=True,
 )
-CONVENTIONS: Mapping[str, Convention] = {c.id: c for c in (SUITE, SKLEARN, MULAN, LAMDA)}
+TORCHMETRICS = Convention(
+    "torchmetrics",
+    "torchmetrics",
+    "1.9.0",
+    lacks=frozenset({"example_auc", "example_f1"}),
+    ties_by_position=frozenset({"ranking_loss"}),
+    one_class_labels="0",
+)
+LIBMULTILABEL = Convention(
+    "libmultilabel",
+    "libmultilabel",
+    "0.10.0",
+    lacks=frozenset(metric.id for metric in METRICS) - {"macro_f1", "micro_f1"},
+    f1_threshold=0.0,
+)
+CONVENTIONS: Mapping[str, Convention] = {
+    c.id: c for c in (SUITE, SKLEARN, MULAN, LAMDA, TORCHMETRICS, LIBMULTILABEL)
+}
+_COMPETING = {"macro_auc": 0, "micro_auc": None, "example_auc": 1, "ranking_loss": 1, "coverage": 1}
+"""The axis along which scores compete; None: all with each other."""
 
 
 def metrics_under(
@@ -118,7 +144,7 @@ def metrics_under(
     ----------
     convention : Convention
     labels : (n, q) array in {0, 1}, q >= 2
-    scores : (n, q) float array
+    scores : (n, q) float array in [0, 1]
     predictions : (n, q) array in {0, 1}
 
     Returns
@@ -132,44 +158,46 @@ def metrics_under(
         As `metrics.compute_metrics`.
     """
     values = compute_metrics(labels, scores, predictions)
-    truth, predicted = labels.astype(bool), predictions.astype(bool)
-    values |= _areas(convention, values, truth, scores, predictions)
-    values |= _losses(convention, values, truth, scores, predictions)
+    for name in convention.ties_by_position:
+        untied = positions(scores, _COMPETING[name])
+        values[name] = compute_metrics(labels, untied, predictions)[name]
+    truth = labels.astype(bool)
+    predicted = (
+        predictions.astype(bool) if convention.f1_threshold is None else scores > convention.f1_threshold
+    )
+    values |= _areas(convention, values, truth)
+    values |= _losses(convention, values, truth)
     values |= {
         "macro_f1": _f1(convention, truth, predicted, axis=0),
         "micro_f1": _f1(convention, truth.ravel()[:, None], predicted.ravel()[:, None], axis=0),
         "example_f1": _f1(convention, truth, predicted, axis=1),
     }
-    return {metric.id: float(values[metric.id]) for metric in METRICS}
+    return {m.id: nan if m.id in convention.lacks else float(values[m.id]) for m in METRICS}
 
 
-def _areas(
-    convention: Convention, tied: Mapping[str, float], truth: Array, scores: Array, predictions: Array
-) -> dict[str, float]:
-    """Areas under ROC curves; `tied` holds those that count ties half and leave out one-class units."""
-    areas = {name: tied[name] for name in ("macro_auc", "micro_auc", "example_auc")}
-    if convention.auc_ties_by_position:
-        for name, axis in (("macro_auc", 0), ("example_auc", 1)):
-            areas[name] = compute_metrics(truth, positions(scores, axis), predictions)[name]
-        flat = positions(scores.reshape(1, -1), 1).reshape(scores.shape)
-        areas["micro_auc"] = compute_metrics(truth, flat, predictions)["micro_auc"]
-    for name, rule, axis in (
-        ("macro_auc", convention.one_class_labels, 0),
-        ("example_auc", convention.one_class_rows, 1),
-    ):
-        one_class = truth.all(axis=axis) | ~truth.any(axis=axis)
-        if rule == "no such measure" or (rule == "undefined" and one_class.any()):
-            areas[name] = np.nan
-    return areas
+def _areas(convention: Convention, values: Mapping[str, float], truth: Array) -> dict[str, float]:
+    """Areas under ROC curves, from `values` that leave out labels (rows) with one class."""
+    areas = {
+        name: _with_one_class(values[name], truth.min(axis=axis) == truth.max(axis=axis), rule)
+        for name, rule, axis in (
+            ("macro_auc", convention.one_class_labels, 0),
+            ("example_auc", convention.one_class_rows, 1),
+        )
+    }
+    nothing = convention.one_class_labels == "0" and isnan(values["micro_auc"])
+    return areas | {"micro_auc": 0.0 if nothing else values["micro_auc"]}
 
 
-def _losses(
-    convention: Convention, tied: Mapping[str, float], truth: Array, scores: Array, predictions: Array
-) -> dict[str, float]:
-    """Ranking loss and coverage; `tied` holds those with ties as full errors, all rows, counted from 1."""
-    if convention.tie_width is not None:
-        tied = compute_metrics(truth, positions(scores, 1, convention.tie_width), predictions)
-    loss, depth = tied["ranking_loss"], tied["coverage"]
+def _with_one_class(mean: float, one_class: Array, rule: OneClass) -> float:
+    """Turn the mean over labels (rows) with both classes into what the rule makes of the others."""
+    if rule == "left out" or not one_class.any():
+        return mean
+    return nan if rule == "undefined" else np.nan_to_num(mean) * float((~one_class).mean())
+
+
+def _losses(convention: Convention, values: Mapping[str, float], truth: Array) -> dict[str, float]:
+    """Ranking loss and coverage, from `values` that count all rows, and from 1."""
+    loss, depth = values["ranking_loss"], values["coverage"]
     unlabelled = float((~truth.any(axis=1)).mean())
     if convention.loss_skips_rows:
         ranked = float((truth.any(axis=1) & ~truth.all(axis=1)).mean())
@@ -192,41 +220,20 @@ def _f1(convention: Convention, truth: Array, predicted: Array, axis: int) -> fl
     return float(values.mean())
 
 
-def positions(scores: Array, axis: int, tie_width: float = 0.0) -> Array:
+def positions(scores: Array, axis: int | None) -> Array:
     """Rank scores without ties: ascending, tied scores in their order.
 
     Parameters
     ----------
     scores : (n, q) float array
-    axis : int
-        The axis along which scores compete.
-    tie_width : float
-        A score ties with the smallest of a run of scores if it is less than this above it, as in weka's
-        `stableSort`; 0 for equal scores only.
+    axis : int or None
+        The axis along which scores compete; None: all with each other, row after row.
 
     Returns
     -------
     (n, q) int array
         0 for the lowest place.
     """
-    moved = np.moveaxis(scores, axis, -1)
-    order = np.argsort(moved, axis=-1, kind="stable")
-    if tie_width > 0:
-        ascending = np.take_along_axis(moved, order, axis=-1).astype(np.float64)
-        runs = np.empty(moved.shape, np.int64)  # number of the run that each score belongs to
-        np.put_along_axis(runs, order, _runs(ascending, tie_width), axis=-1)
-        order = np.argsort(runs, axis=-1, kind="stable")
-    places = np.empty(moved.shape, np.int64)
-    np.put_along_axis(places, order, np.arange(moved.shape[-1]), axis=-1)
-    return np.moveaxis(places, -1, axis)
-
-
-def _runs(ascending: Array, width: float) -> Array:
-    """Number the runs of ascending scores that lie less than `width` above the first of their run."""
-    runs = np.zeros(ascending.shape, np.int64)
-    start = ascending[..., 0]
-    for j in range(1, ascending.shape[-1]):
-        starts = ascending[..., j] - start >= width
-        start = np.where(starts, ascending[..., j], start)
-        runs[..., j] = runs[..., j - 1] + starts
-    return runs
+    order = np.argsort(scores, axis=axis, kind="stable")
+    places = np.argsort(order, axis=-1 if axis is None else axis, kind="stable")
+    return places.reshape(scores.shape)

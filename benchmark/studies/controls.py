@@ -17,6 +17,8 @@ import pandas as pd
 
 from baselines.problem_transform.binary_relevance import METHODS as BINARY_RELEVANCE
 from benchmark.contracts import Dataset, MethodSpec, Provenance, Streams
+from benchmark.files import write_csv, write_text
+from benchmark.run.flags import MOST_JOBS, whole_number
 from benchmark.run.seeding import make_deterministic
 from benchmark.run.trial import build_estimator, run_trial
 from benchmark.score.reading import read_scores
@@ -98,11 +100,11 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m benchmark.studies.controls", description=__doc__.splitlines()[0]
     )
-    parser.add_argument("--rows", type=int, default=1500)
-    parser.add_argument("--hidden", type=int, default=32)
-    parser.add_argument("--epochs", type=int, default=300)
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--jobs", type=int, default=joblib.cpu_count())
+    parser.add_argument("--rows", type=whole_number(), default=1500)
+    parser.add_argument("--hidden", type=whole_number(), default=32)
+    parser.add_argument("--epochs", type=whole_number(), default=300)
+    parser.add_argument("--seeds", type=whole_number(most=1_000), default=3)
+    parser.add_argument("--jobs", type=whole_number(most=MOST_JOBS), default=joblib.cpu_count())
     parser.add_argument("--out", type=Path, default=HERE)
     given = parser.parse_args(argv)
     calls = [
@@ -112,15 +114,14 @@ def main(argv: list[str] | None = None) -> int:
         for seed in range(given.seeds)
     ]
     rows = pd.DataFrame([row for part in joblib.Parallel(n_jobs=given.jobs)(calls) for row in part])
-    given.out.mkdir(parents=True, exist_ok=True)
-    rows.to_csv(given.out / "controls.csv", index=False, float_format="%.6g")
+    write_csv(given.out / "controls.csv", rows, "%.6g")
     settings = (
         f"Synthetic controls, {given.rows} rows (a tenth of them for testing), hidden size {given.hidden}, "
         f"at most {given.epochs} epochs, {given.seeds} seeds, threshold 0.5, mean ± sample standard "
         "deviation. "
         "Written by `python -m benchmark.studies.controls`."
     )
-    (given.out / "controls.md").write_text(describe(rows, settings))
+    write_text(given.out / "controls.md", describe(rows, settings))
     return 0
 
 

@@ -84,7 +84,7 @@ def fill_pool(path: Path, methods: Collection[str]) -> pd.DataFrame:
     dataset = DATASET.load(data_directory(None, [DATASET]))
     leaking_seeds(dataset.id, dataset.fit_seed, SPLITS)
     columns = [f"{metric.id}:{rule}" for rule in ("own", "equal") for metric in METRICS]
-    with path.open("a", newline="") as file:
+    with path.open("a", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, [*KEYS, *columns], lineterminator="\n")
         if not done:
             writer.writeheader()

@@ -8,6 +8,7 @@ that pool, and writes `rates.csv`, `power.csv` and `drift_rates.md`. It decides 
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Iterable, Mapping
 from math import inf
 from pathlib import Path
@@ -20,6 +21,8 @@ from scipy.stats import binomtest
 from benchmark.contracts import Array, DataError
 from benchmark.drift.band import ALPHA, paired_bands, refits_needed
 from benchmark.drift.judge import EQUAL, TOLERANCE
+from benchmark.files import write_csv, write_text
+from benchmark.run.flags import whole_number
 from benchmark.studies.drift_pool import (
     EPOCHS,
     FRESH,
@@ -30,6 +33,7 @@ from benchmark.studies.drift_pool import (
     fill_pool,
     stochastic_methods,
 )
+from benchmark.words import show_every_character
 
 HERE = Path(__file__).parents[2] / "results" / "drift"
 DESIGNS = (len(SPLITS), 2)
@@ -181,13 +185,14 @@ def describe(rates: pd.DataFrame, power: pd.DataFrame, facts: Mapping[str, Any])
 
 def main(argv: Iterable[str] | None = None) -> int:
     """Fill the pool, draw, and write the results."""
+    show_every_character(sys.stdout, sys.stderr)
     parser = argparse.ArgumentParser(
         prog="python -m benchmark.studies.drift_rates", description=(__doc__ or "").splitlines()[0]
     )
     known = [spec.id for spec in stochastic_methods()]
     parser.add_argument("--methods", nargs="+", choices=known, default=known)
-    parser.add_argument("--draws", type=int, default=4000)
-    parser.add_argument("--power-draws", type=int, default=200)
+    parser.add_argument("--draws", type=whole_number(), default=4000)
+    parser.add_argument("--power-draws", type=whole_number(), default=200)
     parser.add_argument("--out", type=Path, default=HERE)
     given = parser.parse_args(None if argv is None else list(argv))
     try:
@@ -205,15 +210,16 @@ def main(argv: Iterable[str] | None = None) -> int:
             for row in smallest_shifts(part, cells, n_refits, given.power_draws)
         ]
     )
-    rates.to_csv(given.out / "rates.csv", index=False, float_format="%.6g", lineterminator="\n")
-    power.to_csv(given.out / "power.csv", index=False, float_format="%.6g", lineterminator="\n")
+    write_csv(given.out / "rates.csv", rates, "%.6g")
+    write_csv(given.out / "power.csv", power, "%.6g")
     facts = {
         "cells": len(cells),
         "power_draws": given.power_draws,
         "paired": " and ".join(dict.fromkeys(MEANING[method] for method, _ in cells)),
     }
-    (given.out / "drift_rates.md").write_text(describe(rates, power, facts), encoding="utf-8", newline="\n")
-    print((given.out / "drift_rates.md").read_text(encoding="utf-8"))
+    text = describe(rates, power, facts)
+    write_text(given.out / "drift_rates.md", text)
+    print(text)
     return 0
 
 

@@ -13,6 +13,7 @@ import hashlib
 import io
 import json
 import math
+import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,10 +29,12 @@ from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
 from benchmark.contracts import Array, DataError, Streams
+from benchmark.files import write_text
+from benchmark.run.flags import whole_number
+from benchmark.words import show_every_character
 from datasets.recipes.images import open_folder
 from datasets.recipes.ml2000 import FEATURES, fit_rows
 from datasets.recipes.pipeline import DIMS
-from datasets.recipes.store import write_atomically
 
 GRID = (1e-3, 3e-3, 1e-2, 3e-2)
 """Inverse regularisation C; the first ceil(10 %) of the shuffled training rows choose it by macro-AUC."""
@@ -253,7 +256,9 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m benchmark.studies.ml2000_features", description=(__doc__ or "").splitlines()[0]
     )
     parser.add_argument("file", type=Path, nargs="?", default=FEATURES, help="features file, .npz")
-    parser.add_argument("--seeds", type=int, default=10, metavar="N", help="seeds 0 to N-1 (default: 10)")
+    parser.add_argument(
+        "--seeds", type=whole_number(most=1_000), default=10, metavar="N", help="seeds 0 to N-1 (default: 10)"
+    )
     parser.add_argument(
         "--fit-on-train",
         nargs="+",
@@ -269,6 +274,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print one line per features file and seed, then the means; write them where asked to."""
+    show_every_character(sys.stdout, sys.stderr)
     options = _parser().parse_args(arguments)
     others = [named_seed(text) for text in options.fit_on_train]
     large = large_originals(options.images) if options.images else None
@@ -282,8 +288,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(f"mean                  {auc:9.4f}  {f1:8.4f}")
     if options.out:
         content = frame.to_csv(index=False, lineterminator="\n")
-        write_atomically(options.out / "probe.csv", content.encode())
-        write_atomically(options.out / "probe.md", describe(pd.read_csv(io.StringIO(content))).encode())
+        write_text(options.out / "probe.csv", content)
+        write_text(options.out / "probe.md", describe(pd.read_csv(io.StringIO(content))))
     return 0
 
 

@@ -22,6 +22,9 @@ import joblib
 import pandas as pd
 
 from benchmark.contracts import DataError, Dataset, Streams
+from benchmark.files import write_csv, write_text
+from benchmark.inference import without_rounding
+from benchmark.run.flags import MOST_JOBS, whole_number
 from benchmark.run.seeding import make_deterministic
 from benchmark.run.split import split
 from benchmark.run.trial import build_estimator, run_trial
@@ -43,7 +46,7 @@ def training_rows_only(dataset: Dataset) -> Dataset:
 
 def read_candidates(path: Path) -> dict[str, dict[str, Any]]:
     """Return name -> constructor options: the base, and the base with one or more changes."""
-    document = tomllib.loads(path.read_text())
+    document = tomllib.loads(path.read_text(encoding="utf-8"))
     base = document["base"]
     named = {name: {**base, **changes} for name, changes in document["candidates"].items()}
     # TOML has no null: 0 stands for "no clipping".
@@ -75,7 +78,7 @@ def evaluate_candidate(
 
 def rank(trials: pd.DataFrame, rule: str) -> pd.DataFrame:
     """Return candidates by mean rank over (data set, seed, metric), 1 is best, under one threshold rule."""
-    values = trials[trials["threshold"] == rule].copy()
+    values = trials[trials["threshold"] == rule].assign(value=lambda rows: without_rounding(rows["value"]))
     down = [metric.id for metric in METRICS if metric.direction == "down"]
     values.loc[values["metric"].isin(down), "value"] *= -1
     by_candidate = values.pivot_table(
@@ -90,7 +93,8 @@ def rank(trials: pd.DataFrame, rule: str) -> pd.DataFrame:
 def rank_rules(trials: pd.DataFrame, candidate: str) -> pd.Series:
     """Return the threshold rules by mean rank over (data set, seed, thresholded metric) for one candidate."""
     thresholded = ("macro_f1", "micro_f1", "example_f1", "hamming_loss", "subset_accuracy")
-    values = trials[(trials["candidate"] == candidate) & trials["metric"].isin(thresholded)].copy()
+    values = trials[(trials["candidate"] == candidate) & trials["metric"].isin(thresholded)]
+    values = values.assign(value=without_rounding(values["value"]))
     values.loc[values["metric"] == "hamming_loss", "value"] *= -1
     by_rule = values.pivot_table(index=["dataset", "seed", "metric"], columns="threshold", values="value")
     return by_rule.rank(axis=1, ascending=False).mean().sort_values()
@@ -163,9 +167,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--mulan", type=Path, required=True, help="folder with emotions/, scene/, yeast/")
     parser.add_argument("--candidates", type=Path, default=HERE / "candidates.toml")
     parser.add_argument("--out", type=Path, default=HERE)
-    parser.add_argument("--seeds", type=int, default=1, help="seeds 0 to N-1")
+    parser.add_argument("--seeds", type=whole_number(most=1_000), default=1, help="seeds 0 to N-1")
     parser.add_argument("--only", nargs="+", metavar="NAME", help="train these candidates; default: all")
-    parser.add_argument("--jobs", type=int, default=joblib.cpu_count())
+    parser.add_argument("--jobs", type=whole_number(most=MOST_JOBS), default=joblib.cpu_count())
     arguments = parser.parse_args(argv)
     candidates = read_candidates(arguments.candidates)
     chosen = {name: candidates[name] for name in arguments.only or candidates}
@@ -181,14 +185,14 @@ def main(argv: list[str] | None = None) -> int:
     )
     for rows in joblib.Parallel(n_jobs=arguments.jobs, return_as="generator_unordered")(jobs):
         trials = pd.concat((trials, pd.DataFrame(rows)), ignore_index=True)
-        trials.to_csv(path, index=False, float_format="%.6g")
+        write_csv(path, trials, "%.6g")
         last = rows[0]
         sys.stdout.write(
             f"{last['candidate']} {last['dataset']} seed {last['seed']}: "
             f"{last['epochs']} epochs, {last['seconds']:.0f} s\n"
         )
         sys.stdout.flush()
-    (arguments.out / "choice.md").write_text(describe(trials, candidates))
+    write_text(arguments.out / "choice.md", describe(trials, candidates))
     return 0
 
 

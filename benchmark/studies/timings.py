@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import io
 import sys
 import tempfile
 import time
@@ -17,10 +18,12 @@ from dataclasses import asdict, fields, replace
 from pathlib import Path
 
 from benchmark.contracts import DataError
+from benchmark.files import write_text
 from benchmark.registry import discover, select
 from benchmark.run.bench import Bench, Pair
 from benchmark.run.config import available_cores
 from benchmark.run.features import data_directory
+from benchmark.run.flags import MOST_JOBS, whole_number
 from benchmark.run.isolation import run_isolated
 from benchmark.run.seeding import limit_threads_of_new_processes
 from benchmark.run.times import TIMINGS, Cpu, Timing, read_timings
@@ -76,10 +79,11 @@ def add_row(path: Path, timing: Timing) -> None:
     """Put a row into the table, in its place by profile, data set and method."""
     rows = [*read_timings(path), timing]
     rows.sort(key=lambda row: (row.profile, row.dataset, row.method, row.cpu))
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, [column.name for column in fields(Timing)], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(map(asdict, rows))
+    content = io.StringIO()
+    writer = csv.DictWriter(content, [column.name for column in fields(Timing)], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(map(asdict, rows))
+    write_text(path, content.getvalue())
 
 
 def main() -> None:
@@ -88,7 +92,7 @@ def main() -> None:
     parser.add_argument("--profiles", default="tiny,quick,paper", metavar="NAMES")
     parser.add_argument("--datasets", metavar="NAMES", help="default: all")
     parser.add_argument("--methods", metavar="NAMES", help="default: all")
-    parser.add_argument("--jobs", type=int, default=available_cores(), metavar="N")
+    parser.add_argument("--jobs", type=whole_number(most=MOST_JOBS), default=available_cores(), metavar="N")
     parser.add_argument("--out", type=Path, default=TIMINGS, metavar="FILE")
     given = parser.parse_args()
     limit_threads_of_new_processes()

@@ -34,7 +34,7 @@ def _run_flags(parser: argparse.ArgumentParser) -> None:
     more.add_argument(
         "--batch-seeds",
         metavar="N",
-        type=flags.whole_number,
+        type=flags.whole_number(),
         nargs="?",
         const=sys.maxsize,
         default=1,

@@ -8,14 +8,15 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from tabulate import tabulate
 
 from benchmark.contracts import MethodSpec, Record, Scoring
+from benchmark.inference import without_rounding
 from benchmark.run.bench import Bench, Inventory
-from benchmark.score.conventions import CONVENTIONS, SUITE, metrics_under
+from benchmark.score.conventions import CONVENTIONS, LIBMULTILABEL, SUITE, metrics_under
 from benchmark.score.metrics import METRICS
 from benchmark.score.reading import read_scores
 from benchmark.tables.aggregate import AGGREGATE_COLUMNS, PER_SEED_COLUMNS, aggregate
+from benchmark.tables.markdown import pipe_table
 from benchmark.tables.names import dataset_title, method_title, metric_heading, rule_title
 from benchmark.tables.results import Arrays, Entries, Rows
 
@@ -25,9 +26,10 @@ SAME = "="
 UNDEFINED = "–"
 TEXT = (
     f"Mean over seeds of the same scores, labels and predictions under each convention. `{SAME}`: as in the "
-    f"row '{SUITE.title}' above it, to the last bit; `{UNDEFINED}`: undefined, because the library has no "
+    f"row '{SUITE.title}' above it, but for rounding; `{UNDEFINED}`: undefined, because the library has no "
     "such measure, divides by zero, or returns nan on rows or labels with one class. Hard: scores are "
-    "replaced by the 0/1 predictions. A star marks how the method is read in our tables. Sources and rules: "
+    f"replaced by the 0/1 predictions. {LIBMULTILABEL.title} takes no predictions: its F1 is of scores above "
+    "0. A star marks how the method is read in our tables. Sources and rules: "
     "`benchmark/score/conventions.py`."
 )
 
@@ -137,13 +139,13 @@ def _table(part: pd.DataFrame, scorings: Mapping[str, str]) -> str:
                 )
                 for metric in METRICS
             ]
-            rows.append([method_title(method), scoring + star, convention.title, *cells])
+            rows.append([method_title(method), scoring + star, convention.heading, *cells])
     headers = ["method", "scores", "convention"]
     headers += [metric_heading(metric.id) for metric in METRICS]
-    return tabulate(rows, headers=headers, tablefmt="pipe", disable_numparse=True)
+    return pipe_table(rows, headers)
 
 
 def _cell(value: float, ours: float | None) -> str:
     if isnan(value):
         return UNDEFINED
-    return SAME if value == ours else f"{value:.3f}"
+    return SAME if ours is not None and without_rounding(value - ours) == 0 else f"{value:.3f}"

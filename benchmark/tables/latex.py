@@ -1,11 +1,13 @@
-"""A table as a LaTeX document that pdflatex compiles; it knows no number."""
+"""A table as a LaTeX document that every engine compiles; it knows no number."""
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 
 from benchmark.tables.layout import Block, Cell, Group, Row, Table
 from benchmark.tables.names import WCO
+from benchmark.words import in_ascii, one_line
 
 # Written by hand: tabulate's booktabs format escapes \textbf, and has neither spanning headings nor rules
 # between rows.
@@ -22,6 +24,9 @@ SPECIAL = {
     "^": r"\textasciicircum{}",
     "<": r"\textless{}",
     ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    "[": "{[}",  # after the end of a row these two would be its arguments
+    "*": "{*}",
     "↑": r"$\uparrow$",
     "↓": r"$\downarrow$",
     "±": r"$\pm$",
@@ -36,14 +41,45 @@ SPECIAL = {
     "×": r"$\times$",
     "·": r"$\cdot$",
     "’": "'",
+    "‘": "`",
+    "“": "``",
+    "”": "''",
+    "…": r"\dots{}",
+    "−": "$-$",
+    "→": r"$\rightarrow$",
+    "←": r"$\leftarrow$",
+    "°": r"$^{\circ}$",
+    "µ": r"$\mu$",  # the sign of micro
+    "ł": r"\l{}",
+    "Ł": r"\L{}",
+    "œ": r"\oe{}",
+    "Œ": r"\OE{}",
 }
+GREEK = (
+    r"\alpha\beta\gamma\delta\epsilon\zeta\eta\theta\iota\kappa\lambda\mu\nu\xi\pi\rho\sigma\tau\upsilon\phi\chi\psi"
+    r"\omega\Gamma\Delta\Theta\Lambda\Xi\Pi\Sigma\Upsilon\Phi\Psi\Omega"
+)
+SPECIAL |= {
+    letter: rf"$\{name}$"
+    for letter, name in zip("αβγδεζηθικλμνξπρστυφχψωΓΔΘΛΞΠΣΥΦΨΩ", GREEK[1:].split("\\"), strict=True)
+}
+ACCENTS = dict(
+    zip(
+        "\u0300\u0301\u0302\u0303\u0304\u0306\u0307\u0308\u030a\u030b\u030c\u0327",
+        "`'^~=u.\"rHvc",
+        strict=True,
+    )
+)
+"""Combining characters, and the commands that set them in every font."""
+UNKNOWN = r"""% pdflatex's fonts lack some characters of this table; it prints what stands for them here.
+% To see them, compile with lualatex or xelatex and name a font that has them:
+% \usepackage{fontspec} \setmainfont{...}"""
 PREAMBLE = r"""% To use the table elsewhere, copy its table environment (packages: booktabs, xcolor).
 \documentclass{article}
 \usepackage[a3paper,margin=10mm]{geometry}
 \usepackage{booktabs}
 \usepackage{xcolor}
 \pagestyle{empty}
-\begin{document}
 """
 
 
@@ -60,24 +96,53 @@ def render(table: Table) -> str:
         lines += [*_block(block), r"\par\medskip"]
     if table.notes:
         lines += [r"\begin{flushleft}", *(escape(note) + r"\\" for note in table.notes), r"\end{flushleft}"]
-    return PREAMBLE + "\n".join([*lines, r"\end{table}", r"\end{document}"]) + "\n"
+    lines.append(r"\end{table}")
+    document = [*_declarations("".join(lines)), r"\begin{document}", *lines, r"\end{document}"]
+    return PREAMBLE + "\n".join(document) + "\n"
 
 
 def escape(text: str) -> str:
-    """Escape LaTeX's special characters, and those that pdflatex has no glyph for.
+    """Return text in one line, with LaTeX's special characters escaped; `names.WCO` alone stays mathematics.
 
-    Characters outside ASCII that LaTeX is not known to set become `?`, so that a note of a user's own
-    data set cannot stop the compilation.
+    A character for which LaTeX has no command stays; `render` declares it.
     """
-    return WCO.join("".join(map(_character, part)) for part in text.split(WCO))
+    return WCO.join("".join(map(_character, part)) for part in _composed(text).split(WCO))
+
+
+def _composed(text: str) -> str:
+    return unicodedata.normalize("NFC", one_line(text))
 
 
 def _character(character: str) -> str:
     if character in SPECIAL:
         return SPECIAL[character]
-    # LaTeX composes Latin-1's accented letters itself, but has no Eth and Thorn in its default fonts.
-    known = character.isascii() or ("À" <= character <= "ÿ" and character not in "ÐÞðþ÷")
-    return character if known else "?"
+    if character.isascii() or _in_latin_1(character):
+        return character
+    base, *accents = tuple(unicodedata.normalize("NFD", character))
+    if base.isascii() and len(accents) == 1 and accents[0] in ACCENTS:
+        return rf"\{ACCENTS[accents[0]]}{{{base}}}"
+    return character
+
+
+def _in_latin_1(character: str) -> bool:
+    """Whether LaTeX composes a letter itself; its default fonts have no Eth and Thorn."""
+    return "À" <= character <= "ÿ" and character not in "ÐÞðþ÷"
+
+
+def _declarations(text: str) -> list[str]:
+    """Tell pdflatex what to print for characters that it has no glyph of; the text itself keeps them."""
+    unknown = sorted({c for c in text if not c.isascii() and not _in_latin_1(c)})
+    if not unknown:
+        return []
+    declared = [rf"  \DeclareUnicodeCharacter{{{ord(c):04X}}}{{{_spelled(c)}}}" for c in unknown]
+    return [UNKNOWN, r"\ifdefined\DeclareUnicodeCharacter", *declared, r"\fi"]
+
+
+def _spelled(character: str) -> str:
+    plain = in_ascii(character)
+    return (
+        rf"\texttt{{U+{ord(character):04X}}}" if plain is None else "".join(SPECIAL.get(c, c) for c in plain)
+    )
 
 
 def _block(block: Block) -> list[str]:

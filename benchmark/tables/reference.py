@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from benchmark.contracts import Record
+from benchmark.files import write_csv, write_text
 from benchmark.run.config import ConfigError
 from benchmark.score.metrics import METRICS
 from benchmark.tables.results import Results
@@ -60,14 +61,14 @@ def write_reference(results: Results, records: Sequence[Record], folder: Path) -
     """
     tables = write_all(results, folder)
     per_seed = results.per_seed[list(REFERENCE_COLUMNS)]
-    per_seed.to_csv(folder / "per_seed.csv", index=False, lineterminator="\n")
+    write_csv(folder / "per_seed.csv", per_seed)
     steps = widen(results.steps[results.steps["step"] > 0], STEP_KEYS)
-    steps.to_csv(folder / "steps.csv", index=False, lineterminator="\n")
-    resources_frame(records).to_csv(folder / "resources.csv", index=False, lineterminator="\n")
+    write_csv(folder / "steps.csv", steps)
+    write_csv(folder / "resources.csv", resources_frame(records))
     environments = json.dumps(distinct_environments(records), indent=1, sort_keys=True) + "\n"
-    (folder / ENVIRONMENT_FILE).write_text(environments, encoding="utf-8")
+    write_text(folder / ENVIRONMENT_FILE, environments)
     settings = json.dumps(distinct_settings(records), indent=1, sort_keys=True) + "\n"
-    (folder / SETTINGS_FILE).write_text(settings, encoding="utf-8")
+    write_text(folder / SETTINGS_FILE, settings)
     files = ("per_seed.csv", "steps.csv", "resources.csv", ENVIRONMENT_FILE, SETTINGS_FILE)
     return sorted(folder / name for name in {*tables, *files})
 

@@ -11,7 +11,8 @@ from typing import Any, TypeVar
 import pandas as pd
 
 from benchmark.contracts import Array, DatasetSpec, Job, MethodSpec, Provenance, Record, Shape, users_folder
-from benchmark.run.bench import Bench, DatasetFacts, Inventory
+from benchmark.run.bench import Bench, Inventory
+from benchmark.run.features import DatasetFacts
 from benchmark.run.store import RecordError, RecordStore
 from benchmark.score.acquisition import read_acquisition
 from benchmark.score.metrics import METRICS

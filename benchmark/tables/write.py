@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from benchmark.files import write_text
 from benchmark.tables import latex, markdown
 from benchmark.tables.aggregate import aggregate
 from benchmark.tables.cost import cost_table
@@ -39,10 +40,9 @@ def write_all(results: Results, folder: Path) -> dict[str, str]:
     dict of str to str
         The text of every file written, by its name.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     files = render_all(results)
     for name, text in files.items():
-        (folder / name).write_text(text, encoding="utf-8", newline="\n")
+        write_text(folder / name, text)
     return files
 
 

@@ -22,6 +22,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from benchmark.contracts import Array, Provenance, Streams
+from benchmark.words import one_line, show_every_character
 from datasets.formats.folder import PROVENANCE_FILE
 from datasets.ml2000 import rebuilt_note
 from datasets.recipes import descriptors, parts, pipeline
@@ -213,7 +214,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; return 0, or 2 if the input cannot be used (nothing is written then)."""
+    """Run the command; return 0, or 2 if the input cannot be used or a file not be written."""
+    show_every_character(sys.stdout, sys.stderr)
     options = _parser().parse_args(arguments)
     console = Console(stderr=True)
     out = options.out
@@ -231,13 +233,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 "These are not the bytes behind the committed features; the new features may differ."
             )
         arrays, learnt = build(images, options.fit_on, options.jobs, progress_on(console))
-    except ValueError as error:  # DataError is one
-        console.print(f"error: {error}", style="red", markup=False, soft_wrap=True)
+        document = manifest(found, options.fit_on, len(images.paths))
+        written = write(out, arrays, learnt, document)
+        if options.npy:
+            write_npy(options.npy, arrays, document)
+    except (ValueError, OSError) as error:  # DataError is a ValueError
+        console.print(f"error: {one_line(error)}", style="red", markup=False, soft_wrap=True)
         return 2
-    document = manifest(found, options.fit_on, len(images.paths))
-    written = write(out, arrays, learnt, document)
-    if options.npy:
-        write_npy(options.npy, arrays, document)
     for path in written:
         print(f"{path}  {path.stat().st_size / 1e6:.2f} MB")
     return 0

@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from benchmark.contracts import Array
+from benchmark.files import write_bytes
 
 SMALLEST_NORMAL = 2.0**-14
 
@@ -35,16 +34,6 @@ def json_bytes(document: Mapping[str, Any]) -> bytes:
 
 
 def write_atomically(path: Path, content: bytes) -> str:
-    """Write to a temporary name beside `path`, then rename; return the SHA-256 of `content`."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(content)
-        temporary.chmod(0o644)  # mkstemp gives 0600
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    """Write a file whole or not at all; return the SHA-256 of `content`."""
+    write_bytes(path, content)
     return hashlib.sha256(content).hexdigest()

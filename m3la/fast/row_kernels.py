@@ -27,10 +27,11 @@ from typing import Any
 import llvmlite.binding as llvm
 import numba
 import numpy as np
-from numba import njit, types
+from numba import types
 from numba.extending import overload, register_jitable
 
 from benchmark.contracts import Array
+from m3la.fast.kernel_cache import kept_njit
 
 
 def _use_longest_vectors() -> None:
@@ -52,7 +53,7 @@ _use_longest_vectors()
 # Sums may be reordered and products fused; what is not a number stays that, or no divergence would be seen.
 # `label_kernels` uses these flags too: change that file as well, or numba's cache keeps its old kernels.
 _FAST = {"reassoc", "contract", "arcp", "nsz"}
-compiled: Callable[[Any], Any] = njit(fastmath=_FAST, error_model="numpy", cache=True)
+compiled: Callable[[Any], Any] = kept_njit(fastmath=_FAST, error_model="numpy")
 """Compiles a kernel; of what it takes, numba's own annotations know too little."""
 inlined = register_jitable(fastmath=_FAST, error_model="numpy")
 

@@ -337,6 +337,12 @@ def test_two_tables_that_disagree_on_a_cell(mean, alarm):
     )
 
 
+def test_the_last_bits_of_a_float_are_no_disagreement():
+    texts = ("0.7940000000000001", "0.7939999999999998")
+    one, other = (table(("a", "macro_f1", m), name=n) for m, n in zip(texts, "xy", strict=True))
+    assert audit(pd.concat([one, other]), {"data": KNOWN}).findings == ()
+
+
 def test_truncated_digits_show_in_sums_one_unit_short():
     cells = [("a", "ranking_loss", "0.027"), ("a", "example_auc", "0.972")]
     report = audit(table(*cells), {"data": KNOWN})

@@ -13,6 +13,10 @@ ROOT = Path(__file__).resolve().parents[2]
 REFERENCES = sorted(path.parent for path in (ROOT / "results" / "reference").glob("*/*/per_seed.csv"))
 PAPER = ROOT / "results" / "paper"
 HEADER = "metric,direction,dataset,method,mean,std,bold\n"
+AGGREGATED = (
+    "dataset,method,metric,mean,std,n_seeds,profile,threshold,scoring\n"
+    "ml2000,A,macro_f1,0.5,0.1,{},paper,fixed,soft\n"
+)
 
 
 @pytest.fixture
@@ -107,6 +111,11 @@ def test_a_changed_number_of_ours_is_found(run, tmp_path):
         ("a,b\n1,2\n", (), "neither of a published table"),
         (HEADER + "macro_f1,up,NOWHERE,A,0.5,0.1,0\n", (), "data set 'nowhere' is not registered"),
         (HEADER + "macro_f1,up,ML2000,A,high,0.1,0\n", (), "'high' is not a number"),
+        (HEADER + "macro_f1,up,ML2000,A,1e999,0.1,0\n", (), "'1e999' is not a finite number up to 1e+09"),
+        (HEADER + "macro_f1,up,ML2000,A,True,0.1,0\n", (), "'True' is not a number"),
+        (AGGREGATED.format("x"), (), "n_seeds 'x' is no number of seeds"),
+        (AGGREGATED.format("2.5"), (), "n_seeds '2.5' is no number of seeds"),
+        (AGGREGATED.format("9" * 30), (), "is no number of seeds"),
         (HEADER, (), "no cell to audit"),
         ("metric,direction,method,mean,std,bold\nmacro_f1,up,A,1,0,0\n", (), "dataset missing"),
         (HEADER + "macro_f1,up,ML2000,A,0.5,0.1,0\n", ("--table", PAPER / "nothing.csv"), "nothing.csv"),
@@ -115,7 +124,11 @@ def test_a_changed_number_of_ours_is_found(run, tmp_path):
         (HEADER + '"a', (), "table.csv cannot be read as CSV"),
         (HEADER + "macro_f1,up,ML2000,A,,,0\n", (), "no cell of the table holds a number"),
         (HEADER + "macro_f1,up,ML2000,A,0.5,0.1,x\n", (), "bold 'x' is neither 1 nor 0"),
-        (HEADER + "macro_f1,up,ML2000,A,0.5,0.1,0\n", ("--runs", "0"), "--runs 0: a table is of one run"),
+        (
+            HEADER + "macro_f1,up,ML2000,A,0.5,0.1,0\n",
+            ("--runs", "0"),
+            "--runs: 0 is out of range; write 1 to",
+        ),
     ],
 )
 def test_what_cannot_be_judged_is_said_in_one_line_with_exit_code_2(run, tmp_path, content, flags, message):

@@ -112,6 +112,19 @@ def test_a_cache_folder_that_cannot_be_made_is_refused_with_a_remedy(tmp_path):
         cached_arrays(tmp_path / "file" / "set", build_once([]))
 
 
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), OSError("9 requested, 3 written")])
+def test_a_full_disk_names_the_file_and_leaves_nothing(tmp_path, monkeypatch, error):
+    def full(*_, **__):
+        raise error
+
+    monkeypatch.setattr(np, "save", full)
+    with pytest.raises(DataError, match=r"name another in \$M3LA_CACHE") as caught:
+        cached_arrays(tmp_path / "set", build_once([]))
+    assert "labels.npy" in str(caught.value)
+    assert str(error.strerror or error) in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("listed", [{}, {"labels.npy": "0"}])
 def test_a_manifest_that_does_not_list_every_array_vouches_for_none(tmp_path, listed):
     cached_arrays(tmp_path / "set", build_once([]))

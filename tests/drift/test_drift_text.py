@@ -5,6 +5,7 @@ from xml.etree import ElementTree
 
 import pandas as pd
 import pytest
+from markdown_it import MarkdownIt
 
 from benchmark.drift.judge import (
     CANNOT_JUDGE,
@@ -116,3 +117,25 @@ def test_a_note_of_an_acceptance_quotes_every_line_of_the_reason(drift):
     assert text.endswith("\n\n")
     nothing = Drift(drift.cells.iloc[:0], drift.pairs.assign(verdict=SAME), drift.why_bits_may_differ)
     assert "No number had changed." in accepted_text(nothing, "toy", "x", "2026-01-02")
+
+
+HOSTILE = "a | b\n\n`c` *d* <e> & \x1b[31mred\x1b[0m \ud83d \ufffe [f](g) 中"
+
+
+def test_words_of_others_leave_every_format_whole(drift):
+    cells = drift.cells.assign(reason=HOSTILE)
+    pairs = drift.pairs.assign(reason=HOSTILE, cause=HOSTILE)
+    told = Drift(cells, pairs, {"toy": HOSTILE})
+    _, before = outcomes(junit(drift, "x"))
+    suite, found = outcomes(junit(told, HOSTILE))
+    assert found == before
+    assert "red \ufffd \ufffd [f](g) 中" in next(suite.iter("error")).get("message")
+    for text in (drift_text(told, "x"), accepted_text(told, "toy", HOSTILE, "2026-01-02")):
+        tokens = MarkdownIt("commonmark").enable("table").parse(text)
+        rows = [token for token in tokens if token.type == "tr_open"]
+        cells_of = [token for token in tokens if token.type in ("td_open", "th_open")]
+        n_pairs = len(pairs) if "##" in text.split("\n")[0] and text.startswith("## Drift") else 5
+        assert len(rows) == (1 + n_pairs) + (1 + 1)
+        assert len(cells_of) == 6 * (1 + n_pairs) + 11 * (1 + 1)
+        assert text.encode("utf-8")
+        assert "\x1b" not in text

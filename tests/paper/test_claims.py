@@ -11,7 +11,8 @@ from evidence_examples import METHODS, cell, evidence, exact
 from scipy import stats
 
 from benchmark.inference import corrected_paired
-from benchmark.paper.claims import check_claims, parse_claims
+from benchmark.paper.claim import parse_claims
+from benchmark.paper.claims import check_claims
 from benchmark.paper.comparisons import CannotJudgeError, OurSide, paired
 from benchmark.paper.printed import read_paper
 from benchmark.score.metrics import METRICS
@@ -188,6 +189,17 @@ def test_the_lowest_data_set_needs_another_to_be_lower_than():
         ({"check": "vibes"}, "check 'vibes' is not one of"),
         ({"metrics": ["macro_f2"]}, "no metric macro_f2"),
         ({"need": 0}, "need = 0 must lie above 0"),
+        ({"need": True}, "need = True must lie above 0"),
+        ({"need": "0.5"}, "need = '0.5' must lie above 0"),
+        ({"need": float("nan")}, "need = nan must lie above 0"),
+        ({"methods": "M3LA"}, "methods = 'M3LA' is no list of texts"),
+        ({"rivals": ["BR", 3]}, "is no list of texts"),
+        ({"sides": ["theirs"]}, "no side theirs"),
+        ({"criterion": "means"}, "criterion 'means' is not one of mean, significant"),
+        ({"versus": "runner up"}, "versus 'runner up' is not one of"),
+        ({"quote": 5}, "quote = 5 is no text"),
+        ({"instead_of": True}, "instead_of = True"),
+        ({"check": "rules", "rules": ["eq13"]}, "has two rules"),
         ({"wish": 1}, "wish"),
     ],
 )
@@ -198,3 +210,26 @@ def test_a_claims_file_with_mistakes_is_refused(change, message):
         parse_claims([PAPER.claims[0], PAPER.claims[0]])
     with pytest.raises(ValueError, match="missing"):
         parse_claims([{"id": "bare"}])
+
+
+@pytest.mark.parametrize(("check", "rivals"), [("difference", ("BR", "CC")), ("lowest", ())])
+def test_a_mean_that_is_lower_by_rounding_alone_is_not_worse(check, rivals):
+    """0.1 + 0.7 lies below 0.8, and 1.1 - 0.3 above it, in the last bit alone."""
+    claim = replace(
+        CLAIMS["consistently-superior"],
+        check=check,
+        rivals=rivals,
+        metrics=("macro_f1",),
+        datasets=("ml2000", "msra"),
+        target="ml2000",
+    )
+    found = evidence(
+        *(
+            cell(method, "macro_f1", np.full(10, value), dataset)
+            for dataset, change in (("ml2000", 0.0), ("msra", 2.0**-53 if rivals else -(2.0**-52)))
+            for method, value in (("M3LA", 0.1 + 0.7 + change), ("BR", 0.8), ("CC", 1.1 - 0.3))
+        )
+    )
+    (row,) = check_claims([claim], PRINTED, found)[lambda rows: rows["side"] == "ours"].to_dict("records")
+    assert row["better"] == row["cells"] == (2 if rivals else 1)
+    assert row["verdict"] == "supported"

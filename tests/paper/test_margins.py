@@ -50,11 +50,27 @@ def test_a_data_file_that_was_tampered_with_is_refused(tmp_path):
             read_margins(path)
 
 
+@pytest.mark.parametrize("margin", ["-0.1", "nan", "inf", "", "True", "much", "0"])
+def test_a_margin_that_is_no_number_above_0_is_named_with_its_cell(tmp_path, margin):
+    path = tmp_path / "margins.csv"
+    path.write_text(f"dataset,metric,median_std,margin\nd,m,0.1,{margin}\nd,k,0.1,0.2\n")
+    with pytest.raises(ValueError, match=r"of m on d is no number above 0"):
+        read_margins(path)
+
+
 def test_the_printed_cells_are_300_of_which_40_repeat():
     cells = read_cells(PAPER)
     assert len(cells) == 300
     assert cells["repeats"].sum() == 40
     assert set(cells.loc[cells["repeats"], "table"]) == {"III"}
+
+
+def test_a_printed_table_with_a_text_for_a_number_is_refused(tmp_path):
+    for name in ("table2.csv", "table3.csv"):
+        text = (PAPER / name).read_text(encoding="utf-8")
+        (tmp_path / name).write_text(text.replace("0.793", "high", 1))
+    with pytest.raises(ValueError, match=r"table2\.csv: a mean or a standard deviation is no number"):
+        read_cells(tmp_path)
 
 
 @pytest.mark.parametrize(("text", "unit"), [("0.793", 0.001), ("16.15", 0.01), ("0", 0.001), ("2.6", 0.1)])

@@ -60,6 +60,40 @@ def test_methods_that_tie_everywhere_are_not_told_apart():
     assert test.pairwise.loc["C4.5", "copy"] == 1.0
 
 
+SUM = 0.1 + 0.7
+"""0.7999999999999999: the same as 0.8 but for rounding."""
+
+
+def test_means_that_differ_by_rounding_alone_share_a_rank():
+    rows = [(0.8, SUM, 0.5)] * 3 + [(0.9, 0.6, 0.5)] * 3
+    test = rank_test(pd.DataFrame(rows, columns=["A", "B", "C"]), "macro_auc")
+    # A: three times 1.5, three times 1; B: three times 1.5, three times 2.
+    assert test.ranks.tolist() == [1.25, 1.75, 3]
+    # 12 N / (k (k + 1)) = 6 times squared distances from rank 2, over 1 - 3 (2^3 - 2) / (N k (k^2 - 1)).
+    assert test.chi_square == pytest.approx(6 * (0.75**2 + 0.25**2 + 1) / (1 - 18 / 144))
+    loss = rank_test(pd.DataFrame(rows, columns=["A", "B", "C"]), "ranking_loss")
+    assert loss.ranks.tolist() == [2.75, 2.25, 1]
+
+
+@pytest.mark.parametrize("scale", [1, 16])
+def test_where_all_methods_tie_there_is_nothing_to_find(scale):
+    equal = pd.DataFrame([(1.1 - 0.3, 0.8, SUM)] * 6, columns=["A", "B", "C"]) * scale
+    assert stats.friedmanchisquare(*equal.to_numpy().T).pvalue < 0.003  # what rounding alone would find
+    test = rank_test(equal, "coverage")
+    assert (test.chi_square, test.p_value) == (0, 1)
+    assert test.ranks.tolist() == [2, 2, 2]
+    assert (test.pairwise == 1).all(axis=None)
+
+
+def test_differences_that_are_equal_but_for_rounding_tie_in_wilcoxons_test():
+    rows = [(0.8, 0.7, 0.1)] * 7 + [(0.2, 0.3, 0.0)]
+    assert 0.8 - 0.7 > 0.3 - 0.2
+    test = rank_test(pd.DataFrame(rows, columns=["A", "B", "C"]), "macro_auc")
+    by_sign = stats.wilcoxon([1] * 7 + [-1]).pvalue
+    assert by_sign > 0.03  # and one negative of the smallest rank would have 4 / 2^8
+    assert test.pairwise.loc["A", "B"] == pytest.approx(by_sign)
+
+
 @pytest.mark.parametrize("frame", [DEMSAR.iloc[:5], DEMSAR.iloc[:, :2]])
 def test_too_few_data_sets_or_methods_have_no_ranks(frame):
     with pytest.raises(ValueError, match="ranks need at least 3 methods and 6 data sets"):

@@ -76,9 +76,10 @@ def test_one_file_is_checked_and_run_and_printed_below_the_rule(folder, capsys):
     [
         ('"power", (', '"powr", (', "factors are", "the factor 'powr' is no parameter of __init__"),
         ("power=1.0", "power=2.0", "factors are", "default power=2.0 is not among its levels (1.0, 0.5)"),
-        ("in_paper=False", 'threshold="eq31"', "rule, scoring", "threshold 'eq31' is unknown; did you mean"),
-        ("in_paper=False", 'datasets=("tyo",)', "rule, scoring", "'tyo' is unknown; did you mean 'toy'?"),
-        ("in_paper=False", 'options={"power": 3}', "rule, scoring", "power=3 is not among the declared"),
+        ("in_paper=False", 'threshold="eq31"', "its rule", "threshold 'eq31' is unknown; did you mean"),
+        ("in_paper=False", 'datasets=("tyo",)', "its rule", "'tyo' is unknown; did you mean 'toy'?"),
+        ("in_paper=False", 'options={"power": 3}', "its rule", "power=3 is not among the declared"),
+        ("in_paper=False", 'options={"power": True}', "its rule", "power=True is not among the declared"),
         ("in_paper=False", 'threshold="eq13@holdout"', "can be read", "hold"),
         ("(len(modalities[0]), 1)", "(2, 1)", "right shape", "shape (2, 3), not (rows, labels) = (4, 3)"),
         ("** self.power", "+ 1", "are soft", "leaves [0, 1]"),
@@ -109,6 +110,11 @@ def test_a_broken_promise_is_one_line_that_names_it(folder, capsys, old, new, ch
             "declares_text.METHODS holds 'M3LA'; it must be a MethodSpec",
         ),
         ("json", METHOD, "the name 'json' stands for"),
+        (
+            "shouts",
+            METHOD.replace("in_paper=False", 'scoring="Hard"'),
+            "scoring 'Hard' is not one of soft, hard",
+        ),
         ("twin", METHOD.replace('"Freq', '"freq'), "'frequencies' of"),
     ],
 )

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
+
+import numpy as np
 import pytest
-from tiny_benchmark import registry
+from tiny_benchmark import method, registry
 
 from benchmark.run.bench import Bench
 from benchmark.run.config import PROFILES_DIR, ConfigError, Limits, Running, load_profile, profile_names
@@ -63,11 +66,40 @@ def test_a_data_sets_own_limits_add_to_the_common_ones(tmp_path):
         ("epochs = true", "epochs = True"),
         ("epochs = 'all'", "epochs = 'all'"),
         ("epochs =", "not valid TOML"),
+        ("epochs = 8.0", r"mine\.toml: epochs = 8\.0 must be a whole number"),
+        ("max_test_rows = '8'", "max_test_rows = '8': a limit is a number above 0"),
+        ("max_train_rows = -1", "max_train_rows = -1: a limit is a number above 0"),
+        ("epochs = nan", "epochs = nan: a limit is a number above 0"),
+        ("time_limit_seconds = nan", "time_limit_seconds = nan: a limit is a number above 0"),
+        ("time_limit_seconds = inf", "leave it out for none"),
+        ("time_limit_seconds = 1e12", "more than a year"),
+        ("[datasets.msra]\nepochs = false", "epochs = False"),
+        ("datasets = 3", "a table of limits for each data set"),
+        ("[datasets]\nmsra = 3", "a table of limits for each data set"),
+        ("seeds = true", "seeds = True: write a text"),
+        ("seeds = 3.0", r"seeds = 3\.0: write a text"),
+        ("seeds = [1, 2]", "write a text as for --seeds"),
+        ("seeds = 'few'", r"mine\.toml: seeds 'few' not understood"),
+        ("description = 5", "description = 5: a text in quotes"),
     ],
 )
 def test_a_wrong_profile_is_refused_with_file_key_and_remedy(tmp_path, text, message):
     with pytest.raises(ConfigError, match=message):
         write(tmp_path, text)
+
+
+def test_a_number_of_seeds_may_stand_without_quotes(tmp_path):
+    assert write(tmp_path, "seeds = 3\n").seeds == "3"
+
+
+def test_numbers_count_by_value_whoever_made_them(tmp_path):
+    assert Limits(epochs=np.int64(8), time_limit_seconds=np.float32(0.5)).epochs == 8
+    assert Running.of(jobs=np.int64(2), batch_seeds=np.int32(3)).batch_seeds == 3
+    toys = registry(method("A", epochs=np.int64(7)))
+    (tmp_path / "mine.toml").write_text("epochs = 3\n")
+    made = Bench.of(toys, data_dir=tmp_path, results_dir=tmp_path)
+    capped = dataclasses.replace(made, profile=load_profile("mine", tmp_path)).setup("toy", "A")
+    assert capped.options["epochs"] == 3
 
 
 def test_an_unknown_profile_is_refused_with_the_closest_one():
@@ -91,6 +123,11 @@ def test_a_wrong_choice_is_refused(tmp_path, flags, message):
     ("flags", "message"),
     [
         ({"jobs": 0}, "--jobs 0"),
+        ({"jobs": True}, "--jobs True: a whole number"),
+        ({"jobs": 2.0}, r"--jobs 2\.0: a whole number"),
+        ({"batch_seeds": "3"}, "--batch-seeds 3: a whole number"),
+        ({"time_budget": "1e3h"}, "is no time"),
+        ({"time_budget": "9" * 400 + "h"}, "more than a year"),
         ({"backend": "threading"}, "`threading` is refused"),
         ({"backend": "lokky"}, "did you mean 'loky'"),
     ],

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import multiprocessing
+import os
 import time
 from itertools import pairwise
 
 import pytest
+import torch
 from child_functions import use
 from joblib import Parallel, delayed
 from tiny_benchmark import OnDevice, ToyData, method, registry
@@ -15,7 +18,7 @@ from tiny_benchmark import OnDevice, ToyData, method, registry
 from benchmark.registry import Selection
 from benchmark.run.bench import Bench
 from benchmark.run.config import Limits, Profile
-from benchmark.run.devices import DeviceError, DevicePool, parse_devices
+from benchmark.run.devices import DeviceError, DevicePool, available_pool, parse_devices
 from benchmark.run.plan import make_plan
 from benchmark.run.worker import make_task, supervise
 
@@ -137,3 +140,18 @@ def test_device_flags_are_understood(text, cuda_count, devices):
 def test_devices_that_are_not_there_are_refused(text, cuda_count, message):
     with pytest.raises(DeviceError, match=message):
         parse_devices(text, cuda_count)
+
+
+def test_devices_that_cannot_be_locked_are_refused_before_any_job(tmp_path, monkeypatch):
+    fcntl = pytest.importorskip("fcntl")
+
+    def no_locks(*_):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert available_pool("cuda", tmp_path).devices == ("cuda:0", "cuda:1")
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    with pytest.raises(DeviceError, match=r"No locks available.*\$TMPDIR, or use --device cpu"):
+        available_pool("cuda", tmp_path)
+    assert available_pool("cpu", tmp_path).devices == ("cpu",)

@@ -50,6 +50,10 @@ def test_the_time_limit_kills_the_child_and_its_children(tmp_path):
         assert gone(int(pid))
 
 
+def test_a_limit_of_months_is_none_that_waiting_cannot_count():
+    assert run_isolated(add, (2, 3), time_limit=90 * 24 * 3600.0).value == 5
+
+
 def gone(pid, patience=10.0):
     deadline = time.monotonic() + patience
     while time.monotonic() < deadline:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import hashlib
 import io
 import json
+import os
 import re
 import struct
 import zipfile
@@ -209,3 +211,39 @@ def test_a_failed_record_is_replaced_by_a_later_one(store):
     store.write(record(attempts=2), {"scores": SCORES})
     assert store.find(JOB, "abc").attempts == 2
     assert [folder.name for folder in (store.root / "toy" / "Prior").iterdir()] == ["3-abc"]
+
+
+def test_a_full_disk_names_the_file_and_leaves_the_earlier_record_and_nothing_else(store, monkeypatch):
+    def full(_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    store.write(record(attempts=1), {"scores": SCORES})
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", full)
+        for arrays, name in (({"scores": SCORES}, "scores.npz"), (None, "record.json")):
+            with pytest.raises(OSError, match=f"No space left on device.*{name}") as caught:
+                store.write(record(attempts=2), arrays)
+            assert caught.value.errno == errno.ENOSPC
+    assert store.find(JOB, "abc").attempts == 1
+    assert [path.name for path in (store.root / "toy" / "Prior").iterdir()] == ["3-abc"]
+    store.write(record(attempts=3), {"scores": SCORES})
+    assert store.find(JOB, "abc").attempts == 3
+
+
+@pytest.mark.parametrize("code", [errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS])
+@pytest.mark.parametrize("writes", [True, False])
+def test_a_file_system_without_locks_is_refused_before_any_job(store, monkeypatch, code, writes):
+    fcntl = pytest.importorskip("fcntl")
+
+    def no_locks(*_):
+        raise OSError(code, os.strerror(code))
+
+    if writes:
+        store.require_writable()
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    with pytest.raises(RecordError, match="files cannot be locked there") as caught:
+        store.require_writable()
+    assert str(store.root) in str(caught.value)
+    assert os.strerror(code) in str(caught.value)
+    assert "--results" in str(caught.value)
+    assert list((store.root / ".locks").iterdir()) == []

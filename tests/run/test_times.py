@@ -169,3 +169,14 @@ def test_the_committed_table_is_of_what_there_is():
     assert {row.method for row in rows} <= set(found.methods)
     assert {row.profile for row in rows} <= set(profile_names())
     assert all(row.seconds > 0 and row.yardstick > 0 for row in rows)
+
+
+@pytest.mark.parametrize("seconds", ["nan", "-1", "inf", "0", "True", ""])
+def test_a_table_of_timings_with_a_time_that_is_none_is_refused(tmp_path, seconds):
+    path = tmp_path / "timings.csv"
+    path.write_text(
+        "dataset,method,profile,processor,cpu_capability,yardstick,seconds\n"
+        f"toy,A,paper,some CPU,AVX2,0.2,{seconds}\n"
+    )
+    with pytest.raises(ConfigError, match=r"timings\.csv is no table of timings"):
+        read_timings(path)

@@ -11,7 +11,7 @@ def test_stored_records_are_printed_and_damaged_ones_told(recorded, tmp_path):
     run = recorded(method("A"), method("B"))
     code, out, err = run("conventions")
     assert (code, err) == (0, "")
-    assert all(convention.title in out for convention in CONVENTIONS.values())
+    assert all(convention.heading in out for convention in CONVENTIONS.values())
     code, out, _ = run("conventions", "--methods", "B", "--json")
     cells = json.loads(out)
     assert code == 0

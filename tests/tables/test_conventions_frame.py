@@ -5,7 +5,7 @@ import pytest
 from example_results import record_of
 
 from benchmark.contracts import MethodSpec, Provenance
-from benchmark.score.conventions import CONVENTIONS, LAMDA, metrics_under
+from benchmark.score.conventions import CONVENTIONS, LAMDA, MULAN, metrics_under
 from benchmark.score.metrics import METRICS
 from benchmark.score.reading import read_scores
 from benchmark.tables.conventions import average, render_conventions, rows_of
@@ -71,7 +71,7 @@ def test_the_report_shows_what_differs_and_what_is_undefined():
     by_key = {tuple(row[:3]): row[3:] for row in rows}
     assert by_key["Hard", "hard*", "scikit-learn"][0] == "–"  # a label with one class
     assert by_key["Hard", "hard*", "scikit-learn"][4] == "="
-    assert by_key["Soft", "soft*", "MULAN"][2] == "–"
-    coverage = [float(by_key["Soft", "soft*", name][8]) for name in ("as in our tables", "MULAN")]
+    assert by_key["Soft", "soft*", MULAN.heading][2] == "–"
+    coverage = [float(by_key["Soft", "soft*", name][8]) for name in ("as in our tables", MULAN.heading)]
     assert coverage[1] < coverage[0]
     assert "- Soft: 2 seeds, threshold eq. (13)" in text

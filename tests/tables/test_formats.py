@@ -88,8 +88,8 @@ def test_latex_escapes_everything_but_the_name_with_mathematics():
     assert r"\$5" in escaped
     assert "M3LA-$W_{co}$" in escaped
     assert "é ß" in escaped
+    assert "?" not in escaped
     assert r"$^{\dagger}$$^{\ddagger}$\S{}" in escaped
-    assert "数" not in escaped
 
 
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")

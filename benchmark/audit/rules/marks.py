@@ -7,6 +7,7 @@ from decimal import ROUND_DOWN, ROUND_HALF_EVEN, Decimal
 from itertools import combinations
 
 from benchmark.audit.numbers import Finding, Level, Number, Row
+from benchmark.inference import DIGITS
 from benchmark.score.metrics import DIRECTIONS
 
 
@@ -80,6 +81,7 @@ def _better(metric: str, one: Row, other: Row) -> bool:
 def _differ(a: Number, b: Number) -> bool:
     """Tell whether two texts cannot be the same number, cut either way."""
     finer, coarser = (a, b) if a.decimals >= b.decimals else (b, a)
-    unit, printed = Decimal(1).scaleb(-coarser.decimals), Decimal(coarser.text)
+    unit = Decimal(1).scaleb(-min(coarser.decimals, DIGITS))  # the last digits of a float are noise
+    printed = Decimal(coarser.text).quantize(unit)
     possible = {Decimal(finer.text).quantize(unit, way) for way in (ROUND_HALF_EVEN, ROUND_DOWN)}
     return printed not in possible

@@ -20,15 +20,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     what = parser.add_argument_group("what")
     what.add_argument("--factors", metavar="NAMES", help="names and globs, comma-separated; default: all")
     what.add_argument(
-        "--epochs", type=flags.whole_number, default=100, help="of one change at a time; default: 100"
+        "--epochs", type=flags.whole_number(), default=100, help="of one change at a time; default: 100"
     )
-    what.add_argument("--seeds", default="3", help="3 means 0 to 2; 0-4 a range; 3,5 a list; default: 3")
+    flags.add_seeds(what, default="3")
     what.add_argument(
         "--final",
         action="store_true",
         help="then run the three largest factors of training in all combinations",
     )
-    what.add_argument("--final-epochs", type=flags.whole_number, default=300, help="of that stage; 300")
+    what.add_argument("--final-epochs", type=flags.whole_number(), default=300, help="of that stage; 300")
     what.add_argument("--final-seeds", default="10", metavar="SEEDS", help="of that stage; 10")
     flags.add_places(parser)
     flags.add_running(parser)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmark.inference import TEST_TO_TRAIN
+from benchmark.inference import TEST_TO_TRAIN, without_rounding
 from benchmark.score.metrics import METRICS
 from benchmark.studies.ablate.contrasts import contrasts
 from benchmark.studies.ablate.paired import (
@@ -162,14 +162,15 @@ def rank_factors(found: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for _, part in found.groupby(["kind", "factor"], sort=False):
         usable = part[measured[part.index]]
-        strongest = 0 if usable.empty else int(np.argmax(usable["effect"].abs()))
+        strongest = 0 if usable.empty else int(without_rounding(usable["effect"].abs()).argmax())
         row: dict[Any, Any] = (part if usable.empty else usable).to_dict("records")[strongest]
         if usable.empty:
             row |= dict.fromkeys(ESTIMATE, nan) | {"level": "", "metric": ""}
         n_levels = part["level"].nunique()
         rows.append({**row, "n_levels": n_levels, "n_without": n_levels - usable["level"].nunique()})
     ranking = pd.DataFrame(rows, columns=[*EFFECT_COLUMNS, "n_levels", "n_without"])
-    order = ranking["effect"].astype(float).abs().sort_values(ascending=False, kind="stable").index
+    strength = pd.Series(without_rounding(ranking["effect"].abs()))
+    order = strength.sort_values(ascending=False, kind="stable").index
     ranking = ranking.loc[order].reset_index(drop=True)
     ranks = pd.Series(np.arange(1, len(ranking) + 1, dtype=float))
     return ranking.assign(rank=ranks.where(ranking["effect"].notna()))

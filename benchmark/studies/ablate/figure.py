@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping
 from math import isfinite, isnan
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from benchmark.files import write_bytes
 from benchmark.studies.ablate.paired import AFTER_TRAINING, COMBINATION, SPREAD
 from benchmark.tables import names
 
@@ -37,6 +39,7 @@ def draw_ranking(ranking: pd.DataFrame, found: pd.DataFrame, title: str, path: P
     import matplotlib
     from matplotlib.figure import Figure
 
+    drawn = io.BytesIO()
     # Any salt would do; with another one every id in the committed figures would change.
     with matplotlib.rc_context({"svg.hashsalt": "sensitivity", "font.size": 9, "axes.axisbelow": True}):
         figure = Figure(figsize=(9.5, 0.27 * max(len(ranking), 1) + 1.6))  # not pyplot: it seeks a display
@@ -50,7 +53,8 @@ def draw_ranking(ranking: pd.DataFrame, found: pd.DataFrame, title: str, path: P
         _draw_scale(axes)
         axes.set_title(title, loc="left", fontsize=9)
         _draw_legend(axes, ranking)
-        figure.savefig(path, bbox_inches="tight", metadata={"Date": None})
+        figure.savefig(drawn, format="svg", bbox_inches="tight", metadata={"Date": None})
+    write_bytes(path, drawn.getvalue())
 
 
 def _others(found: pd.DataFrame, row: Mapping[Any, Any]) -> list[float]:

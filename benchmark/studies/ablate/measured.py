@@ -14,6 +14,7 @@ from typing import Any
 import pandas as pd
 
 from benchmark.contracts import Record
+from benchmark.files import write_csv
 from benchmark.run.config import ConfigError
 from benchmark.run.plan import Plan
 from benchmark.score.metrics import METRICS
@@ -62,9 +63,8 @@ def read_measured(folder: Path) -> pd.DataFrame:
 
 def write_measured(frame: pd.DataFrame, folder: Path) -> Path:
     """Write the folder's table and return its path."""
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / MEASURED_FILE
-    frame.to_csv(path, index=False, lineterminator="\n")
+    write_csv(path, frame)
     return path
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 
+from benchmark.files import write_text
 from benchmark.studies.ablate.effects import Findings
 from benchmark.studies.ablate.figure import draw_ranking
 from benchmark.studies.ablate.measured import write_measured
@@ -43,12 +44,11 @@ def write_report(stages: Sequence[JudgedStage], folder: Path, measured: pd.DataF
 
     Finished jobs of stages that are not among `stages` are taken over from `measured`.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     others = measured[~measured["stage"].isin([stage.name for stage in stages])]
     parts = [part for part in (*(stage.measured for stage in stages), others) if len(part)]
     written = [write_measured(pd.concat(parts, ignore_index=True) if parts else measured, folder)]
     for name, text in texts_of(stages).items():
-        (folder / name).write_text(text, encoding="utf-8", newline="\n")
+        write_text(folder / name, text)
         written.append(folder / name)
     for stage in stages:
         path = folder / f"ablate_{stage.name}.svg"

@@ -112,6 +112,7 @@ class Study:
             registry_of(configurations, self.dataset),
             profile=self.args.profile,
             seeds=seeds,
+            yes=self.args.yes,
             data_dir=self.data_dir,
             results_dir=self.folder,
             allow_leak=self.args.allow_leak,

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from benchmark.contracts import Array, MethodSpec, Record, Scoring
-from benchmark.score.conventions import CONVENTIONS, SUITE, metrics_under
+from benchmark.score.conventions import CONVENTIONS, LAMDA, MULAN, SKLEARN, SUITE, metrics_under
 from benchmark.score.metrics import METRICS
 from benchmark.score.reading import read_scores
 from benchmark.score.thresholds import RULES
@@ -28,9 +28,9 @@ THRESHOLD, SCORING, CONVENTION = "threshold", "scoring", "convention"
 FACTORS_AFTER_TRAINING: Mapping[str, tuple[str, ...]] = {
     THRESHOLD: RULES,
     SCORING: SCORINGS,
-    CONVENTION: tuple(CONVENTIONS),
+    CONVENTION: tuple(convention.id for convention in (SUITE, SKLEARN, MULAN, LAMDA)),
 }
-"""Their levels by name."""
+"""Their levels by name; of the conventions those that the paper may have followed."""
 NO_RECORD = "no readable record"
 
 

@@ -8,6 +8,7 @@ another seed of the method does to them. `python -m benchmark.studies.speed.agre
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -18,15 +19,18 @@ from tabulate import tabulate
 from torch import nn
 
 from benchmark.contracts import Array, DataError, Dataset, Streams
+from benchmark.files import write_csv, write_text
 from benchmark.learning.scaling import fit_scalers, scale
 from benchmark.learning.training import batches
 from benchmark.run.features import data_directory, leaking_seeds
+from benchmark.run.flags import whole_number
 from benchmark.run.memory import keep_freed_memory
 from benchmark.run.seeding import limit_threads_of_new_processes, make_deterministic
 from benchmark.run.split import split
 from benchmark.score.metrics import METRICS
 from benchmark.score.reading import read_scores
 from benchmark.studies.plain.m3la import PlainM3LA, rivals
+from benchmark.words import show_every_character
 from datasets.ml2000 import DATASET
 from m3la.estimator import M3LA
 
@@ -125,10 +129,11 @@ def describe(table: pd.DataFrame, seeds: int, epochs: int, refits: int) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, print and write."""
+    show_every_character(sys.stdout, sys.stderr)
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--epochs", type=int, default=20)
-    parser.add_argument("--refits", type=int, default=3)
+    parser.add_argument("--seeds", type=whole_number(most=1_000), default=3)
+    parser.add_argument("--epochs", type=whole_number(), default=20)
+    parser.add_argument("--refits", type=whole_number(), default=3)
     parser.add_argument("--out", type=Path, default=OUT)
     given = parser.parse_args(arguments)
     limit_threads_of_new_processes()
@@ -142,9 +147,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         parser.error(str(error))
     measured = measure(dataset, seeds, given.epochs, given.refits)
     text = describe(summarise(measured), given.seeds, given.epochs, given.refits)
-    given.out.mkdir(parents=True, exist_ok=True)
-    measured.to_csv(given.out / "agreement.csv", index=False, lineterminator="\n", float_format="%.6g")
-    (given.out / "agreement.md").write_text(text, encoding="utf-8", newline="\n")
+    write_csv(given.out / "agreement.csv", measured, "%.6g")
+    write_text(given.out / "agreement.md", text)
     print(text)
 
 

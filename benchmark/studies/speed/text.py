@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from tabulate import tabulate
-
 from benchmark.studies.speed.judge import Bar, Timing
+from benchmark.tables.markdown import escape, grid
 from benchmark.tables.names import dataset_title, method_title
 
 VERDICTS: Mapping[bool | None, str] = {True: "met", False: "NOT MET", None: "not judged"}
@@ -37,8 +36,8 @@ def render_speed(
         rows = [
             [bar.text, "–" if bar.value is None else f"{bar.value:.2f}", VERDICTS[bar.met]] for bar in bars
         ]
-        parts.append(tabulate(rows, headers=("bar", "found", ""), tablefmt="pipe", disable_numparse=True))
-    machine = ", ".join(f"{name} {value}" for name, value in environment.items())
+        parts.append(grid(rows, ("bar", "found", "")))
+    machine = ", ".join(f"{name} {escape(value)}" for name, value in environment.items())
     return "\n\n".join([*parts, f"Machine: {machine}."]) + "\n"
 
 
@@ -56,4 +55,4 @@ def _table(timings: Sequence[Timing]) -> str:
         ]
         for t in timings
     ]
-    return tabulate(rows, headers=COLUMNS, tablefmt="pipe", disable_numparse=True)
+    return grid(rows, COLUMNS)

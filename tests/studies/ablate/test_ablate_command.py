@@ -263,9 +263,9 @@ def test_dry_run_prints_jobs_and_makes_nothing(ablate, tmp_path):
         (["--seeds", "0"], "not understood"),
         (["--seeds", "4,"], "one seed"),
         (["--seeds", "1"], "one seed"),
-        (["--epochs", "0"], "at least 1"),
+        (["--epochs", "0"], "is out of range; write 1 to"),
         (["--factors", "sharpnes"], "did you mean 'sharpness'"),
-        (["--final", "--final-epochs", "-3"], "at least 1"),
+        (["--final", "--final-epochs", "-3"], "is out of range; write 1 to"),
         (["--final", "--final-seeds", "1"], "one seed"),
     ],
 )

@@ -82,7 +82,7 @@ def test_readings_of_the_baseline_equal_those_made_by_hand():
 
 def test_each_level_but_the_baseline_s_own_is_read_once():
     keys = keys_after_training(SPEC, tuple(FACTORS_AFTER_TRAINING))
-    assert len(set(keys)) == len(keys) == len(RULES) - 1 + 1 + len(CONVENTIONS) - 1
+    assert len(set(keys)) == len(keys) == len(RULES) - 1 + 1 + len(FACTORS_AFTER_TRAINING["convention"]) - 1
     assert (AFTER_TRAINING, "threshold", "eq16a") not in keys
     assert {factor for _, factor, _ in keys_after_training(SPEC, ["scoring"])} == {"scoring"}
     assert keys_after_training(SPEC, ["a"]) == ()
@@ -95,7 +95,9 @@ def test_a_lacking_value_says_why():
         (record("M[a=b]", 0, "timeout", "no result after 600 s"), {}),
     ]
     values = collect_values(entries, KEYS, (0, 1, 2), SPEC, ("threshold", "convention"))
-    assert len(values) == (2 + len(RULES) - 1 + len(CONVENTIONS) - 1) * 3 * len(METRICS)
+    assert len(values) == (2 + len(RULES) - 1 + len(FACTORS_AFTER_TRAINING["convention"]) - 1) * 3 * len(
+        METRICS
+    )
     lacking = {
         (BASELINE, "", "", 1): "failed: DivergenceError: the loss is nan",
         (AFTER_TRAINING, "threshold", "fixed", 1): "failed: DivergenceError: the loss is nan",

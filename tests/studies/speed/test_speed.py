@@ -245,7 +245,7 @@ def test_a_quiet_run_is_judged_and_written(run, two_steps_count, tmp_path) -> No
     [
         (("--methods", "BR"), "no method with a plain form matches 'BR'"),
         (("--datasets", "tooy"), "did you mean 'toy'"),
-        (("--steps", "0"), "--steps 0: give 1 or more"),
+        (("--steps", "0"), "--steps: 0 is out of range; write 1 to"),
         (("--seeds", "3"), "unknown argument '--seeds'"),
     ],
 )
