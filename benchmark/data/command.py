@@ -58,7 +58,7 @@ def _import_flags(parser: argparse.ArgumentParser) -> None:
     what.add_argument(
         "--min-positives",
         metavar="N",
-        type=flags.whole_number,
+        type=flags.whole_number(0),
         default=0,
         help="leave out labels that fewer rows have",
     )

@@ -22,6 +22,8 @@ ATTRIBUTE = re.compile(
     r"""@attribute\s+(?P<name>'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*"|[^\s'"{]+)\s*(?P<type>\S.*)""",
     re.IGNORECASE,
 )
+NUMBERS = re.compile(r"numeric|real|integer|\{[-+.,\d\s]*\}", re.IGNORECASE)
+UNDERSCORE = re.compile(r"\d_\d")
 MEKA = re.compile(r"-C\s+(-?\d+)")
 DOWNLOAD = "download the file again"
 AGAIN = "save it again, or say another --format"
@@ -39,20 +41,29 @@ class Lines:
     number: int = 0
     text: str = ""
     relation: str = ""
-    names: list[str] = field(default_factory=list)
+    names: dict[str, None] = field(default_factory=dict)
+    words: bool = False
+    """Whether some attribute holds text."""
 
     def __iter__(self) -> Iterator[str]:
         in_data = False
         while line := self.stream.readline(LONGEST_LINE):
             self.number += 1
             self.text = line.strip()
-            if not in_data:
-                keyword = self.text.lower()
-                in_data = keyword.startswith("@data")
-                if keyword.startswith("@relation"):
+            if len(line) == LONGEST_LINE:
+                raise ValueError("longer than any row")
+            if in_data:
+                if UNDERSCORE.search(line) and not self.words:  # which Python's numbers may hold
+                    raise ValueError("an underscore in a number")
+            elif self.text and not self.text.startswith("%"):
+                keyword = self.text.split(maxsplit=1)[0].lower()
+                in_data = keyword == "@data"
+                if keyword == "@relation":
                     self.relation, line = self.text, "@relation data"
-                elif keyword.startswith("@attribute"):
+                elif keyword == "@attribute":
                     line = self._attribute()
+                elif not in_data:
+                    raise ValueError("no part of a header")
             yield line
 
     def _attribute(self) -> str:
@@ -62,7 +73,10 @@ class Lines:
         name, kind = found["name"], found["type"]
         if name[0] in "'\"":
             name = re.sub(r"\\(.)", r"\1", name[1:-1])
-        self.names.append(name)
+        if name in self.names:
+            raise ValueError("a name that is there")
+        self.names[name] = None
+        self.words |= not NUMBERS.fullmatch(kind)
         if kind.lower() in ("numeric", "real", "integer"):
             kind = "REAL"
         elif kind.lower().startswith("date"):
@@ -94,7 +108,7 @@ def read_arff(path: Path) -> Content:
         except Exception as error:  # liac-arff raises whatever a line makes of it
             found = f"{lines.text[:80]!r} in line {lines.number} ({type(error).__name__})"
             raise refusal(path, "a complete ARFF file", found, AGAIN) from error
-    table.columns = pd.Index(named(lines.names))
+    table.columns = pd.Index(named([*lines.names]))
     content = Content({path.stem: table})
     if meka := MEKA.search(lines.relation):
         content.labels[path.stem] = _meka_positions(path, int(meka[1]), len(kinds))

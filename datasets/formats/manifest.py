@@ -16,6 +16,7 @@ import numpy as np
 
 from benchmark import inputs
 from benchmark.contracts import Array, Dataset, Provenance
+from benchmark.files import naming, write_text
 from datasets.formats.arrays import as_features, as_labels, data_hash
 from datasets.formats.checksums import verify_checksums
 from datasets.formats.files import file_sha256, read_text, refusal
@@ -180,9 +181,10 @@ def write_dataset(
         fresh, former = Path(workplace) / folder.name, Path(workplace) / "former"
         fresh.mkdir()
         for file, array in zip(manifest.files, checked, strict=True):
-            np.save(fresh / file, array, allow_pickle=False)
+            with naming(folder / file):
+                np.save(fresh / file, array, allow_pickle=False)
         sums = {file: file_sha256(fresh / file) for file in manifest.files}
-        (fresh / MANIFEST).write_text(to_toml(replace(manifest, sha256=sums)), encoding="utf-8")
+        write_text(fresh / MANIFEST, to_toml(replace(manifest, sha256=sums)))
         read_manifest(fresh)
         if folder.exists():
             folder.rename(former)

@@ -12,7 +12,7 @@ from benchmark.contracts import Array, DataError, Dataset, Provenance, Shape
 from datasets.formats.arff import label_positions, read_arff, read_label_names
 from datasets.formats.arrays import as_features, as_labels, data_hash
 from datasets.formats.files import refusal
-from datasets.formats.numbers import feature_matrix
+from datasets.formats.numbers import feature_matrix, label_matrix
 from datasets.formats.tables import choose
 
 SOURCE = "Mulan, data/multi-label (http://mulan.sourceforge.net/datasets-mlc.html)"
@@ -68,9 +68,8 @@ def load_mulan(name: str, folder: Path) -> Dataset:
     d = max(stop for _, stop in layout.columns.values())
     parts = [_read(folder / name / file, label_names) for file in layout.files]
     columns = np.concatenate([x for x, _ in parts])
-    stored_labels = np.concatenate([y for _, y in parts])
     origin = folder / name
-    labels = as_labels(stored_labels, origin)
+    labels = as_labels(np.concatenate([y for _, y in parts]), origin)
     found, expected = (*columns.shape, labels.shape[1]), (layout.n, d, layout.q)
     if found != expected:
         what = "(rows, features, labels)"
@@ -93,4 +92,5 @@ def _read(path: Path, label_names: Sequence[str]) -> tuple[Array, Array]:
     table = read_arff(path).tables[path.stem]
     columns = label_positions(label_names, table, path)
     others = [k for k in range(table.shape[1]) if k not in columns]
-    return (feature_matrix(path.stem, choose(table, others), []), choose(table, columns).to_numpy())
+    labels = label_matrix([(path.stem, choose(table, columns))], [])
+    return feature_matrix(path.stem, choose(table, others), []), labels

@@ -126,9 +126,12 @@ def test_labels_in_words_become_numbers(tmp_path):
         ("1,0,2.5,1", "1,7,2.5,1", 8),
         ("1,0,2.5,1", "1,0,word %d,1", 8),
         ("1,0,2.5,1", "{9 1}", 8),
-        ("@data\n", "", 9),
+        ("@data\n", "", 7),
         ("@attribute x2 real", "@attribute x2 relational", 5),
         ("@attribute x2 real", "@attribute x2", 5),
+        ("@attribute x2 real", "@attribute x1 real", 5),
+        ("@attribute x2 real", "@attribute x2 real\nattribute x3 real", 6),
+        ("1,0,2.5,1", "1_0,0,2.5,1", 8),
         ("1,0,2.5,1\n% another\n3,1,-4e-2,0\n", "", None),
     ],
 )
