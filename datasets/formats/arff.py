@@ -44,6 +44,7 @@ class Lines:
     names: dict[str, None] = field(default_factory=dict)
     words: bool = False
     """Whether some attribute holds text."""
+    sparse: bool = False
 
     def __iter__(self) -> Iterator[str]:
         in_data = False
@@ -53,6 +54,7 @@ class Lines:
             if len(line) == LONGEST_LINE:
                 raise ValueError("longer than any row")
             if in_data:
+                self.sparse |= self.text.startswith("{")
                 if UNDERSCORE.search(line) and not self.words:  # which Python's numbers may hold
                     raise ValueError("an underscore in a number")
             elif self.text and not self.text.startswith("%"):
@@ -110,6 +112,13 @@ def read_arff(path: Path) -> Content:
             raise refusal(path, "a complete ARFF file", found, AGAIN) from error
     table.columns = pd.Index(named([*lines.names]))
     content = Content({path.stem: table})
+    firsts = [
+        f"{name} is {kind[0]}"
+        for name, kind in zip(table, kinds, strict=True)
+        if not isinstance(kind, str) and kind[0] != "0"
+    ]
+    if lines.sparse and firsts:
+        content.notes.append(f"{path.name}: where a sparse row omits it, {few(firsts)}, its first value")
     if meka := MEKA.search(lines.relation):
         content.labels[path.stem] = _meka_positions(path, int(meka[1]), len(kinds))
         content.notes.append(f"{path.name}: labels are those that {meka[0]} in the relation's name says")

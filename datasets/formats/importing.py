@@ -76,18 +76,15 @@ def understand(wish: Wish) -> Imported:
         for name, choice in choices.items()
     }
     features = {name: parts for name, parts in features.items() if wish.modalities or parts[0][1]}
+    if not features:
+        raise DataError(f"all columns are labels; there are {listing(content.tables)}")
     modalities = {name: _features(content, name, parts) for name, parts in features.items()}
     frames = [(table, choose(content.tables[table], columns)) for table, columns in label_columns]
     labels = label_matrix(frames, content.notes)
     names = _label_names(content, label_columns, wish.label_names, labels.shape[1])
     left_out = _left_out(content, [label_columns, *features.values()], reserved)
     if wish.min_positives:
-        frequent = labels.sum(axis=0) >= wish.min_positives
-        if not frequent.any():
-            raise DataError(f"no label has {wish.min_positives} positives; lower --min-positives")
-        names = tuple(name for name, keep in zip(names, frequent, strict=bool(names)) if keep)
-        left_out.append(f"{(~frequent).sum()} labels with fewer than {wish.min_positives} positives")
-        labels = labels[:, frequent]
+        labels, names = _frequent(labels, names, wish.min_positives, left_out)
     origins = {name: ", ".join(_named_parts(content, parts)) for name, parts in features.items()}
     return Imported(modalities, origins, labels, names, tuple(content.notes), tuple(left_out))
 
@@ -127,11 +124,14 @@ def _each_table(content: Content, labelled: set[str]) -> dict[str, list[tuple[st
         [name for name, table in content.tables.items() if n in _sizes(table) and name not in labelled]
         for n in sizes
     ]
-    possible = [names for names in fitting if names] or [[]]
-    if len(possible) > 1:
+    most = max(fitting, key=len)
+    if any(not {*names} <= {*most} for names in fitting):
         raise DataError(f"say with --modality what are features; there are {listing(content.tables)}")
-    tables = [name for name in content.tables if name in possible[0] or name in labelled]
-    return {re.sub(r"[^A-Za-z0-9_.-]+", "_", name).strip("_.-"): [(name, WHOLE)] for name in tables}
+    tables = [name for name in content.tables if name in most or name in labelled]
+    chosen = {re.sub(r"[^A-Za-z0-9_.-]+", "_", name).strip("_.-"): [(name, WHOLE)] for name in tables}
+    if len(chosen) < len(tables):
+        raise DataError(f"name the modalities with --modality: {', '.join(tables)} are too much alike")
+    return chosen
 
 
 def _sizes(table: pd.DataFrame) -> set[int]:
@@ -213,6 +213,18 @@ def _label_names(content: Content, parts: Sequence[Part], given: str | None, q: 
         )
         raise DataError(f"--label-names {given!r} are {len(names)} names for {q} labels; there are {lists}")
     return names
+
+
+def _frequent(
+    labels: Array, names: tuple[str, ...], least: int, left_out: list[str]
+) -> tuple[Array, tuple[str, ...]]:
+    """Return the labels that enough rows have, and their names."""
+    frequent = labels.sum(axis=0) >= least
+    if not frequent.any():
+        raise DataError(f"no label has {least} positives; lower --min-positives")
+    left_out.append(f"{(~frequent).sum()} labels with fewer than {least} positives")
+    kept = tuple(name for name, keep in zip(names, frequent, strict=bool(names)) if keep)
+    return labels[:, frequent], kept
 
 
 def _left_out(

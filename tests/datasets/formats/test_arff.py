@@ -57,7 +57,9 @@ def test_empty_rows_and_an_empty_last_column_stay(tmp_path):
 def test_a_value_is_what_it_says_and_not_where_it_is_declared(tmp_path):
     assert [row[3] for row in numbers(read(tmp_path, DENSE))] == [1, 0]
     # In sparse rows an omitted nominal value is, as in Weka, the first that its attribute declares.
-    assert [row[2] for row in numbers(read(tmp_path, SPARSE))] == [0, 1, 1]
+    content = read(tmp_path, SPARSE)
+    assert [row[2] for row in numbers(content)] == [0, 1, 1]
+    assert content.notes == ["toy.arff: where a sparse row omits it, b is 1, its first value"]
 
 
 @pytest.mark.parametrize(

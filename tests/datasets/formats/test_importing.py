@@ -189,6 +189,7 @@ def test_without_choices_each_table_of_as_many_rows_is_a_modality(tmp_path):
         ({}, "say with --labels what are labels; there are x 3 x 3 .'id', 'a', 'b'.$"),
         ({"labels": "a", "modalities": {"m": "0:3"}}, "'0:3' of x holds the label or id 'a'"),
         ({"labels": "b"}, "labels 0 and 1 only"),
+        ({"labels": "x"}, "all columns are labels"),
         ({"labels": "id", "index": "id", "modalities": {"m": "a"}}, "holds the ids"),
         ({"labels": "y", "modalities": {"m": "a"}}, "'y' names no column"),
     ],
@@ -198,6 +199,12 @@ def test_wishes_that_cannot_be_granted_are_refused(csv, wish, message):
         understand(
             Wish((csv("x.csv", FIRST.replace("0.5", "1").replace("1.5", "0").replace("2.5", "1")),), **wish)
         )
+
+
+def test_tables_of_names_too_much_alike_need_others(tmp_path):
+    np.savez(tmp_path / "toy.npz", **{"a b": np.ones((3, 2)), "a_b": np.ones((3, 1)), "y": np.eye(3)[:, :2]})
+    with pytest.raises(DataError, match="too much alike"):
+        understand(Wish((str(tmp_path / "toy.npz"),), labels="y"))
 
 
 def test_tables_without_rows_in_common_are_refused(tmp_path):
