@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from benchmark import inputs
 from benchmark.files import temporary_folder
+from benchmark.inputs import quoted
 
 Array = NDArray[Any]
 Modalities = Sequence[Array]
@@ -111,7 +112,7 @@ class Streams:
             case Integral() if not isinstance(random_state, bool) and random_state >= 0:
                 return cls("", int(random_state))
         raise ValueError(
-            f"random_state={random_state!r}; give an integer from 0 up, None or a numpy RandomState"
+            f"random_state={quoted(random_state)}; give an integer from 0 up, None or a numpy RandomState"
         )
 
 

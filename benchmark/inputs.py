@@ -6,7 +6,7 @@ Estimators, readers of files and `Dataset` all check here, so that what one of t
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from numbers import Real
+from numbers import Rational, Real
 from typing import Any
 
 import numpy as np
@@ -18,9 +18,12 @@ KEPT = 1e-5
 """Largest rounding error, in parts of a column's range, with which single precision is good enough."""
 LARGEST_INTEGER = 2**53
 """Whole numbers beyond it are not all told apart in double precision."""
+TOO_LARGE = "neighbours would become equal in double precision: subtract an offset"
 LABEL_REMEDY = "map absent to 0 and present to 1"
 SHOWN = 5
 """Values that a message quotes at most."""
+QUOTED = 60
+"""Characters of a value that it quotes at most."""
 
 
 def as_modalities(values: Any) -> list[Any]:
@@ -33,7 +36,7 @@ def as_modalities(values: Any) -> list[Any]:
     """
     remedy = "give a list with one matrix (n, d_k) for each modality"
     if isinstance(values, Mapping):
-        raise ValueError(f"modalities are a mapping of {', '.join(map(str, values))}; {remedy}, in order")
+        raise ValueError(f"modalities are a mapping of {quoted(list(values))}; {remedy}, in order")
     if isinstance(values, str | bytes) or not isinstance(values, Iterable):
         raise ValueError(f"modalities are a {type(values).__name__}; {remedy}")
     if _is_sparse(values) or hasattr(values, "iloc") or getattr(values, "ndim", 3) != 3:
@@ -59,22 +62,23 @@ def as_features(values: Any, name: str) -> Array:
         the row and column of the first value that is wrong.
     """
     array = _matrix_of_numbers(values, name, "features, (n, d)", "give real numbers")
-    finite = np.isfinite(array)
-    if not finite.all():
-        wrong = np.argwhere(~finite)
-        raise ValueError(
-            f"{name} holds {len(wrong)} NaN or infinite values, the first is {array[tuple(wrong[0])]} in "
-            f"{_place(wrong[0], values)}; fill or drop them"
-        )
     if array.dtype.kind in "iu" and array.dtype.itemsize == 8:
-        large = np.argwhere((array > LARGEST_INTEGER) | (array < -LARGEST_INTEGER))
-        if len(large):
+        large = (array > LARGEST_INTEGER) | (array < -LARGEST_INTEGER)
+        if large.any():
             raise ValueError(
-                f"{name} holds {len(large)} integers beyond 2**53, the first in {_place(large[0], values)}; "
-                "neighbours would become equal in double precision: subtract an offset"
+                f"{name} holds {np.count_nonzero(large)} integers beyond 2**53, the first in "
+                f"{_place(_first(large), values)}; {TOO_LARGE}"
             )
     exact_in_single = np.can_cast(array.dtype, np.float32)
-    return array.astype(np.float32 if exact_in_single else np.float64, copy=False)
+    with np.errstate(over="ignore"):  # of longer types than double precision
+        array = array.astype(np.float32 if exact_in_single else np.float64, copy=False)
+    wrong = ~np.isfinite(array)
+    if wrong.any():
+        raise ValueError(
+            f"{name} holds {np.count_nonzero(wrong)} NaN or infinite values, the first is "
+            f"{array[tuple(_first(wrong))]} in {_place(_first(wrong), values)}; fill or drop them"
+        )
+    return np.ascontiguousarray(array)  # sums depend on the order in memory in their last bit
 
 
 def as_labels(values: Any, name: str = "labels") -> Array:
@@ -93,12 +97,12 @@ def as_labels(values: Any, name: str = "labels") -> Array:
     array = _matrix_of_numbers(values, name, "labels, (n, q)", LABEL_REMEDY)
     wrong = (array != 0) & (array != 1)
     if wrong.any():
-        places = np.argwhere(wrong)
+        place = _first(wrong)
         found = np.unique(array)
         quoted = ", ".join(str(value) for value in found[:SHOWN]) + (", ..." if len(found) > SHOWN else "")
         raise ValueError(
-            f"{name} must be 0 or 1; {len(places)} are not, the first is {array[tuple(places[0])]} in "
-            f"{_place(places[0], values)} (values: {quoted}); {LABEL_REMEDY}"
+            f"{name} must be 0 or 1; {np.count_nonzero(wrong)} are not, the first is {array[place]} in "
+            f"{_place(place, values)} (values: {quoted}); {LABEL_REMEDY}"
         )
     return array.astype(np.uint8)
 
@@ -152,10 +156,18 @@ def column_names(values: Any) -> tuple[str, ...] | None:
     return names if names and all(isinstance(name, str) for name in names) else None
 
 
+def quoted(value: Any) -> str:
+    """Return a value as messages show it: in one line, and not whole where it is long."""
+    text = " ".join(repr(value).split())
+    return text if len(text) <= QUOTED else f"{text[:QUOTED]}..."
+
+
 def _matrix_of_numbers(values: Any, name: str, what: str, remedy: str) -> Array:
     if _is_sparse(values):
         raise ValueError(f"{name} is a sparse matrix; give a dense one, as .toarray() returns")
-    if np.ma.isMaskedArray(values) and np.ma.getmaskarray(values).any():
+    # Records have a mask for each field, and are refused further on.
+    is_masked = np.ma.isMaskedArray(values) and values.dtype.names is None
+    if is_masked and np.ma.getmaskarray(values).any():
         raise ValueError(f"{name} is a masked array with masked values; fill or drop them")
     try:
         array = np.asarray(values)
@@ -169,7 +181,7 @@ def _matrix_of_numbers(values: Any, name: str, what: str, remedy: str) -> Array:
         array = _from_objects(array, name, values, remedy)
     if array.dtype.kind not in "biuf":
         raise ValueError(
-            f"{name} holds values of type {array.dtype}, the first is {str(array[0, 0])!r}; {remedy}"
+            f"{name} holds values of type {array.dtype}, the first is {quoted(str(array[0, 0]))}; {remedy}"
         )
     return array.astype(array.dtype.newbyteorder("="), copy=False)
 
@@ -178,13 +190,19 @@ def _from_objects(array: Array, name: str, values: Any, remedy: str) -> Array:
     """Return float64 of numbers that numpy holds as objects, as DataFrames of several types give them."""
     numbers = np.empty(array.shape)
     for place, value in np.ndenumerate(array):
+        is_exact = isinstance(value, Rational)  # an integer, or a fraction of such
+        if is_exact and abs(value) > LARGEST_INTEGER:
+            raise ValueError(
+                f"{name} holds {quoted(value)}, beyond 2**53, in {_place(place, values)}; {TOO_LARGE}"
+            )
         if isinstance(value, Real | np.bool_):
             numbers[place] = value
         elif value is None or type(value).__name__ in ("NAType", "NaTType"):
             numbers[place] = np.nan
         else:
             raise ValueError(
-                f"{name} holds {value!r}, a {type(value).__name__}, in {_place(place, values)}; {remedy}"
+                f"{name} holds {quoted(value)}, a {type(value).__name__}, in {_place(place, values)}; "
+                f"{remedy}"
             )
     return numbers
 
@@ -196,7 +214,12 @@ def _is_sparse(values: Any) -> bool:
 def _place(place: Iterable[int], values: Any) -> str:
     row, column = map(int, place)
     names = column_names(values)
-    return f"row {row}, column {column}" + (f" ({names[column]!r})" if names else "")
+    return f"row {row}, column {column}" + (f" ({quoted(names[column])})" if names else "")
+
+
+def _first(wrong: Array) -> tuple[int, ...]:
+    """Return where a mask is first true; a list of all places may be larger than the array."""
+    return tuple(map(int, np.unravel_index(int(wrong.argmax()), wrong.shape)))
 
 
 def _in_one_line(error: Exception) -> str:

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from benchmark.contracts import Array, Factor, Holdout, RandomState, Streams
 from benchmark.learning.estimator import MultiModalEstimator
+from benchmark.learning.saving import with_weights
 from benchmark.learning.scaling import fit_scalers, restore_scalers, scale
 from benchmark.learning.training import History, TrainingSettings, train
 from m3la import fast
@@ -248,7 +249,7 @@ class M3LA(MultiModalEstimator):
     def _fit(self, modalities: list[Array], labels: Array, holdout: Holdout | None) -> None:
         """Train; the loss that is no longer finite raises DivergenceError."""
         rows = self.training_rows(modalities, labels, holdout)
-        self.model_ = self._build(rows.dims, rows.streams)
+        self.model_ = self._build(rows.dims, rows.streams).to(self.device)
         loss_of_rows, refresh = self._objective(rows)
         held = rows.held
         with fast.optimiser_of(self.model_, self.settings()) as optimiser:
@@ -296,14 +297,14 @@ class M3LA(MultiModalEstimator):
 
     def _restore(self, state: Mapping[str, Any]) -> None:
         self.scalers_ = restore_scalers(state["scalers"], self.scaling)
-        self.model_ = self._build(self.dims_, self.streams_)
-        self.model_.load_state_dict({k: torch.from_numpy(v) for k, v in state["weights"].items()})
+        model = with_weights(lambda: self._build(self.dims_, self.streams_), state["weights"])
+        self.model_ = model.to(self.device)
         self.history_ = History.restored(state["history"])
 
     def _build(self, dims: tuple[int, ...], streams: Streams) -> M3LANet:
         options = self.model_options(len(dims), streams)
         generator = _generator(streams, "initialisation")
-        return M3LANet(dims, self.n_labels_, self.hidden, options, generator).to(self.device)
+        return M3LANet(dims, self.n_labels_, self.hidden, options, generator)
 
     def model_options(self, m: int, streams: Streams) -> ModelOptions:
         """Return the network's options for m modalities."""

@@ -103,7 +103,13 @@ class M3LANet(nn.Module):
         choice_noise : ([n,] B, m, m) uniform numbers in (0, 1), for random orders and stochastic choices.
         dropout_generator : source of dropout masks, one for each of n networks; None (prediction) switches
             dropout off.
+
+        Raises
+        ------
+        ValueError
+            For modalities of other shapes: rows that are missing would be read from working memory.
         """
+        self._check_shapes(modalities)
         mask = self._dropout_mask(modalities[0], dropout_generator)
         if fast.runs_on(modalities[0]):
             return fast.network(modalities, self.weights(), self.options, choice_noise, mask, self.workspace)
@@ -113,6 +119,14 @@ class M3LANet(nn.Module):
         """Return the parameters under the names of the equations."""
         found: dict[str, Any] = {name: getattr(self, name, None) for name in NAMES}
         return Weights(**found)
+
+    def _check_shapes(self, modalities: Sequence[Tensor]) -> None:
+        networks = () if self.n is None else (self.n,)
+        rows = {x.shape[-2] for x in modalities if x.dim() > 1}
+        shapes = [tuple(x.shape) for x in modalities]
+        if len(rows) != 1 or shapes != [(*networks, *rows, d) for d in self.dims]:
+            expected = ", ".join(str((*networks, "rows", d)) for d in self.dims).replace("'", "")
+            raise ValueError(f"modalities have shapes {shapes}; give {expected} with the same rows in each")
 
     def _dropout_mask(
         self, like: Tensor, generator: torch.Generator | Sequence[torch.Generator] | None

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.contracts import DataError, DatasetSpec, Provenance, cache_directory, data_directory
+from benchmark.contracts import DatasetSpec, Provenance, cache_directory
 from benchmark.registry import discover
 from benchmark.run.check_method import CHECKS, Subject
 
@@ -45,9 +45,3 @@ def test_a_user_without_a_home_has_a_cache_among_the_temporary_files(monkeypatch
     for answer in (homeless, lambda _: Path("~/.cache/m3la")):
         monkeypatch.setattr("platformdirs.user_cache_path", answer)
         assert cache_directory().parent == Path(tempfile.gettempdir())
-        assert data_directory() == cache_directory() / "data"
-
-
-def test_a_home_that_nobody_has_is_a_folder_that_is_not_there():
-    with pytest.raises(DataError, match=r"~nobody-of-this-name/x: expected the folder that --data names"):
-        data_directory("~nobody-of-this-name/x")

@@ -89,13 +89,9 @@ def test_every_file_is_opened_in_a_named_encoding_and_written_in_one_place(path:
         given = {keyword.arg for keyword in node.keywords}
         where = f"{path.relative_to(ROOT)}, line {node.lineno}: {name}"
         words = [argument.value for argument in node.args if isinstance(argument, ast.Constant)]
-        if name == "read_text" and isinstance(
-            node.func, ast.Name
-        ):  # the function of `datasets.formats.files`
-            continue
         if name in ("open", "fdopen", "read_text", "TemporaryFile", "NamedTemporaryFile"):
             binary = any(isinstance(word, str) and "b" in word for word in words) or "File" in name
-            opens_text = not binary and not _opens_bytes(node)
+            opens_text = not binary and not _is_device(node) and not _reads_by_itself(ast.unparse(node.func))
             assert not opens_text or "encoding" in given, where
         if name == "savefig":
             assert "format" in given, f"{where}: draw into memory, write with benchmark.files"
@@ -106,7 +102,10 @@ def test_every_file_is_opened_in_a_named_encoding_and_written_in_one_place(path:
             assert "lineterminator" in given, where
 
 
-def _opens_bytes(node: ast.Call) -> bool:
-    """Return whether it is the null device, a descriptor, an image or a member of an archive."""
-    call = ast.unparse(node)
-    return "os.devnull" in call or call.startswith(("os.open(", "Image.open(", "archive.open("))
+def _reads_by_itself(function: str) -> bool:
+    """Pillow's, the operating system's, an archive's, and what decodes a user's file by its mark."""
+    return "Image" in function or function in ("os.open", "archive.open", "read_text")
+
+
+def _is_device(node: ast.Call) -> bool:
+    return "os.devnull" in ast.unparse(node)

@@ -15,7 +15,7 @@ from sklearn.naive_bayes import GaussianNB
 
 from benchmark.contracts import Array, Factor, Holdout, Modalities
 from benchmark.learning.estimator import MultiModalEstimator
-from benchmark.learning.saving import fitted_attributes, set_fitted_attributes
+from benchmark.learning.saving import fitted_attributes, permutation, set_fitted_attributes
 from benchmark.learning.scaling import Scaler
 
 FAIR_C_GRID = (1e-3, 1e-2, 1e-1, 1.0, 10.0)
@@ -93,6 +93,8 @@ class ConstantGuard(ClassifierMixin, BaseEstimator):
         self.constant_ = int(seen[0]) if len(seen) == 1 else None
         if self.constant_ is None:
             self.learner_ = clone(self.learner).fit(X, y)
+            if getattr(self.learner_, "epsilon_", 1) == 0:  # naive Bayes on features that do not vary
+                self.learner_.var_[:] = 1  # else 0 / 0; so the classes' frequencies decide
         return self
 
     def predict(self, X: Array) -> Array:
@@ -219,6 +221,7 @@ class ProblemTransformation(MultiModalEstimator):
         for name in KEPT:
             if state[name] is not None or name == "C_":
                 setattr(self, name, state[name])
+        permutation(state["order_"], self.n_labels_)
         self.scaler_ = Scaler(self.scaling, np.float64).restored(state["scaler"])
         guards = [self._restored_guard(**guard) for guard in state["guards"]]
         self.transformation_ = self._transformation(guards[0])

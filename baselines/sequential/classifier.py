@@ -15,6 +15,7 @@ from baselines.sequential.factors import SHARED_FACTORS
 from baselines.sequential.network import AcquisitionNetwork, Acquisitions
 from benchmark.contracts import Array, Factor, Holdout, Modalities, RandomState
 from benchmark.learning.estimator import MultiModalEstimator
+from benchmark.learning.saving import with_weights
 from benchmark.learning.scaling import fit_scalers, restore_scalers, scale
 from benchmark.learning.training import History, TrainingSettings, make_optimiser, train
 
@@ -84,7 +85,7 @@ class SequentialClassifier(MultiModalEstimator):
     def _start(self, modalities: list[Array], labels: Array) -> Callable[[Tensor], Tensor]:
         self.scalers_ = fit_scalers(modalities, self.scaling)
         inputs = self._tensors(modalities)
-        self._set_network(labels)
+        self.network_ = self._network(labels).to(self.device)
         return self._objective(inputs, labels)
 
     def training_settings(self) -> TrainingSettings:
@@ -128,12 +129,12 @@ class SequentialClassifier(MultiModalEstimator):
 
     def _restore(self, state: Mapping[str, Any]) -> None:
         self.scalers_ = restore_scalers(state["scalers"], self.scaling)
-        self._set_network(np.zeros((1, self.n_labels_), dtype=np.uint8))
-        self.network_.load_state_dict({k: torch.from_numpy(v) for k, v in state["weights"].items()})
+        no_rows = np.zeros((1, self.n_labels_), dtype=np.uint8)
+        self.network_ = with_weights(lambda: self._network(no_rows), state["weights"]).to(self.device)
         self.history_ = History.restored(state["history"])
 
-    def _set_network(self, labels: Array) -> None:
-        """Set the untrained `network_` for labels (n, q)."""
+    def _network(self, labels: Array) -> AcquisitionNetwork:
+        """Return the untrained network for labels (n, q)."""
         raise NotImplementedError
 
     def _objective(self, inputs: Sequence[Tensor], labels: Array) -> Callable[[Tensor], Tensor]:

@@ -237,7 +237,7 @@ class DMP(SequentialClassifier):
                 "stop, which the code's own settings amount to"
             )
 
-    def _set_network(self, labels: Array) -> None:
+    def _network(self, labels: Array) -> AcquisitionNetwork:
         options = NetworkOptions(
             costs=self.modality_costs_,
             peepholes=self.peepholes,
@@ -250,9 +250,9 @@ class DMP(SequentialClassifier):
             initialisation=self.initialisation,
         )
         hidden = sum(self.dims_) if self.hidden is None else self.hidden
-        self.network_ = AcquisitionNetwork(
+        return AcquisitionNetwork(
             self.dims_, labels.shape[1], hidden, options, start=0, generator=self._generator("initialisation")
-        ).to(self.device)
+        )
 
     def _objective(self, inputs: Sequence[Tensor], labels: Array) -> Callable[[Tensor], Tensor]:
         targets = self._tensor(labels)

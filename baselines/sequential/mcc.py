@@ -18,6 +18,7 @@ from baselines.sequential.modality_terms import hinge, margin_targets
 from baselines.sequential.neighbours import class_margins
 from baselines.sequential.network import AcquisitionNetwork, Acquisitions, NetworkOptions
 from benchmark.contracts import Array, Factor, MethodSpec, RandomState
+from benchmark.learning.saving import permutation
 
 
 class MCC(SequentialClassifier):
@@ -151,10 +152,10 @@ class MCC(SequentialClassifier):
         self.random_state = random_state
         self.device = device
 
-    def _set_network(self, labels: Array) -> None:
+    def _network(self, labels: Array) -> AcquisitionNetwork:
         self.chain_order_ = gini_order(labels)
         m, q = len(self.dims_), labels.shape[1]
-        self.network_ = AcquisitionNetwork(
+        return AcquisitionNetwork(
             self.dims_,
             1,
             self.hidden,
@@ -170,7 +171,7 @@ class MCC(SequentialClassifier):
             chained=True,
             start=m if self.first_modality == "labels" else 0,
             generator=self._generator("initialisation"),
-        ).to(self.device)
+        )
 
     def _objective(self, inputs: Sequence[Tensor], labels: Array) -> Callable[[Tensor], Tensor]:
         chained = np.asarray(labels, dtype=np.float32)[:, self.chain_order_]
@@ -236,7 +237,7 @@ class MCC(SequentialClassifier):
 
     def _restore(self, state: Mapping[str, Any]) -> None:
         super()._restore(state)
-        self.chain_order_ = state["chain_order"]
+        self.chain_order_ = permutation(state["chain_order"], self.n_labels_)
 
 
 def gini_order(labels: Array) -> Array:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import math
 import sys
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 
 from benchmark.contracts import Factor
+from benchmark.inputs import quoted
 
+INTEGER, REAL = (int, np.integer), (int, float, np.integer, np.floating)
+MOST = 2**31 - 1
+"""No count is larger: some libraries below keep it in 32 bits."""
 SMALLEST, LARGEST = math.ulp(0.0), sys.float_info.max
 
 
@@ -20,30 +24,33 @@ SMALLEST, LARGEST = math.ulp(0.0), sys.float_info.max
 class Number:
     """The numbers that an option may be; booleans are none."""
 
-    kind: type
-    """`Integral` or `Real`, of any library."""
+    kind: Any
+    """`INTEGER` or `REAL`, Python's and numpy's: torch takes fractions and the like for no numbers."""
     low: float
     high: float
     admitted: str
 
     def refusal(self, name: str, value: Any) -> str:
         """Return what is wrong with a value, or an empty text."""
-        is_number = isinstance(value, self.kind) and not isinstance(value, bool)
-        if not is_number:
-            kind = "integer" if self.kind is Integral else "number"
-            return f"{name}={value!r} is no {kind} (it is a {type(value).__name__}); give {self.admitted}"
-        if not self.low <= value <= self.high:
-            return f"{name}={value!r} is out of range; give {self.admitted}"
+        if not isinstance(value, self.kind) or isinstance(value, bool):
+            kind = "integer" if self.kind is INTEGER else "number"
+            return (
+                f"{name}={quoted(value)} is no {kind} (it is a {type(value).__name__}); give {self.admitted}"
+            )
+        # numpy compares in the number's own precision, in which a bound may be infinite.
+        number = value.item() if isinstance(value, np.generic) else value
+        if not self.low <= number <= self.high:
+            return f"{name}={quoted(value)} is out of range; give {self.admitted}"
         return ""
 
 
 def _integer(least: int) -> Number:
-    return Number(Integral, least, math.inf, f"an integer of at least {least}")
+    return Number(INTEGER, least, MOST, f"an integer of at least {least} and at most {MOST}")
 
 
-POSITIVE = Number(Real, SMALLEST, LARGEST, "a positive number")
-NOT_NEGATIVE = Number(Real, 0, LARGEST, "a number of at least 0")
-SHARE = Number(Real, 0, 1, "a number in [0, 1]")
+POSITIVE = Number(REAL, SMALLEST, LARGEST, "a positive number")
+NOT_NEGATIVE = Number(REAL, 0, LARGEST, "a number of at least 0")
+SHARE = Number(REAL, 0, 1, "a number in [0, 1]")
 NUMBERS: Mapping[str, Number] = {
     **dict.fromkeys(
         ("hidden", "batch_size", "patience", "max_iter", "n_folds", "n_neighbors", "n_steps"), _integer(1)
@@ -64,8 +71,8 @@ NUMBERS: Mapping[str, Number] = {
         NOT_NEGATIVE,
     ),
     **dict.fromkeys(("rho", "relation_threshold", "relation_significance"), SHARE),
-    "decay_rate": Number(Real, SMALLEST, 1, "a number in (0, 1]"),
-    "dropout": Number(Real, 0, math.nextafter(1, 0), "a number in [0, 1)"),
+    "decay_rate": Number(REAL, SMALLEST, 1, "a number in (0, 1]"),
+    "dropout": Number(REAL, 0, math.nextafter(1, 0), "a number in [0, 1)"),
 }
 SEQUENCES: Mapping[str, Number] = {
     **dict.fromkeys(("C_grid", "ridge_grid"), POSITIVE),
@@ -96,14 +103,16 @@ def check_options(options: Mapping[str, Any], defaults: Mapping[str, Any], facto
         if all(isinstance(level, str) for level in levels) and name in levels_of:
             if not isinstance(value, str) or value not in levels:
                 among = ", ".join(map(repr, levels_of[name]))
-                wrong = f"{name}={value!r} is not offered; choose one of {among}"
+                wrong = f"{name}={quoted(value)} is not offered; choose one of {among}"
         elif isinstance(defaults[name], bool):
             if not isinstance(value, bool | np.bool_):
-                wrong = f"{name}={value!r} is a {type(value).__name__}; give True or False"
+                wrong = f"{name}={quoted(value)} is a {type(value).__name__}; give True or False"
         elif isinstance(defaults[name], tuple) or (name in SEQUENCES and not isinstance(defaults[name], str)):
             wrong = _sequence_refusal(name, value)
         elif name in NUMBERS:
             wrong = NUMBERS[name].refusal(name, value)
+        elif name == "device":
+            wrong = _device_refusal(value)
         if wrong:
             raise ValueError(wrong)
 
@@ -111,7 +120,21 @@ def check_options(options: Mapping[str, Any], defaults: Mapping[str, Any], facto
 def _sequence_refusal(name: str, value: Any) -> str:
     number = SEQUENCES[name]
     what = f"give one or more numbers, each {number.admitted}"
-    if isinstance(value, str | bytes) or not isinstance(value, Sequence | np.ndarray) or not len(value):
-        return f"{name}={value!r}; {what}"
+    is_sequence = isinstance(value, Sequence | np.ndarray) and not isinstance(value, str | bytes)
+    if not is_sequence or getattr(value, "ndim", 1) != 1 or not len(value):
+        return f"{name}={quoted(value)}; {what}"
     wrong = [text for text in (number.refusal(name, item) for item in value) if text]
-    return f"{name}={value!r} holds what is no such number ({wrong[0]}); {what}" if wrong else ""
+    return f"{name}={quoted(value)} holds what is no such number ({wrong[0]}); {what}" if wrong else ""
+
+
+def _device_refusal(value: Any) -> str:
+    import torch  # only where a method has the option, as it takes long to load
+
+    if not isinstance(value, str | torch.device):
+        return f"device={quoted(value)} is a {type(value).__name__}; give a name such as 'cpu' or 'cuda:0'"
+    try:
+        torch.empty(0, device=value)
+    except Exception as error:  # of many kinds: unknown, not built in, not there
+        why = textwrap.shorten(str(error), 200, placeholder="...")
+        return f"device={quoted(str(value))} cannot be used here ({why}); give another, such as 'cpu'"
+    return ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -12,8 +12,9 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
 from benchmark.contracts import Array, Factor, Holdout, Modalities, Streams
-from benchmark.inputs import as_features, as_labels, as_modalities, check_same_rows, column_names
+from benchmark.inputs import as_labels, quoted
 from benchmark.learning.checks import check_options
+from benchmark.learning.rows import check_same_columns, checked_holdout, checked_modalities, with_index
 from benchmark.learning.saving import SavedModelError, read_model, write_model
 from benchmark.learning.surroundings import own_surroundings
 from benchmark.score.thresholds import apply_thresholds, choose_thresholds
@@ -101,12 +102,12 @@ class MultiModalEstimator(ClassifierMixin, BaseEstimator):
         ValueError
             As of `fit`.
         """
-        self._check_options()
-        given, columns = _checked_modalities(modalities, {"labels": labels})
-        y = as_labels(labels)
-        held = None if holdout is None else _checked_holdout(holdout, given, columns, y)
         for name in [name for name in vars(self) if name.endswith("_") and not name.startswith("_")]:
             delattr(self, name)  # nothing of an earlier fit may outlive one that fails
+        self._check_options()
+        y = as_labels(labels)
+        given, columns = checked_modalities(modalities, {"labels": with_index(labels, y)})
+        held = None if holdout is None else checked_holdout(holdout, given, columns, y)
         self.dims_ = tuple(x.shape[1] for x in given)
         self.columns_ = columns
         self.n_labels_ = y.shape[1]
@@ -118,8 +119,7 @@ class MultiModalEstimator(ClassifierMixin, BaseEstimator):
         held = () if holdout is None else (holdout.labels,)
         frequencies = np.concatenate([labels, *held]).mean(axis=0, dtype=np.float64)
         scores = getattr(self, "holdout_scores_", None)
-        if scores is None:
-            scores = self._scores(modalities)
+        scores = _finite(self._scores(modalities) if scores is None else scores)
         # Eq. (16) without its first term: each label is predicted as often as it occurs.
         self.thresholds_ = choose_thresholds("eq16a", scores, frequencies, l1=0.0, l2=1.0).values
         self.label_frequencies_ = frequencies
@@ -135,7 +135,7 @@ class MultiModalEstimator(ClassifierMixin, BaseEstimator):
             For input that is no such array, or other modalities or columns than those of the fit.
         """
         with own_surroundings():
-            return np.asarray(self._scores(self._checked(modalities)))
+            return _finite(self._scores(self._checked(modalities)))
 
     def predict(self, modalities: Modalities, threshold: str = CALIBRATED) -> Array:
         """Return 0/1 predictions (n, q), uint8: 1 where a score reaches the threshold of its label.
@@ -154,14 +154,15 @@ class MultiModalEstimator(ClassifierMixin, BaseEstimator):
         NotFittedError, ValueError
             As of `predict_scores`, and for an unknown threshold.
         """
-        if threshold != CALIBRATED and threshold not in DECISIONS:
+        if not isinstance(threshold, str) or threshold not in (CALIBRATED, *DECISIONS):
             offered = ", ".join(map(repr, (CALIBRATED, *DECISIONS)))
-            raise ValueError(f"threshold={threshold!r} is not offered; choose one of {offered}")
+            raise ValueError(f"threshold={quoted(threshold)} is not offered; choose one of {offered}")
         scores = self.predict_scores(modalities)
         values = self.thresholds_
-        if threshold != CALIBRATED:
-            values = choose_thresholds(DECISIONS[threshold], scores, self.label_frequencies_).values
-        return apply_thresholds(scores, values)
+        with own_surroundings():
+            if threshold != CALIBRATED:
+                values = choose_thresholds(DECISIONS[threshold], scores, self.label_frequencies_).values
+            return apply_thresholds(scores, values)
 
     def trace(self, modalities: Modalities) -> dict[str, Array]:
         """Return what the method did on the way to its scores of m array-likes (n, d_k), by name.
@@ -211,11 +212,14 @@ class MultiModalEstimator(ClassifierMixin, BaseEstimator):
         tree = read_model(path, cls.__name__)
         if device is not None and "device" not in _defaults(cls):
             raise ValueError(f"{cls.__name__} computes on the processor alone; leave out device={device!r}")
+        if device is not None:
+            check_options({"device": device}, {"device": "cpu"}, ())
         try:
             parameters = _restored_parameters(cls, tree["parameters"])
             if device is not None:
                 parameters["device"] = device
             loaded = cls(**parameters)
+            loaded._check_options()
             with own_surroundings():
                 loaded._become(tree)
         except SavedModelError:
@@ -262,84 +266,70 @@ class MultiModalEstimator(ClassifierMixin, BaseEstimator):
 
     def _checked(self, modalities: Modalities) -> list[Array]:
         check_is_fitted(self)
-        given, columns = _checked_modalities(modalities, {})
-        _check_same_columns(given, columns, self.dims_, self.columns_)
+        given, columns = checked_modalities(modalities, {})
+        check_same_columns(given, columns, self.dims_, self.columns_)
         return given
 
     def _saved_parameters(self) -> dict[str, Any]:
         parameters = self.get_params(deep=False)
         if not isinstance(parameters.get("random_state", 0), int | np.integer):
             parameters["random_state"] = None  # what was drawn from it is in the saved streams
+        if "device" in parameters:
+            parameters["device"] = str(parameters["device"])
         return parameters
 
     def _become(self, tree: Mapping[str, Any]) -> None:
+        _check_shared_state(tree)
         for name in SHARED_STATE:
             setattr(self, name, tree[name])
         self.dims_ = tuple(tree["dims_"])
         self.columns_ = tuple(None if names is None else tuple(names) for names in tree["columns_"])
-        self.streams_ = Streams(tree["streams"]["dataset"], tree["streams"]["seed"])
+        self.streams_ = Streams(**tree["streams"])
         if tree["holdout_scores"] is not None:
             self.holdout_scores_ = tree["holdout_scores"]
         self._restore(tree["own"])
         found = np.asarray(self._scores([np.zeros((1, d), dtype=np.float32) for d in self.dims_]))
-        expected = (self.n_labels_,)
-        if {found.shape[1:], self.thresholds_.shape, self.label_frequencies_.shape} != {expected}:
-            raise ValueError(f"scores and thresholds have other labels than {self.n_labels_}")
+        if found.shape != (1, self.n_labels_) or found.dtype.kind != "f":
+            raise ValueError(f"scores have shape {found.shape} for one row and {self.n_labels_} labels")
 
 
 SHARED_STATE = ("dims_", "columns_", "n_labels_", "label_frequencies_", "thresholds_")
 """Attributes that every fitted method has and a file keeps."""
 
-Columns = tuple[tuple[str, ...] | None, ...]
+MOST_FEATURES = 2**22
+"""Of a row on which a loaded model is tried; a file could claim any number of them."""
 
 
-def _checked_modalities(modalities: Any, others: Mapping[str, Any]) -> tuple[list[Array], Columns]:
-    """Return modalities as arrays, and their column names; their rows fit one another and `others`."""
-    raw = as_modalities(modalities)
-    named = {f"modality {k}": x for k, x in enumerate(raw)}
-    given = [as_features(x, name) for name, x in named.items()]
-    for name, values in others.items():
-        named[name] = values if hasattr(values, "__len__") else np.asarray(values)
-    check_same_rows(named)
-    return given, tuple(column_names(x) for x in raw)
+def _check_shared_state(tree: Mapping[str, Any]) -> None:
+    """Refuse values of a file that `begin` and `end` never leave."""
+    dims, columns, q = tree["dims_"], tree["columns_"], tree["n_labels_"]
+    counts = [*dims, q]
+    if not dims or any(type(count) is not int or count < 1 for count in counts) or sum(dims) > MOST_FEATURES:
+        raise ValueError(f"{quoted(dims)} features and {quoted(q)} labels")
+    if [d if names is None else len(names) for d, names in zip(dims, columns, strict=True)] != dims:
+        raise ValueError("column names for other numbers of features")
+    if any(type(name) is not str for names in columns for name in names or ()):
+        raise ValueError("column names that are no texts")
+    for name in ("thresholds_", "label_frequencies_"):
+        if tree[name].shape != (q,) or tree[name].dtype.kind != "f" or np.isnan(tree[name]).any():
+            raise ValueError(f"{name} are not {q} numbers")
+    scores = tree["holdout_scores"]
+    if scores is not None and (scores.ndim != 2 or scores.shape[1] != q or scores.dtype.kind != "f"):
+        raise ValueError(f"hold-out scores of other labels than {q}")
+    streams = tree["streams"]
+    if type(streams["dataset"]) is not str or type(streams["seed"]) is not int or streams["seed"] < 0:
+        raise ValueError(f"streams {quoted(streams)}")
 
 
-def _checked_holdout(holdout: Any, fitted: Sequence[Array], columns: Columns, labels: Array) -> Holdout:
-    if isinstance(holdout, tuple) and len(holdout) == 2:
-        holdout = Holdout(*holdout)
-    if not isinstance(holdout, Holdout):
-        raise ValueError(f"holdout is a {type(holdout).__name__}; give a pair (modalities, labels)")
-    name = "the hold-out's labels"
-    try:
-        given, found = _checked_modalities(holdout.modalities, {name: holdout.labels})
-        _check_same_columns(given, found, tuple(x.shape[1] for x in fitted), columns)
-    except ValueError as error:
-        raise ValueError(f"hold-out: {error}") from error
-    y = as_labels(holdout.labels, name)
-    if y.shape[1] != labels.shape[1]:
+def _finite(scores: Any) -> Array:
+    scores = np.asarray(scores)
+    if not np.isfinite(scores).all():
+        rows = np.flatnonzero(~np.isfinite(scores).all(axis=1))
         raise ValueError(
-            f"{name} have {y.shape[1]} columns and labels have {labels.shape[1]}; give the same labels"
+            f"scores of {len(rows)} rows are no finite numbers, the first of row {rows[0]}: its features are "
+            "too large, or too far from those of the fit; correct them, or scale them by column"
         )
-    return Holdout(tuple(given), y)
-
-
-def _check_same_columns(
-    given: Sequence[Array], columns: Columns, dims: tuple[int, ...], fitted: Columns
-) -> None:
-    if len(given) != len(dims):
-        raise ValueError(f"fitted on {len(dims)} modalities, got {len(given)}; pass the same ones")
-    found = tuple(x.shape[1] for x in given)
-    if found != dims:
-        raise ValueError(
-            f"modalities have {found} features where the fit had {dims}; pass the same ones, in their order"
-        )
-    for k, (now, before) in enumerate(zip(columns, fitted, strict=True)):
-        if now is not None and before is not None and now != before:
-            first = next(j for j in range(len(now)) if now[j] != before[j])
-            raise ValueError(
-                f"modality {k} has the column {now[first]!r} where the fit had {before[first]!r}; "
-                "give the columns in the order of the fit"
-            )
+    return scores
 
 
 def _defaults(estimator: type) -> dict[str, Any]:

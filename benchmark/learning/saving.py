@@ -5,24 +5,33 @@ It knows no method: an estimator gives a tree of plain values and arrays, and ge
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, clone
 
 from benchmark.contracts import Array
+from benchmark.inputs import quoted
+
+if TYPE_CHECKING:
+    from torch import nn
+
+Module = TypeVar("Module", bound="nn.Module")
 
 FORMAT = 1
 """Raised whenever older files could no longer be read rightly."""
 HEADER = "m3la-reproducibility"
 """The entry of the file's metadata that holds all but the arrays, as JSON."""
 ARRAY = "$array"
+LONGEST_HEADER = 2**21
+"""Characters of a header beside those that a large file may have; Python's objects take 24 times that."""
 
 
 class SavedModelError(ValueError):
@@ -45,15 +54,17 @@ def write_model(path: str | Path, kind: str, tree: Mapping[str, Any]) -> None:
         If the file cannot be written.
     """
     arrays: dict[str, Array] = {}
-    header = {"format": FORMAT, "kind": kind, "tree": _flattened(tree, "", arrays)}
+    flat = _flattened(tree, "", arrays)
+    header = {"format": FORMAT, "kind": kind, "sha256": digest(flat, arrays), "tree": flat}
     final = Path(path)
     partial = final.with_name(f".{final.name}.{os.getpid()}.partial")
     try:
         save_file(arrays, partial, metadata={HEADER: json.dumps(header, allow_nan=False)})
         partial.replace(final)
-    except BaseException:
+    except SafetensorError as error:
+        raise OSError(f"{path}: cannot be written ({error}); choose another place") from error
+    finally:
         partial.unlink(missing_ok=True)
-        raise
 
 
 def read_model(path: str | Path, kind: str) -> dict[str, Any]:
@@ -70,29 +81,50 @@ def read_model(path: str | Path, kind: str) -> dict[str, Any]:
         raise FileNotFoundError(f"{path}: no such file; give a file that save() wrote")
     try:
         with safe_open(path, framework="np") as file:
-            text = (file.metadata() or {}).get(HEADER)
+            text = (file.metadata() or {}).get(HEADER, "null")
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
-    except SafetensorError as error:
+    except OSError:
+        raise
+    except Exception as error:  # of many kinds, such as a type that numpy does not have
         raise SavedModelError(
-            f"{path}: no complete safetensors file ({error}); save the model again"
+            f"{path}: no complete safetensors file ({_in_one_line(error)}); save the model again"
         ) from error
     try:
-        header = json.loads(text or "null")
+        if len(text) > LONGEST_HEADER + Path(path).stat().st_size // 12:
+            raise ValueError("a header of this length is not what a fit leaves")
+        header = json.loads(text)
         version, found = header["format"], header["kind"]
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise SavedModelError(
             f"{path}: holds no model of this project; give a file that save() wrote"
         ) from error
     if version != FORMAT:
         raise SavedModelError(
-            f"{path}: has format {version!r}, this version reads {FORMAT}; fit and save the model again"
+            f"{path}: has format {quoted(version)}, this version reads {FORMAT}; fit and save the model again"
         )
     if found != kind:
-        raise SavedModelError(f"{path}: holds a {found}, not a {kind}; load it with {found}.load")
+        name = found if isinstance(found, str) and found.isidentifier() else quoted(found)
+        raise SavedModelError(f"{path}: holds a {name}, not a {kind}; load it with {name}.load")
     try:
-        return dict(_nested(header["tree"], arrays))
-    except (KeyError, TypeError, ValueError) as error:
-        raise SavedModelError(f"{path}: the header does not fit the arrays ({error}); save again") from error
+        if header["sha256"] != digest(header["tree"], arrays):
+            raise ValueError("its SHA-256 is another one")
+        tree = dict(_nested(header["tree"], arrays))
+        if arrays:
+            raise ValueError(f"nothing names {quoted(next(iter(arrays)))}")
+        return tree
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
+        why = _in_one_line(error)
+        raise SavedModelError(f"{path}: the header does not fit the arrays ({why}); save again") from error
+
+
+def digest(tree: Any, arrays: Mapping[str, Array]) -> str:
+    """Return the SHA-256 of a header's tree and the arrays that it names."""
+    found = hashlib.sha256(json.dumps(tree, sort_keys=True).encode())
+    for name in sorted(arrays):
+        array = arrays[name]
+        found.update(f"{name} {array.dtype.str} {array.shape}".encode())
+        found.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
+    return found.hexdigest()
 
 
 def fitted_attributes(estimator: BaseEstimator) -> dict[str, Any]:
@@ -101,12 +133,57 @@ def fitted_attributes(estimator: BaseEstimator) -> dict[str, Any]:
 
 
 def set_fitted_attributes(estimator: BaseEstimator, found: Mapping[str, Any]) -> BaseEstimator:
-    """Give an unfitted estimator what one like it learned, and return it."""
+    """Give an unfitted estimator what one like it learned, and return it.
+
+    Raises
+    ------
+    ValueError
+        For other attributes than its fit sets here, as other versions of scikit-learn leave.
+    """
+    expected = fitted_attributes(clone(estimator).fit(np.array([[0.0], [1.0]]), np.array([0, 1])))
+    if expected.keys() != found.keys():
+        differing = ", ".join(sorted(expected.keys() ^ found.keys()))
+        raise ValueError(f"{type(estimator).__name__} has other attributes in this scikit-learn: {differing}")
     for name, value in found.items():
-        if not _is_fitted(name):
-            raise ValueError(f"{name!r} is no attribute that a fit sets")
         setattr(estimator, name, value)
     return estimator
+
+
+def with_weights(build: Callable[[], Module], weights: Mapping[str, Array]) -> Module:
+    """Return the module that `build` makes with other weights, by their name in its state.
+
+    Raises
+    ------
+    ValueError
+        For other names or shapes, before memory is taken for the module.
+    """
+    import torch  # only where a method has a network, as it takes long to load
+
+    with torch.device("meta"):
+        expected = {name: tuple(tensor.shape) for name, tensor in build().state_dict().items()}
+    if expected != (found := {name: array.shape for name, array in weights.items()}):
+        name = sorted(expected.items() ^ found.items())[0][0]
+        raise ValueError(f"the weight {name!r} has shape {found.get(name)}, not {expected.get(name)}")
+    module = build()
+    module.load_state_dict({name: torch.from_numpy(array) for name, array in weights.items()})
+    return module
+
+
+def permutation(found: Array, n: int) -> Array:
+    """Return an order of n things that a file holds.
+
+    Raises
+    ------
+    ValueError
+        If it is none: what it leaves out would be memory that nothing wrote.
+    """
+    if found.dtype.kind not in "iu" or not np.array_equal(np.sort(found), np.arange(n)):
+        raise ValueError(f"{quoted(found)} is no order of {n}")
+    return found
+
+
+def _in_one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
 
 
 def _is_fitted(name: str) -> bool:
@@ -132,14 +209,15 @@ def _flattened(value: Any, place: str, arrays: dict[str, Array]) -> Any:
     return {ARRAY: place.lstrip("."), "shape": list(value.shape), "order": "F" if by_column else "C"}
 
 
-def _nested(value: Any, arrays: Mapping[str, Array]) -> Any:
+def _nested(value: Any, arrays: dict[str, Array]) -> Any:
     if isinstance(value, list):
         return [_nested(item, arrays) for item in value]
     if not isinstance(value, dict):
         return value
     if ARRAY not in value:
         return {name: _nested(item, arrays) for name, item in value.items()}
-    array = arrays[value[ARRAY]]
-    if list(array.shape) != value["shape"]:
-        raise ValueError(f"{value[ARRAY]} has shape {array.shape}, not {value['shape']}")
-    return np.array(array, order=value["order"])
+    name = value[ARRAY]
+    array = arrays.pop(name)  # an array named twice would take twice the memory
+    if list(array.shape) != value["shape"] or value["order"] not in ("C", "F"):
+        raise ValueError(f"{name} has shape {array.shape}, not {quoted(value['shape'])}")
+    return np.require(array, requirements=(value["order"], "W"))

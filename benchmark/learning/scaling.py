@@ -103,6 +103,10 @@ class Scaler:
 
     def restored(self, state: Mapping[str, Any]) -> Self:
         """Become as fitted as the scaler whose state it is."""
+        if state["working"] not in ("float32", "float64"):
+            raise ValueError(
+                f"scaling works in {state['working']!r}, which is no floating-point type of ours"
+            )
         self.working = np.dtype(state["working"])
         self.offset, self.exponent = state["offset"], state["exponent"]
         set_fitted_attributes(self.transformer, state["transformer"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 
 import numpy as np
 import sklearn
@@ -14,9 +14,9 @@ import sklearn
 def own_surroundings() -> Iterator[None]:
     """Compute under the defaults of numpy, scikit-learn and torch, and restore the caller's settings.
 
-    A caller's default type or device of torch, autocast, inference mode or switched-off gradients, pandas
-    output of scikit-learn's transformers and numpy's floating-point errors would else change numbers or end
-    fits.
+    A caller's default type, device or precision of products of torch, autocast, inference mode or
+    switched-off gradients, pandas output of scikit-learn's transformers and numpy's floating-point errors
+    would else change numbers or end fits.
     """
     with ExitStack() as settings:
         settings.enter_context(np.errstate(divide="warn", over="warn", under="ignore", invalid="warn"))
@@ -37,5 +37,9 @@ def _enter_torch_defaults(settings: ExitStack) -> None:
     for device in ("cpu", "cuda"):
         if torch.is_autocast_enabled(device):
             settings.enter_context(torch.autocast(device, enabled=False))
+    with suppress(RuntimeError):  # set for each backend by itself; such settings stay
+        if (precision := torch.get_float32_matmul_precision()) != "highest":
+            settings.callback(torch.set_float32_matmul_precision, precision)
+            torch.set_float32_matmul_precision("highest")
     settings.enter_context(torch.inference_mode(False))
     settings.enter_context(torch.enable_grad())

@@ -236,7 +236,7 @@ def _clip_each(module: nn.Module, clip_norm: float) -> None:
 
 def batches(n_rows: int, batch_size: int, shuffling: np.random.Generator) -> Iterator[Tensor]:
     """Yield one epoch's batches of row indices, drawn with numpy so that every device sees the same order."""
-    yield from torch.from_numpy(shuffling.permutation(n_rows)).split(batch_size)
+    yield from torch.from_numpy(shuffling.permutation(n_rows)).split(int(batch_size))
 
 
 def make_optimiser(module: nn.Module, settings: TrainingSettings) -> torch.optim.Optimizer:

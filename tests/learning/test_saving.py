@@ -13,7 +13,7 @@ from sklearn.exceptions import NotFittedError
 
 from baselines import CS3G, DMP, MCC, BinaryRelevance, ClassifierChain
 from benchmark.contracts import Array, Streams
-from benchmark.learning.saving import FORMAT, HEADER, SavedModelError
+from benchmark.learning.saving import FORMAT, HEADER, SavedModelError, digest
 from m3la import M3LA
 
 SMALL = {"hidden": 6, "epochs": 3, "batch_size": 16}
@@ -88,6 +88,7 @@ def altered(saved: Path, path: Path, change) -> Path:
         header = json.loads(file.metadata()[HEADER])
         arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     change(header, arrays)
+    header["sha256"] = digest(header["tree"], arrays)
     save_file(arrays, path, metadata={HEADER: json.dumps(header)})
     return path
 

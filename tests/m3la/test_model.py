@@ -222,3 +222,27 @@ def test_renaming_the_labels_renames_the_scores() -> None:
     permuted.load_state_dict(state)
     x, _ = batch()
     torch.testing.assert_close(permuted(x).scores(), net(x).scores()[:, :, order], atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("form", [nullcontext, reference_form], ids=["fast", "reference"])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda x: [x[0], x[1][:-1], x[2]],
+        lambda x: [x[0], x[1][:1], x[2]],  # would be repeated for all rows
+        lambda x: [x[0][:-1], *x[1:]],
+        lambda x: [x[0], x[2], x[1]],
+        lambda x: x[:2],
+        lambda x: [*x, x[0]],
+        lambda x: [each[0] for each in x],
+        lambda x: [each[None] for each in x],
+    ],
+    ids=["fewer rows", "one row", "more rows", "widths", "fewer", "more", "vectors", "an axis too many"],
+)
+def test_modalities_of_other_shapes_are_refused(wrong, form) -> None:
+    net, (x, _) = network(), batch()
+    with form(), torch.no_grad():
+        expected = net(x).scores()
+        with pytest.raises(ValueError, match=r"modalities have shapes .*; give \(rows, 7\), "):
+            net(wrong(x))
+        assert torch.equal(net(x).scores(), expected)
