@@ -103,8 +103,8 @@ def test_every_file_is_opened_in_a_named_encoding_and_written_in_one_place(path:
 
 
 def _reads_by_itself(function: str) -> bool:
-    """Pillow's, the operating system's, and what decodes a user's file by its mark."""
-    return "Image" in function or function in ("os.open", "read_text")
+    """Pillow's, the operating system's, an archive's, and what decodes a user's file by its mark."""
+    return "Image" in function or function in ("os.open", "archive.open", "read_text")
 
 
 def _is_device(node: ast.Call) -> bool:

@@ -88,7 +88,7 @@ def import_sources(args: argparse.Namespace, registry: Registry) -> int:
     """Make a data set of other files, and say what was understood; 0 fine, 2 what could not be understood."""
     from benchmark.data.text import describe_import
     from datasets.formats.importing import Wish, understand
-    from datasets.formats.manifest import check_free, write_dataset
+    from datasets.formats.manifest import check_free, check_statement, write_dataset
 
     folder = args.out
     _check_id(folder, registry)
@@ -104,6 +104,7 @@ def import_sources(args: argparse.Namespace, registry: Registry) -> int:
     )
     imported = understand(wish)
     manifest = _manifest(args, imported)
+    check_statement(manifest, folder)
     print(describe_import(folder.absolute().name, imported), flush=True)
     if args.dry_run:
         print(f"\nnot written (--dry-run): {folder}")

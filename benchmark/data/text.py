@@ -20,10 +20,10 @@ def describe_import(id: str, imported: Imported) -> str:
     n, q = imported.labels.shape
     width = sum(x.shape[1] for x in imported.modalities.values())
     parts = [
-        f"{id}: {n} rows, {len(imported.modalities)} modalities of {width} features together, {q} labels",
+        f"{id}: rows {n}, modalities {len(imported.modalities)}, features {width}, labels {q}",
         _modalities(imported),
         _labels(imported),
-        *_lines("converted", imported.converted),
+        *_lines("how it was read", imported.notes),
         *_lines("left out", imported.left_out),
     ]
     return "\n\n".join(parts)

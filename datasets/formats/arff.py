@@ -8,13 +8,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import pandas as pd
 
 from benchmark.contracts import Array, DataError
-from datasets.formats.files import open_regular, refusal, require_memory
-from datasets.formats.mulan import read_label_names
+from datasets.formats.files import open_regular, read_text, refusal, require_memory
 from datasets.formats.tables import Content, encoding_of, few, named, needed
 
 LONGEST_LINE = 2**24
@@ -22,7 +22,10 @@ ATTRIBUTE = re.compile(
     r"""@attribute\s+(?P<name>'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*"|[^\s'"{]+)\s*(?P<type>\S.*)""",
     re.IGNORECASE,
 )
+NUMBERS = re.compile(r"numeric|real|integer|\{[-+.,\d\s]*\}", re.IGNORECASE)
+UNDERSCORE = re.compile(r"\d_\d")
 MEKA = re.compile(r"-C\s+(-?\d+)")
+DOWNLOAD = "download the file again"
 AGAIN = "save it again, or say another --format"
 
 
@@ -38,20 +41,31 @@ class Lines:
     number: int = 0
     text: str = ""
     relation: str = ""
-    names: list[str] = field(default_factory=list)
+    names: dict[str, None] = field(default_factory=dict)
+    words: bool = False
+    """Whether some attribute holds text."""
+    sparse: bool = False
 
     def __iter__(self) -> Iterator[str]:
         in_data = False
         while line := self.stream.readline(LONGEST_LINE):
             self.number += 1
             self.text = line.strip()
-            if not in_data:
-                keyword = self.text.lower()
-                in_data = keyword.startswith("@data")
-                if keyword.startswith("@relation"):
+            if len(line) == LONGEST_LINE:
+                raise ValueError("longer than any row")
+            if in_data:
+                self.sparse |= self.text.startswith("{")
+                if UNDERSCORE.search(line) and not self.words:  # which Python's numbers may hold
+                    raise ValueError("an underscore in a number")
+            elif self.text and not self.text.startswith("%"):
+                keyword = self.text.split(maxsplit=1)[0].lower()
+                in_data = keyword == "@data"
+                if keyword == "@relation":
                     self.relation, line = self.text, "@relation data"
-                elif keyword.startswith("@attribute"):
+                elif keyword == "@attribute":
                     line = self._attribute()
+                elif not in_data:
+                    raise ValueError("no part of a header")
             yield line
 
     def _attribute(self) -> str:
@@ -61,7 +75,10 @@ class Lines:
         name, kind = found["name"], found["type"]
         if name[0] in "'\"":
             name = re.sub(r"\\(.)", r"\1", name[1:-1])
-        self.names.append(name)
+        if name in self.names:
+            raise ValueError("a name that is there")
+        self.names[name] = None
+        self.words |= not NUMBERS.fullmatch(kind)
         if kind.lower() in ("numeric", "real", "integer"):
             kind = "REAL"
         elif kind.lower().startswith("date"):
@@ -93,24 +110,46 @@ def read_arff(path: Path) -> Content:
         except Exception as error:  # liac-arff raises whatever a line makes of it
             found = f"{lines.text[:80]!r} in line {lines.number} ({type(error).__name__})"
             raise refusal(path, "a complete ARFF file", found, AGAIN) from error
-    table.columns = pd.Index(named(lines.names))
+    table.columns = pd.Index(named([*lines.names]))
     content = Content({path.stem: table})
+    firsts = [
+        f"{name} is {kind[0]}"
+        for name, kind in zip(table, kinds, strict=True)
+        if not isinstance(kind, str) and kind[0] != "0"
+    ]
+    if lines.sparse and firsts:
+        content.notes.append(f"{path.name}: where a sparse row omits it, {few(firsts)}, its first value")
     if meka := MEKA.search(lines.relation):
         content.labels[path.stem] = _meka_positions(path, int(meka[1]), len(kinds))
         content.notes.append(f"{path.name}: labels are those that {meka[0]} in the relation's name says")
     elif (xml := path.with_suffix(".xml")).is_file():
-        content.labels[path.stem] = label_positions(xml, table, path)
+        content.labels[path.stem] = label_positions(read_label_names(xml), table, path)
         content.notes.append(f"{path.name}: labels are those that {xml.name} lists")
     return content
 
 
-def label_positions(xml: Path, table: pd.DataFrame, path: Path) -> tuple[int, ...]:
-    """Return where the labels that Mulan's XML lists stand, wherever that is, in its order."""
-    names = named(read_label_names(xml))
+def read_label_names(path: Path) -> tuple[str, ...]:
+    """Return the label names that Mulan's XML file lists, in its order."""
+    text = read_text(path)
+    try:
+        if "<!DOCTYPE" in text:  # entities could make any length of so short a text
+            raise ValueError("a document type, which such a list does not need")
+        root = ElementTree.fromstring(text)
+    except (ValueError, ElementTree.ParseError) as error:
+        raise refusal(path, "Mulan's list of labels", str(error), DOWNLOAD) from error
+    names = [element.get("name", "") for element in root.iter() if element.tag.endswith("label")]
+    if not names or "" in names or len(set(names)) < len(names):
+        raise refusal(path, "labels, each with its own name", repr(names)[:200], DOWNLOAD)
+    return tuple(names)
+
+
+def label_positions(label_names: Sequence[str], table: pd.DataFrame, path: Path) -> tuple[int, ...]:
+    """Return where labels stand among a table's columns, wherever that is, in the order of their names."""
+    names = named(label_names)
     columns = list(table.columns)
     if missing := [name for name in names if columns.count(name) != 1]:
-        what = f"one attribute for each label of {xml.name}"
-        raise refusal(path, what, f"none or several named {few(missing)}", "use the XML of this file")
+        what = f"one attribute for each label of its XML, such as {few(missing)}"
+        raise refusal(path, what, "none or several of that name", "use the XML of this file")
     return tuple(columns.index(name) for name in names)
 
 

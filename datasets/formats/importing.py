@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from benchmark.contracts import Array, DataError
-from datasets.formats.arff import label_positions
+from datasets.formats.arff import label_positions, read_label_names
 from datasets.formats.arrays import as_features
 from datasets.formats.numbers import feature_matrix, label_matrix
 from datasets.formats.selection import WHOLE, column_names, listing, positions, resolve
@@ -51,7 +51,8 @@ class Imported:
     """Where each modality comes from."""
     labels: Array
     label_names: tuple[str, ...]
-    converted: tuple[str, ...]
+    notes: tuple[str, ...]
+    """How it was read, and what was converted."""
     left_out: tuple[str, ...]
 
 
@@ -75,18 +76,15 @@ def understand(wish: Wish) -> Imported:
         for name, choice in choices.items()
     }
     features = {name: parts for name, parts in features.items() if wish.modalities or parts[0][1]}
+    if not features:
+        raise DataError(f"all columns are labels; there are {listing(content.tables)}")
     modalities = {name: _features(content, name, parts) for name, parts in features.items()}
     frames = [(table, choose(content.tables[table], columns)) for table, columns in label_columns]
     labels = label_matrix(frames, content.notes)
     names = _label_names(content, label_columns, wish.label_names, labels.shape[1])
     left_out = _left_out(content, [label_columns, *features.values()], reserved)
     if wish.min_positives:
-        frequent = labels.sum(axis=0) >= wish.min_positives
-        if not frequent.any():
-            raise DataError(f"no label has {wish.min_positives} positives; lower --min-positives")
-        names = tuple(name for name, keep in zip(names, frequent, strict=bool(names)) if keep)
-        left_out.append(f"{(~frequent).sum()} labels with fewer than {wish.min_positives} positives")
-        labels = labels[:, frequent]
+        labels, names = _frequent(labels, names, wish.min_positives, left_out)
     origins = {name: ", ".join(_named_parts(content, parts)) for name, parts in features.items()}
     return Imported(modalities, origins, labels, names, tuple(content.notes), tuple(left_out))
 
@@ -95,9 +93,7 @@ def _choose_labels(content: Content, choice: str | None) -> list[Choice]:
     """Return tables that hold labels, and which columns there."""
     if choice is None:
         if not content.labels:
-            raise DataError(
-                f"say with --labels which columns are labels; there are {listing(content.tables)}"
-            )
+            raise DataError(f"say with --labels what are labels; there are {listing(content.tables)}")
         (first, chosen), *others = content.labels.items()
         for other, same in others:
             pair = [choose(content.tables[name], k) for name, k in ((first, chosen), (other, same))]
@@ -109,7 +105,8 @@ def _choose_labels(content: Content, choice: str | None) -> list[Choice]:
         if len(tables) != 1:
             raise DataError(f"{choice} names columns of one table; there are {listing(content.tables)}")
         content.notes.append(f"labels are those that {Path(choice).name} lists")
-        return [(tables[0], label_positions(Path(choice), content.tables[tables[0]], Path(tables[0])))]
+        names = read_label_names(Path(choice))
+        return [(tables[0], label_positions(names, content.tables[tables[0]], Path(tables[0])))]
     return list(_resolve(content, choice))
 
 
@@ -127,11 +124,14 @@ def _each_table(content: Content, labelled: set[str]) -> dict[str, list[tuple[st
         [name for name, table in content.tables.items() if n in _sizes(table) and name not in labelled]
         for n in sizes
     ]
-    possible = [names for names in fitting if names] or [[]]
-    if len(possible) > 1:
+    most = max(fitting, key=len)
+    if any(not {*names} <= {*most} for names in fitting):
         raise DataError(f"say with --modality what are features; there are {listing(content.tables)}")
-    tables = [name for name in content.tables if name in possible[0] or name in labelled]
-    return {re.sub(r"[^A-Za-z0-9_.-]+", "_", name).strip("_.-"): [(name, WHOLE)] for name in tables}
+    tables = [name for name in content.tables if name in most or name in labelled]
+    chosen = {re.sub(r"[^A-Za-z0-9_.-]+", "_", name).strip("_.-"): [(name, WHOLE)] for name in tables}
+    if len(chosen) < len(tables):
+        raise DataError(f"name the modalities with --modality: {', '.join(tables)} are too much alike")
+    return chosen
 
 
 def _sizes(table: pd.DataFrame) -> set[int]:
@@ -159,7 +159,12 @@ def _labels_at(content: Content, table: str, spec: str | tuple[int, ...]) -> lis
         return list(spec)
     if spec == WHOLE:
         return [k for k in range(content.tables[table].shape[1]) if k != content.ids.get(table)]
-    return positions(content.tables[table], spec, table)
+    chosen = positions(content.tables[table], spec, table)
+    if content.ids.get(table) in chosen:
+        raise DataError(
+            f"{spec!r} of {table} holds the ids, and they are no labels; choose columns without them"
+        )
+    return chosen
 
 
 def _reserved(content: Content, label_columns: Sequence[Part]) -> dict[str, set[int]]:
@@ -208,6 +213,18 @@ def _label_names(content: Content, parts: Sequence[Part], given: str | None, q: 
         )
         raise DataError(f"--label-names {given!r} are {len(names)} names for {q} labels; there are {lists}")
     return names
+
+
+def _frequent(
+    labels: Array, names: tuple[str, ...], least: int, left_out: list[str]
+) -> tuple[Array, tuple[str, ...]]:
+    """Return the labels that enough rows have, and their names."""
+    frequent = labels.sum(axis=0) >= least
+    if not frequent.any():
+        raise DataError(f"no label has {least} positives; lower --min-positives")
+    left_out.append(f"{(~frequent).sum()} labels with fewer than {least} positives")
+    kept = tuple(name for name, keep in zip(names, frequent, strict=bool(names)) if keep)
+    return labels[:, frequent], kept
 
 
 def _left_out(

@@ -16,6 +16,7 @@ import numpy as np
 
 from benchmark import inputs
 from benchmark.contracts import Array, Dataset, Provenance
+from benchmark.files import naming, write_text
 from datasets.formats.arrays import as_features, as_labels, data_hash
 from datasets.formats.checksums import verify_checksums
 from datasets.formats.files import file_sha256, read_text, refusal
@@ -99,13 +100,23 @@ def read_manifest(folder: Path) -> Manifest:
         provenance=as_provenance(content["provenance"], f"{path}, provenance"),
         modalities=_modalities(path, content["modalities"]),
         labels=labels["file"],
-        label_names=tuple(_distinct(path, "labels.names", names)),
+        label_names=tuple(names),
     )
-    split_id = check_name(manifest.split_id or folder.absolute().name, f"{path}, split_id")
-    if not FIT_ON.fullmatch(manifest.fit_on):
-        raise refusal(path, "fit_on all or train:SEED, such as train:0", repr(manifest.fit_on), CORRECT)
+    check_statement(manifest, path)
     _check_files(path, manifest)
-    return replace(manifest, split_id=split_id)
+    return manifest if manifest.split_id else replace(manifest, split_id=folder.absolute().name)
+
+
+def check_statement(manifest: Manifest, where: Path | str) -> None:
+    """Raise DataError for names, a split id or rows fitted on that a manifest cannot have."""
+    for name in manifest.modalities:
+        check_name(name, f"{where}, modalities")
+    _distinct(where, "modalities", [name.casefold() for name in manifest.modalities])
+    _distinct(where, "labels.names", manifest.label_names)
+    if manifest.split_id:
+        check_name(manifest.split_id, f"{where}, split_id")
+    if not FIT_ON.fullmatch(manifest.fit_on):
+        raise refusal(where, "fit_on all or train:SEED, such as train:0", repr(manifest.fit_on), CORRECT)
 
 
 def load_folder(folder: Path) -> Dataset:
@@ -159,6 +170,7 @@ def write_dataset(
         If a name or an array is not what it must be, or something is there already.
     """
     check_name(folder.absolute().name, str(folder))
+    check_statement(manifest, folder)
     checked = [
         *(as_features(x, folder / file) for x, file in zip(modalities, manifest.files[:-1], strict=True)),
         as_labels(labels, folder / manifest.labels),
@@ -170,9 +182,10 @@ def write_dataset(
         fresh, former = Path(workplace) / folder.name, Path(workplace) / "former"
         fresh.mkdir()
         for file, array in zip(manifest.files, checked, strict=True):
-            np.save(fresh / file, array, allow_pickle=False)
+            with naming(folder / file):
+                np.save(fresh / file, array, allow_pickle=False)
         sums = {file: file_sha256(fresh / file) for file in manifest.files}
-        (fresh / MANIFEST).write_text(to_toml(replace(manifest, sha256=sums)), encoding="utf-8")
+        write_text(fresh / MANIFEST, to_toml(replace(manifest, sha256=sums)))
         read_manifest(fresh)
         if folder.exists():
             folder.rename(former)
@@ -256,17 +269,15 @@ def _modalities(path: Path, content: Sequence[Any]) -> dict[str, str]:
     entries = [_checked(path, f"modalities[{k}].", entry, keys, {}) for k, entry in enumerate(content)]
     if not entries:
         raise refusal(path, "at least one [[modalities]]", "none", CORRECT)
-    names = [check_name(entry["name"], f"{path}, modalities") for entry in entries]
-    _distinct(path, "modalities", [name.casefold() for name in names])
-    return dict(zip(names, [entry["file"] for entry in entries], strict=True))
+    _distinct(path, "modalities", [entry["name"] for entry in entries])
+    return {entry["name"]: entry["file"] for entry in entries}
 
 
-def _distinct(path: Path, key: str, names: Sequence[str]) -> Sequence[str]:
+def _distinct(path: Path | str, key: str, names: Sequence[str]) -> None:
     counts = Counter(names)
     for name in names:
         if not name or counts[name] > 1:
             raise refusal(path, f"a name of its own for each of {key}", repr(name), CORRECT)
-    return names
 
 
 def _check_files(path: Path, manifest: Manifest) -> None:

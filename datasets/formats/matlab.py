@@ -37,7 +37,7 @@ def read_v5(path: Path) -> Content:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of classes that it does not know; they are listed as left out
-            variables = loadmat(str(path), appendmat=False, chars_as_strings=True, spmatrix=False)
+            variables = loadmat(str(path), appendmat=False, chars_as_strings=True)
     except Exception as error:  # its reader of bytes raises what bytes make of it
         raise unreadable(path, "MATLAB", error) from error
     return _content({name: x for name, x in variables.items() if not name.startswith("__")}, path)

@@ -13,6 +13,7 @@ from benchmark.contracts import Array, DataError
 from datasets.formats.arrays import as_labels
 from datasets.formats.tables import few
 
+IDS = "say --index if these are ids"
 TRUTH = {"1": 1, "true": 1, "yes": 1, "t": 1, "y": 1, "0": 0, "false": 0, "no": 0, "f": 0, "n": 0}
 
 
@@ -37,7 +38,7 @@ def feature_matrix(table: str, frame: pd.DataFrame, notes: list[str]) -> Array:
             words.append(f"{name} ({', '.join(map(str, column.cat.categories[:5]))})")
         else:
             first = next((x for x in column if isinstance(x, str)), column.iloc[0])
-            remedy = "choose other columns with --modality, or make numbers of them"
+            remedy = f"{IDS}, else choose other columns with --modality"
             raise DataError(f"{table}: column {name!r} holds {str(first)[:80]!r}, no number; {remedy}")
     if words:
         count = sum(x.shape[1] for x in converted if x.shape[1] > 1)
@@ -70,7 +71,7 @@ def _label_numbers(table: str, frame: pd.DataFrame, notes: list[str]) -> Array:
             truth = column.astype(str).str.strip().str.lower().map(TRUTH)
             if truth.isna().any():
                 value = str(column.iloc[int(np.argmax(truth.isna()))])[:80]
-                remedy = "map absent to 0 and present to 1"
+                remedy = f"{IDS}, else map absent to 0 and present to 1"
                 raise DataError(f"{table}: column {name!r} holds {value!r}, no label; {remedy}")
             column = truth
         columns.append(column.to_numpy(dtype=np.float64, na_value=np.nan))

@@ -87,7 +87,8 @@ def listing(tables: Mapping[str, pd.DataFrame], most: int = 12) -> str:
     """Return tables with their sizes and first columns, for messages."""
     parts = []
     for name, table in list(tables.items())[:most]:
-        names = ", ".join(map(repr, column_names(table)[:3]))
-        parts.append(f"{name} {len(table)} x {table.shape[1]}" + (f" ({names}, ...)" if names else ""))
+        names = [*map(repr, column_names(table)[:3]), *(["..."] if table.shape[1] > 3 else [])]
+        first = f" ({', '.join(names)})" if column_names(table) else ""
+        parts.append(f"{name} {len(table)} x {table.shape[1]}{first}")
     more = [f"{len(tables) - most} more"] if len(tables) > most else []
     return "; ".join(parts + more) or "no tables"

@@ -84,6 +84,8 @@ def read_sources(sources: Sequence[str], format: str | None = None, index: str |
     DataError
         If a file cannot be read, appended or joined.
     """
+    if format not in (None, *READERS):
+        raise DataError(f"unknown format {format!r}; there are {', '.join(READERS)}")
     parts = [(paths[0].stem, _appended(paths, format, index)) for paths in map(_paths, sources)]
     counts = Counter(name for _, part in parts for name in (*part.tables, *part.words))
     whole = Content()
@@ -97,6 +99,7 @@ def read_sources(sources: Sequence[str], format: str | None = None, index: str |
         whole.notes += part.notes
     if index is not None:
         _join(whole)
+        whole.notes.append(f"rows are joined by the ids in column {index}")
     return whole
 
 

@@ -47,7 +47,7 @@ def test_labels_stand_between_features_and_are_read_by_name(tmp_path):
     assert found.modalities["toy"].tolist() == [[1.0, 2.5], [3.0, np.float32(-0.04)]]
     assert found.label_names == ("a", "b")
     assert found.labels.tolist() == [[1, 0], [0, 1]]
-    assert found.converted == ("toy.arff: labels are those that toy.xml lists",)
+    assert found.notes == ("toy.arff: labels are those that toy.xml lists",)
 
 
 def test_empty_rows_and_an_empty_last_column_stay(tmp_path):
@@ -57,7 +57,9 @@ def test_empty_rows_and_an_empty_last_column_stay(tmp_path):
 def test_a_value_is_what_it_says_and_not_where_it_is_declared(tmp_path):
     assert [row[3] for row in numbers(read(tmp_path, DENSE))] == [1, 0]
     # In sparse rows an omitted nominal value is, as in Weka, the first that its attribute declares.
-    assert [row[2] for row in numbers(read(tmp_path, SPARSE))] == [0, 1, 1]
+    content = read(tmp_path, SPARSE)
+    assert [row[2] for row in numbers(content)] == [0, 1, 1]
+    assert content.notes == ["toy.arff: where a sparse row omits it, b is 1, its first value"]
 
 
 @pytest.mark.parametrize(
@@ -108,7 +110,7 @@ def test_a_feature_in_words_becomes_a_column_for_each(tmp_path):
     path.write_text(text.replace("2.5", "red").replace("-4e-2", "'dark green'"))
     found = understand(Wish((str(path),), {"x": "x2,x1"}, "a,b"))
     assert found.modalities["x"].tolist() == [[1, 0, 1], [0, 1, 3]]
-    assert "(red, dark green)" in found.converted[0]
+    assert "(red, dark green)" in found.notes[0]
 
 
 def test_labels_in_words_become_numbers(tmp_path):
@@ -126,9 +128,12 @@ def test_labels_in_words_become_numbers(tmp_path):
         ("1,0,2.5,1", "1,7,2.5,1", 8),
         ("1,0,2.5,1", "1,0,word %d,1", 8),
         ("1,0,2.5,1", "{9 1}", 8),
-        ("@data\n", "", 9),
+        ("@data\n", "", 7),
         ("@attribute x2 real", "@attribute x2 relational", 5),
         ("@attribute x2 real", "@attribute x2", 5),
+        ("@attribute x2 real", "@attribute x1 real", 5),
+        ("@attribute x2 real", "@attribute x2 real\nattribute x3 real", 6),
+        ("1,0,2.5,1", "1_0,0,2.5,1", 8),
         ("1,0,2.5,1\n% another\n3,1,-4e-2,0\n", "", None),
     ],
 )
@@ -147,7 +152,7 @@ def test_any_usual_encoding_is_read(tmp_path, encoding):
 
 def test_an_xml_of_other_labels_or_with_entities_is_refused(tmp_path):
     (tmp_path / "toy.xml").write_text('<labels><label name="c"/></labels>')
-    with pytest.raises(DataError, match="none or several named c"):
+    with pytest.raises(DataError, match="such as c, found none or several"):
         read(tmp_path, DENSE)
     (tmp_path / "toy.xml").write_text('<!DOCTYPE l [<!ENTITY a "b">]><labels><label name="&a;"/></labels>')
     with pytest.raises(DataError, match="document type"):

@@ -102,7 +102,7 @@ def test_labels_come_out_alike_however_they_are_kept(mat, given, converted):
     found = understand(Wish((str(mat.path),), {"s": "view{1}", "t": "view{2}"}, "label", "names"))
     assert found.labels.tolist() == LABELS.tolist()
     assert found.label_names == ("sea", "mountains")
-    assert list(found.converted) == converted
+    assert list(found.notes) == converted
 
 
 def test_views_on_their_side_and_views_of_one_column_find_their_rows(mat):
@@ -124,7 +124,7 @@ def test_a_list_of_views_that_scipy_saved_as_one_stack_is_taken_apart(tmp_path):
     found = understand(Wish((str(path),), labels="label"))
     assert [*found.modalities] == ["view_1", "view_2"]
     np.testing.assert_allclose(found.modalities["view_2"], SOUND + 1, rtol=1e-6)
-    assert found.converted == ("view: 2 x 5 x 3, taken as 2 matrices",)
+    assert found.notes == ("view: 2 x 5 x 3, taken as 2 matrices",)
 
 
 def test_structures_are_named_by_their_fields(tmp_path):

@@ -24,9 +24,9 @@ from hypothesis import strategies as st
 from scipy.io import arff
 
 from benchmark.contracts import DataError, Provenance, Shape
+from datasets.formats.arff import label_positions, read_arff, read_label_names
 from datasets.formats.checksums import CHECKSUMS, verify_checksums
 from datasets.formats.folder import PROVENANCE_FILE, PROVENANCE_KEYS, read_origin
-from datasets.formats.mulan import read_arff, read_label_names
 from datasets.formats.npy import read_array
 from datasets.lookalike import LookAlikeBacked
 
@@ -421,13 +421,10 @@ def test_an_arff_file_holds_what_scipy_reads_or_is_refused(tmp_path, examples):
     def holds(content):
         path.write_bytes(content)
         with refused_in_one_line():
-            features, labels = read_arff(path, LABELS, 4, 3)
-            assert features.shape[1] == labels.shape[1] == 2
-            assert len(features) == len(labels) <= 3
-            if oracle := by_scipy(path):
-                for k, name in enumerate(LABELS):
-                    np.testing.assert_array_equal(labels[:, k], oracle.pop(name))
-                np.testing.assert_array_equal(features.T, list(oracle.values()))
+            table = read_arff(path).tables["x"]
+            assert len(label_positions(LABELS, table, path)) == len(LABELS)
+            for name, column in (by_scipy(path) or {}).items():
+                np.testing.assert_array_equal([float(x) for x in table[name]], column)
 
     hold(examples, arffs, holds)
 
