@@ -75,8 +75,8 @@ def as_features(values: Any, name: str) -> Array:
     wrong = ~np.isfinite(array)
     if wrong.any():
         raise ValueError(
-            f"{name} holds {np.count_nonzero(wrong)} NaN or infinite values, the first is "
-            f"{array[tuple(_first(wrong))]} in {_place(_first(wrong), values)}; fill or drop them"
+            f"{name} holds {np.count_nonzero(wrong)} NaN or infinite values, the first in "
+            f"{_place(_first(wrong), values)}: {array[tuple(_first(wrong))]}; fill or drop them"
         )
     return np.ascontiguousarray(array)  # sums depend on the order in memory in their last bit
 

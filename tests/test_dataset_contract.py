@@ -27,7 +27,7 @@ def spoilt(value):
         ({"labels": Y[:, 0]}, r"labels has shape \(4,\)"),
         ({"modalities": (X, X[:, :0])}, r"modality right is empty"),
         ({"modalities": (X, spoilt(np.nan))}, r"modality right holds 1 NaN .* row 2, column 1"),
-        ({"modalities": (X, spoilt(-np.inf))}, r"modality right holds 1 NaN .* -inf in row 2, column 1"),
+        ({"modalities": (X, spoilt(-np.inf))}, r"modality right holds 1 NaN .* row 2, column 1: -inf"),
         ({"labels": 2 * Y - 1}, r"labels must be 0 or 1; 4 are not"),
         ({"labels": Y.astype(str)}, r"labels holds values of type <U"),
         ({"names": ("left",)}, r"2 modalities, named left; give each its own name"),
