@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
+import warnings
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -49,8 +50,7 @@ def read_delimited(path: Path, index: str | None = None) -> Content:
         with path.open(encoding=encoding, newline="") as lines:
             separator = _separator(list(islice(lines, 2)))
             lines.seek(0)
-            blanks = separator == BLANKS
-            rows = map(str.split, lines) if blanks else csv.reader(lines, delimiter=separator)
+            rows = map(str.split, lines) if separator == BLANKS else csv.reader(lines, delimiter=separator)
             names, second = next(rows, []), next(rows, [])
         headed = not all(map(VALUE.fullmatch, names))
         if headed and len(second) == len(names) + 1:
@@ -58,32 +58,36 @@ def read_delimited(path: Path, index: str | None = None) -> Content:
         if not names:
             raise ValueError("no columns in the first line")
         ids = set() if index is None else {position_of(names, index, path)}
-        missing: Any = {k: MISSING for k in range(len(names)) if k not in ids}
-        # Older versions of pandas round numbers otherwise, and newer ones do not let themselves be told.
-        exact: dict[str, Any] = {} if _rounds_rightly() else {"float_precision": "round_trip"}
-        table = pd.read_csv(
-            path,
-            sep=separator,
-            encoding=encoding,
-            header=0 if headed else None,
-            names=range(len(names)),
-            index_col=False,
-            compression=None,
-            dtype=dict.fromkeys(ids, str),
-            na_values=missing,
-            iterator=False,
-            chunksize=None,
-            keep_default_na=False,
-            low_memory=False,
-            **exact,
-        )
+        table = _table(path, len(names), ids, sep=separator, encoding=encoding, header=0 if headed else None)
     except DataError:
         raise
-    except (ValueError, OSError, csv.Error) as error:
+    except (ValueError, OSError, csv.Error, pd.errors.ParserWarning) as error:
         raise unreadable(path, "CSV", error) from error
     if headed:
         table.columns = pd.Index(named(names))
     return Content({path.stem: table})
+
+
+def _table(path: Path, width: int, ids: set[int], **form: Any) -> pd.DataFrame:
+    """Read as many columns, of which those of ids are text."""
+    if not _rounds_rightly():  # older versions of pandas need to be told, and newer ones refuse to be
+        form["float_precision"] = "round_trip"
+    missing: Any = {k: MISSING for k in range(width) if k not in ids}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", pd.errors.ParserWarning)  # of columns that it would drop
+        return pd.read_csv(
+            path,
+            names=range(width),
+            index_col=False,
+            compression=None,
+            dtype=dict.fromkeys(ids, str),
+            na_values=missing,
+            keep_default_na=False,
+            low_memory=False,
+            iterator=False,
+            chunksize=None,
+            **form,
+        )
 
 
 def _separator(lines: list[str]) -> str:

@@ -54,6 +54,8 @@ def label_matrix(frames: Sequence[tuple[str, pd.DataFrame]], notes: list[str]) -
     DataError
         If a column holds anything else.
     """
+    if not any(frame.shape[1] for _, frame in frames):
+        raise DataError("there are no labels: no row has one")
     matrix = np.concatenate([_label_numbers(table, frame, notes) for table, frame in frames], axis=1)
     if matrix.size and matrix.min() == -1 and np.isin(matrix, (-1, 1)).all():
         notes.append("labels: -1 became 0")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import zipfile
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -44,7 +43,9 @@ def read_npz(path: Path) -> Content:
                 for name, info in members.items():
                     _read_member(content, name, archive, info, path)
                 return content
-        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+        except DataError:
+            raise
+        except Exception as error:  # an archive's reader raises what bytes make of it
             raise unreadable(path, "NPZ", error) from error
 
 

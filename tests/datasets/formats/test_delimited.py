@@ -56,7 +56,7 @@ def test_any_usual_encoding_is_read(tmp_path, encoding):
     assert [*read(tmp_path, "größe,b\n1,2\n", encoding=encoding).columns] == ["größe", "b"]
 
 
-@pytest.mark.parametrize("text", ["", "\n1,2\n", "a,b\n1,2,3\n1,2,3,4\n", 'a,b\n"1,2\n'])
+@pytest.mark.parametrize("text", ["", "\n1,2\n", "a,b\n1,2,3\n1,2,3,4\n", "a,b\n1,2\n1,2,3\n", 'a,b\n"1,2\n'])
 def test_what_is_no_table_is_refused_in_one_line(tmp_path, text):
     with pytest.raises(DataError, match="expected a complete CSV file") as caught:
         read(tmp_path, text)

@@ -65,6 +65,13 @@ def test_what_would_lose_rows_or_is_something_else_is_refused(tmp_path, text, me
         read(tmp_path, text)
 
 
+def test_rows_without_any_label_are_no_data_set(tmp_path):
+    path = tmp_path / "toy.svm"
+    path.write_text(" 1:1\n 2:1\n")
+    with pytest.raises(DataError, match="no labels"):
+        understand(Wish((str(path),)))
+
+
 def test_labels_need_not_be_said(tmp_path):
     path = tmp_path / "toy.txt"
     path.write_text("2,7 1:0.5 3:2\n7 2:1\n")
