@@ -29,7 +29,7 @@ class Files:
     """One for each row; empty where a table alone was given."""
     measures: Mapping[str, Array]
     """Arrays (n,) by name."""
-    digests: tuple[bytes, ...] = ()
+    digests: tuple[str, ...] = ()
     """Of each file's content."""
     thumbnails: Array | None = None
     """Small grey images (n, pixels); None where files are no images."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from pathlib import Path
 
@@ -10,6 +9,8 @@ import numpy as np
 
 from benchmark.contracts import Array, DataError
 from benchmark.data.check import Files
+from datasets.formats.files import file_sha256
+from datasets.formats.tables import few
 
 SIDE = 16
 """Pixels of a thumbnail's side."""
@@ -61,14 +62,17 @@ def _table(path: Path, n: int) -> Files:
 
 
 def _folder(folder: Path, n: int) -> Files:
-    paths = sorted((path for path in folder.iterdir() if _counts(path)), key=_by_number)
+    paths = sorted(
+        (path for path in folder.iterdir() if _counts(path)), key=lambda path: (_by_number(path), path.name)
+    )
     if len(paths) != n:
+        held = sorted(path.name for path in folder.iterdir())
         raise DataError(
-            f"{folder}: expected {n} files, one for each row, found {len(paths)}; give --files the folder "
-            "that holds these and no others, or a CSV of measures"
+            f"{folder}: expected {n} files, one for each row, found {len(paths)} among {few(held)}; "
+            "give --files the folder that holds these and no others, or a CSV of measures"
         )
     measures: dict[str, Array] = {"bytes": np.array([path.stat().st_size for path in paths], dtype=float)}
-    digests = tuple(hashlib.sha256(path.read_bytes()).digest() for path in paths)
+    digests = tuple(file_sha256(path) for path in paths)
     names = tuple(path.name for path in paths)
     sizes = [_size(path) for path in paths]
     if not any(sizes):

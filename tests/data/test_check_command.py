@@ -153,7 +153,7 @@ def test_a_table_of_measures_does_without_files(folder, capsys, tmp_path):
 @pytest.mark.parametrize(
     ("fault", "said"),
     [
-        (lambda images: (images / "300.png").unlink(), "found 299"),
+        (lambda images: (images / "300.png").unlink(), "found 299 among 1.png"),
         (lambda images: (images / "3.png").write_bytes(b"no image"), "3.png"),
         (lambda images: (images / "3.png").write_bytes((images / "3.png").read_bytes()[:200]), "3.png"),
     ],
@@ -206,7 +206,7 @@ def test_every_kind_of_finding_has_words_that_fit_it():
     labels[40], labels[200] = 0, 1
     thumbnails = rng.random((300, 64)).astype(np.float32)
     thumbnails[5] = thumbnails[9]
-    digests = tuple(b"%d" % (row % 299) for row in range(300))
+    digests = tuple(str(row % 299) for row in range(300))
     files = Files(tuple(f"{row}.png" for row in range(300)), {"bytes": a[:, 2]}, digests, thumbnails)
     dataset = as_dataset([a, b], labels)
     findings = check(dataset, files)

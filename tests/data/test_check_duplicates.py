@@ -84,6 +84,10 @@ def test_a_copy_of_a_near_duplicate_has_it_in_training_too():
     everything = found(modalities, labels, {0: part})
     assert everything["near_duplicate_rows"].more["with_one_in_training"] == 2
     assert everything["duplicate_rows"].more["with_one_in_training"] == 0
+    part = Split(train=np.arange(2, 300), test=np.array([0, 1]))
+    everything = found(modalities, labels, {0: part})
+    assert everything["near_duplicate_rows"].more["with_one_in_training"] == 1
+    assert everything["duplicate_rows"].more["with_one_in_training"] == 1
 
 
 def test_several_near_copies_of_one_row_hide_none():

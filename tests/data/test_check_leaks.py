@@ -84,6 +84,13 @@ def test_one_measure_that_is_the_same_for_all_predicts_nothing():
     assert file_leaks({"width": np.full(300, 256.0)}, clean_arrays()[1], NAMES) == []
 
 
+def test_many_labels_are_many_chances():
+    """Without allowing for that, one in a thousand of these 4000 would be found."""
+    for seed in range(20):
+        labels = (np.random.default_rng(seed).random((300, 200)) < 0.2).astype(np.uint8)
+        assert order_leaks(labels, [str(j) for j in range(200)]) == []
+
+
 def test_shuffled_labels_are_not_predicted():
     alarms = 0
     for seed in range(100):

@@ -11,7 +11,7 @@ and counted values of 1 to 400 dimensions, 3 alarms for 100 bits of which 8 are 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 
 import numpy as np
 from sklearn.neighbors import NearestNeighbors
@@ -46,9 +46,9 @@ def duplicate_rows(modalities: Sequence[Array], labels: Array, splits: Mapping[i
     ]
 
 
-def same_as_first(keys: Sequence[bytes]) -> Array:
+def same_as_first(keys: Sequence[Hashable]) -> Array:
     """Return for each row the first row of the same key."""
-    first: dict[bytes, int] = {}
+    first: dict[Hashable, int] = {}
     return np.array([first.setdefault(key, row) for row, key in enumerate(keys)], dtype=np.intp)
 
 
@@ -57,7 +57,7 @@ def repeated(kind: str, groups: Array, labels: Array, splits: Mapping[int, Split
     copies = np.flatnonzero(groups != np.arange(len(groups)))
     if not len(copies):
         return []
-    keys = [b"%d " % group + row.tobytes() for group, row in zip(groups, labels, strict=True)]
+    keys = [(group, row.tobytes()) for group, row in zip(groups, labels, strict=True)]
     return [
         Finding(
             kind,

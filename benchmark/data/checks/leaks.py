@@ -87,13 +87,14 @@ def _few_runs(label: Array, false_alarms: float) -> dict[str, float]:
     if not 0 < positives < n:
         return {}
     runs = int((np.diff(label.astype(np.int8), prepend=0) == 1).sum())
-    order = hypergeom(n, n - positives + 1, positives)
-    if order.cdf(runs) > false_alarms or runs > FEWER * order.mean():
+    places = n - positives + 1
+    expected = positives * places / n
+    if hypergeom.cdf(runs, n, places, positives) > false_alarms or runs > FEWER * expected:
         return {}
     share = positives / n
     return {
         "runs": runs,
-        "expected_runs": round(float(order.mean()), 1),
+        "expected_runs": round(expected, 1),
         "share": round(float(np.mean(label[1:] == label[:-1])), 3),
         "expected_share": round(1 - 2 * share * (1 - share) * n / (n - 1), 3),
     }
