@@ -138,9 +138,7 @@ KINDS: Mapping[str, Words] = {
         "Of {of} rows.",
         "row {row}",
     ),
-    "identical_files": Words(
-        "pairs of identical files", "too good", _REMEMBERED, _ACROSS, "{rows}"
-    ),
+    "identical_files": Words("pairs of identical files", "too good", _REMEMBERED, _ACROSS, "{rows}"),
     "near_duplicate_images": Words(
         "pairs of nearly the same image",
         "too good",
@@ -157,7 +155,7 @@ KINDS: Mapping[str, Words] = {
         f"{AWAY} away from .5, beyond chance.",
         "{label}: {auc}",
     ),
-}  # fmt: skip
+}
 WIDTH = 100
 INDENT = "     "
 ONLY_FILES = ("identical_files", "near_duplicate_images", "file_predicts_label")
