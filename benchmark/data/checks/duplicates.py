@@ -14,7 +14,6 @@ import hashlib
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 
 import numpy as np
-from sklearn.neighbors import NearestNeighbors
 
 from benchmark.contracts import Array, Split
 from benchmark.data.checks.finding import FALSE_ALARMS, SHOWN, Finding
@@ -116,6 +115,8 @@ def near_pairs(points: Array, false_alarms: float = NEAR_BY_CHANCE) -> Array:
     points : (n, d), no two equal.
     false_alarms : chance of one pair or more where rows lie evenly.
     """
+    from sklearn.neighbors import NearestNeighbors  # slow to import
+
     n = len(points)
     k = min(NEIGHBOURS, n - 1)
     if k < 2:

@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from scipy.stats import hypergeom, rankdata
-from sklearn.ensemble import RandomForestRegressor
-from sklearn.model_selection import KFold, cross_val_predict
 
 from benchmark.contracts import Array
 from benchmark.data.checks.finding import AWAY, FALSE_ALARMS, Finding, aucs, chance
@@ -102,6 +100,9 @@ def _few_runs(label: Array, false_alarms: float) -> dict[str, float]:
 
 def _predicted(measures: Mapping[str, Array], labels: Array) -> Array:
     """Return scores (n, q) of a forest on the measures, of rows that it was not fitted on."""
+    from sklearn.ensemble import RandomForestRegressor  # slow to import
+    from sklearn.model_selection import KFold, cross_val_predict
+
     forest = RandomForestRegressor(100, min_samples_leaf=10, random_state=0)
     folds = KFold(FOLDS, shuffle=True, random_state=0)
     x = np.stack(list(measures.values()), axis=1)
