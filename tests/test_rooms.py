@@ -13,7 +13,15 @@ ROOT = Path(__file__).resolve().parents[1]
 PURE_NAMES = ("band", "cause", "claims", "evidence", "judge", "numbers", "verdicts")
 """Modules of these names, in whichever room of `ROOMS`, are pure, and so is each one of a folder `rules`."""
 ROOMS = ("paper", "drift", "audit")
-PURE_ROOMS = ("score", "inference.py", "tables/layout.py", "tables/cells.py", "tables/aggregate.py")
+PURE_ROOMS = (
+    "score",
+    "inference.py",
+    "tables/layout.py",
+    "tables/cells.py",
+    "tables/aggregate.py",
+    "data/checks",
+    "data/check.py",
+)
 FILES = ("pathlib", "os", "io", "shutil", "tempfile", "json", "csv", "tomllib", "sys")
 
 

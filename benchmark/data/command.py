@@ -1,4 +1,4 @@
-"""`run_all.py data`: makes a data set of a user's files; it alone parses flags and prints.
+"""`run_all.py data`: makes a data set of a user's files, and checks one; it alone parses flags and prints.
 
 Heavy imports wait for the call.
 """
@@ -6,14 +6,16 @@ Heavy imports wait for the call.
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmark.exit_codes import OK
+from benchmark.exit_codes import FINDING, OK
 from benchmark.run import flags
 from benchmark.run.flags import Command
 
 if TYPE_CHECKING:
+    from benchmark.contracts import Dataset
     from benchmark.registry import Registry
     from datasets.formats.importing import Imported
     from datasets.formats.manifest import Manifest
@@ -154,8 +156,55 @@ def _manifest(args: argparse.Namespace, imported: Imported) -> Manifest:
     )
 
 
+def _check_flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("dataset", metavar="DIR/ID", help="folder of a data set, or the id of one")
+    parser.add_argument(
+        "--files",
+        metavar="PLACE",
+        type=Path,
+        help="what the rows were made of: a folder of one file for each row, in the order of their names, or "
+        "a CSV of measures with one line for each",
+    )
+    flags.add_data(parser)
+    flags.add_json(parser)
+
+
+def check_dataset(args: argparse.Namespace, registry: Registry) -> int:
+    """Say what may be wrong with a data set; 0 nothing, 1 something, 2 what cannot be read."""
+    from benchmark.data.check import check
+    from benchmark.data.check_text import check_to_json, render_check
+    from benchmark.data.source_files import read_files
+
+    dataset = _loaded(args, registry)
+    files = read_files(args.files, len(dataset.labels)) if args.files else None
+    findings = check(dataset, files)
+    if args.json:
+        print(json.dumps(check_to_json(dataset, findings, files), indent=1))
+    else:
+        print(render_check(dataset, findings, files))
+    return FINDING if findings else OK
+
+
+def _loaded(args: argparse.Namespace, registry: Registry) -> Dataset:
+    """Load the data set of a folder, or that of an id."""
+    from benchmark.registry import SelectionError
+    from benchmark.run.features import data_directory
+    from datasets.formats.manifest import MANIFEST, load_folder
+
+    folder = Path(args.dataset)
+    known = {id.lower(): spec for id, spec in registry.datasets.items()}
+    spec = known.get(args.dataset.lower())
+    if (folder / MANIFEST).exists() or (spec is None and folder.is_dir()):
+        return load_folder(folder)
+    if spec is None:
+        there = ", ".join(registry.datasets)
+        raise SelectionError(f"{args.dataset}: no folder with {MANIFEST}, and no id (there are: {there})")
+    return spec.load(data_directory(args.data, [spec], {spec.id}))
+
+
 SUBCOMMANDS = {
     "import": Command("make a data set of files in other formats", _import_flags, import_sources),
+    "check": Command("say what of a data set may mislead its numbers", _check_flags, check_dataset),
 }
 
 
@@ -173,4 +222,4 @@ def run(args: argparse.Namespace, registry: Registry) -> int:
     return SUBCOMMANDS[args.subcommand].run(args, registry)
 
 
-COMMANDS = {"data": Command("make a data set of your own files", add_arguments, run)}
+COMMANDS = {"data": Command("make a data set of your own files, or check one", add_arguments, run)}
