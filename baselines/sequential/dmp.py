@@ -217,7 +217,7 @@ class DMP(SequentialClassifier):
         self.device = device
 
     def _check_options(self) -> None:
-        if self.loss_form == "printed":
+        if isinstance(self.loss_form, str) and self.loss_form == "printed":
             raise ValueError(
                 "loss_form='printed' is not offered: the paper adds log likelihoods without their minus, so "
                 "its objective falls without bound as predictions get worse; use 'batch_mean'"

@@ -15,7 +15,7 @@ from benchmark.contracts import Array, Factor, Holdout, Modalities, Streams
 from benchmark.inputs import as_labels, quoted
 from benchmark.learning.checks import check_options
 from benchmark.learning.rows import check_same_columns, checked_holdout, checked_modalities, with_index
-from benchmark.learning.saving import SavedModelError, read_model, write_model
+from benchmark.learning.saving import MOST_FEATURES, SavedModelError, read_model, write_model
 from benchmark.learning.surroundings import own_surroundings
 from benchmark.score.thresholds import apply_thresholds, choose_thresholds
 
@@ -295,9 +295,6 @@ class MultiModalEstimator(ClassifierMixin, BaseEstimator):
 
 SHARED_STATE = ("dims_", "columns_", "n_labels_", "label_frequencies_", "thresholds_")
 """Attributes that every fitted method has and a file keeps."""
-
-MOST_FEATURES = 2**22
-"""Of a row on which a loaded model is tried; a file could claim any number of them."""
 
 
 def _check_shared_state(tree: Mapping[str, Any]) -> None:
