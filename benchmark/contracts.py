@@ -112,7 +112,8 @@ class Streams:
             case Integral() if not isinstance(random_state, bool) and random_state >= 0:
                 return cls("", int(random_state))
         raise ValueError(
-            f"random_state={quoted(random_state)}; give an integer from 0 up, None or a numpy RandomState"
+            f"random_state={quoted(random_state)}; give an integer from 0 up, None or a numpy RandomState "
+            "or Generator"
         )
 
 

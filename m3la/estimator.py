@@ -75,7 +75,7 @@ class M3LA(MultiModalEstimator):
         What the decoder reads first.
     order : {"learned", "fixed", "random"}
         Of modalities in the decoder; "fixed" is the ablation M3LA-order.
-    order_gradient : str, default="straight_through"
+    order_gradient : {"straight_through", "none", "prob_ratio", "gumbel", "prob_scale", "reinforce"}
         How the choice of a modality (9) is trained.
     allow_repeats : bool, default=False
         Whether a modality may be read again.
@@ -85,24 +85,39 @@ class M3LA(MultiModalEstimator):
         What W_co multiplies.
     label_correlation : bool, default=True
         Whether there is a W_co; False is the ablation M3LA-W_co.
-    w_co_init, w_co_diagonal : str, default="zeros" and "free"
-        Its first value, and whether its diagonal is held at zero.
+    w_co_init : {"zeros", "small_normal", "identity", "xavier"}
+        Its first value.
+    w_co_diagonal : {"free", "zero"}
+        Whether its diagonal is held at zero.
     label_head : {"shared", "per_step"}
         W_label for all steps, or one each.
     attention : {"additive", "general", "dot", "mean"}
         The score function of (7).
-    s0_source, s0_activation : str, default="h_m" and "none"
+    s0_source : {"h_m", "final_states", "mean"}
+        Of (4): what the decoder starts from.
+    s0_activation : {"none", "tanh"}
         Of (4).
     encoder_order : {"dataset", "random"}
         Of modalities in the encoder.
-    cost, cost_prediction : str, default="f1" and "0.5"
-        K of (18), and how predictions are binarised for it.
-    weight_normalisation, weight_floor, weight_refresh : str, float, int
+    cost : {"f1", "hamming", "accuracy", "rank", "none"}
+        K of (18).
+    cost_prediction : {"0.5", "1/q", "top_lcard", "soft"}
+        How predictions are binarised for it.
+    weight_normalisation : {"none", "mean_one"}
         Of the weights of (18).
-    reduction, loss_steps : str, default="sum" and "all"
-        Of (20).
-    optimiser, schedule, decay_form : str, default="sgd", "per_epoch" and "coupled"
-        Of training.
+    weight_floor : float, default=0.0
+        Least weight of a label.
+    weight_refresh : int, default=0
+        Epochs between renewals of the predictions that weights are made of; 0: those of the same pass.
+    reduction : {"sum", "mean"}
+        Of (20), over steps and labels.
+    loss_steps : {"all", "last"}
+        Steps that (20) sums over.
+    optimiser : {"sgd", "sgd_momentum", "adam", "rmsprop", "adadelta"}
+    schedule : {"per_epoch", "per_step", "none"}
+        When the rate falls.
+    decay_form : {"coupled", "coupled_no_bias", "decoupled"}
+        Of the penalty (20); "decoupled" goes with Adam.
     clip_norm : float or None, default=None
         Largest norm of a gradient.
     dropout : float, default=0.0
@@ -129,13 +144,19 @@ class M3LA(MultiModalEstimator):
     holdout_scores_ : ndarray of shape (n_holdout, q)
         Where a hold-out was passed.
     thresholds_, label_frequencies_ : ndarray of shape (q,)
-        Of `predict`; see `MultiModalEstimator`.
+        Of `predict`: the thresholds that it takes by default, and the share of training rows of each label.
 
     See Also
     --------
     baselines.DMP : Acquires modalities in an order of each instance, without correcting labels.
     baselines.MCC : A chain of such networks, one per label.
     m3la.rows.REPAIRED : Options that train better than the printed ones.
+
+    Notes
+    -----
+    With `label_activation="softmax"`, the printed one, the scores of a row sum to 1 over its labels, so that
+    `predict(..., threshold="fixed")` finds at most one of them. `trace` returns `step_scores` (n, m, q),
+    `orders` (n, m), `attention` (n, m, m), `w_co` (q, q) where there is one, and `loss_history` (epochs,).
 
     References
     ----------
@@ -351,8 +372,9 @@ class M3LA(MultiModalEstimator):
 
     def noise(self, n: int, generator: torch.Generator, predicting: bool = False) -> Tensor | None:
         """Uniform numbers in (0, 1) for random orders, and for stochastic choices while training."""
-        stochastic = self.order == "learned" and self.order_gradient in ("gumbel", "reinforce")
-        if self.order != "random" and (predicting or not stochastic):
+        order, gradient = self.parameters_["order"], self.parameters_["order_gradient"]  # of the fit
+        stochastic = order == "learned" and gradient in ("gumbel", "reinforce")
+        if order != "random" and (predicting or not stochastic):
             return None
         m = len(self.scalers_)
         tiny = torch.finfo(torch.float32).eps

@@ -65,6 +65,11 @@ class CS3G(MultiModalEstimator):
     BinaryRelevance : Labels that know nothing of one another.
     m3la.M3LA : Learns a matrix of label correlations.
 
+    Notes
+    -----
+    `trace` returns the chosen and all candidate strengths, `modality_norms` (m,), `label_relations` (q, q),
+    and how well the problem was solved.
+
     Examples
     --------
     >>> import numpy as np

@@ -44,8 +44,14 @@ class ClassifierChain(ProblemTransformation):
     ----------
     order_ : ndarray of shape (q,)
         Labels in the order of the chain.
-    C_, holdout_macro_auc_, holdout_scores_, n_not_converged_, n_constant_
-        As of `ProblemTransformation`.
+    C_ : float or None
+        The chosen inverse penalty; None for naive Bayes.
+    holdout_macro_auc_ : ndarray of shape (n_candidates,)
+        Of every candidate, where there was a hold-out.
+    holdout_scores_ : ndarray of shape (n_holdout, q)
+        Of the chosen candidate, before it was fitted again on all rows.
+    n_not_converged_, n_constant_ : int
+        Logistic regressions that stopped at `max_iter`, and labels that had one class.
 
     See Also
     --------
@@ -56,6 +62,11 @@ class ClassifierChain(ProblemTransformation):
     ----------
     J. Read, B. Pfahringer, G. Holmes and E. Frank, Classifier chains for multi-label classification,
     Machine Learning 85, 2011.
+
+    Notes
+    -----
+    Scores are probabilities. The row `CC` of the tables is this class read from its 0/1 predictions at 0.5.
+    `trace` returns `n_not_converged`, `n_constant` and what chose C.
 
     Examples
     --------

@@ -235,6 +235,7 @@ class ProblemTransformation(MultiModalEstimator):
         guard.classes_, guard.constant_ = np.array([0, 1]), constant
         if learned is not None:
             guard.learner_ = set_fitted_attributes(self._learner(self.C_), learned)
+            permutation(learned["classes_"], 2)
         return guard
 
     def _candidates(self) -> tuple[float | None, ...]:

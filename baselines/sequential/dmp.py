@@ -126,6 +126,11 @@ class DMP(SequentialClassifier):
     MCC : One such network per label, in a chain.
     m3la.M3LA : Reads all modalities, and corrects its labels at each step.
 
+    Notes
+    -----
+    `trace` returns what was acquired: `reading_cost`, `n_read` (n, passes), `extracted` (n, m),
+    `modality_costs` (m,), `loss_history` (epochs,), `step_scores` (n, steps, q), `orders` (n, m; -1: unread).
+
     References
     ----------
     Y. Yang, D.-C. Zhan, Y. Fan and Y. Jiang, Instance Specific Discriminative Modal Pursuit: A Serialized
@@ -217,7 +222,7 @@ class DMP(SequentialClassifier):
         self.device = device
 
     def _check_options(self) -> None:
-        if self.loss_form == "printed":
+        if isinstance(self.loss_form, str) and self.loss_form == "printed":
             raise ValueError(
                 "loss_form='printed' is not offered: the paper adds log likelihoods without their minus, so "
                 "its objective falls without bound as predictions get worse; use 'batch_mean'"

@@ -83,6 +83,11 @@ class MCC(SequentialClassifier):
     DMP : One such network for all labels.
     ClassifierChain : A chain on the concatenated modalities.
 
+    Notes
+    -----
+    `trace` returns what was acquired: `reading_cost`, `n_read` (n, passes), `extracted` (n, m),
+    `modality_costs` (m,), `loss_history` (epochs,); `chain_order` (q,) too.
+
     References
     ----------
     Y. Zhang, C. Zeng, H. Cheng, C. Wang and L. Zhang, Many could be better than all: a novel

@@ -12,10 +12,10 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
 from benchmark.contracts import Array, Factor, Holdout, Modalities, Streams
-from benchmark.inputs import as_labels, quoted
+from benchmark.inputs import as_labels, column_names, quoted
 from benchmark.learning.checks import check_options
 from benchmark.learning.rows import check_same_columns, checked_holdout, checked_modalities, with_index
-from benchmark.learning.saving import SavedModelError, read_model, write_model
+from benchmark.learning.saving import MOST_FEATURES, SavedModelError, read_model, write_model
 from benchmark.learning.surroundings import own_surroundings
 from benchmark.score.thresholds import apply_thresholds, choose_thresholds
 
@@ -107,11 +107,12 @@ class MultiModalEstimator(ClassifierMixin, BaseEstimator):
         self._check_options()
         y = as_labels(labels)
         given, columns = checked_modalities(modalities, {"labels": with_index(labels, y)})
-        held = None if holdout is None else checked_holdout(holdout, given, columns, y)
+        held = None if holdout is None else checked_holdout(holdout, given, columns, y, column_names(labels))
         self.dims_ = tuple(x.shape[1] for x in given)
         self.columns_ = columns
         self.n_labels_ = y.shape[1]
         self.streams_ = Streams.of(getattr(self, "random_state", 0))
+        self.parameters_ = self.get_params(deep=False)
         return given, y, held
 
     def end(self, modalities: list[Array], labels: Array, holdout: Holdout | None) -> None:
@@ -176,7 +177,9 @@ class MultiModalEstimator(ClassifierMixin, BaseEstimator):
             return self._trace(self._checked(modalities))
 
     def save(self, path: str | Path) -> None:
-        """Write the fitted estimator to a safetensors file, whole or not at all.
+        """Write the estimator as it was fitted to a safetensors file, whole or not at all.
+
+        Of a `random_state` that is no integer the file keeps what was drawn from it, and None in its place.
 
         Raises
         ------
@@ -186,6 +189,8 @@ class MultiModalEstimator(ClassifierMixin, BaseEstimator):
             If the file cannot be written.
         """
         check_is_fitted(self)
+        if Path(path).is_dir():
+            raise IsADirectoryError(f"{path}: is a folder; give the name of a file")
         shared = {name: getattr(self, name) for name in SHARED_STATE}
         streams = {"dataset": self.streams_.dataset, "seed": self.streams_.seed}
         tree = {"parameters": self._saved_parameters(), **shared, "streams": streams, "own": self._state()}
@@ -210,7 +215,9 @@ class MultiModalEstimator(ClassifierMixin, BaseEstimator):
             If it cannot be opened.
         """
         tree = read_model(path, cls.__name__)
-        if device is not None and "device" not in _defaults(cls):
+        if "device" not in _defaults(cls) and device == "cpu":
+            device = None  # where it computes in any case
+        if "device" not in _defaults(cls) and device is not None:
             raise ValueError(f"{cls.__name__} computes on the processor alone; leave out device={device!r}")
         if device is not None:
             check_options({"device": device}, {"device": "cpu"}, ())
@@ -271,7 +278,7 @@ class MultiModalEstimator(ClassifierMixin, BaseEstimator):
         return given
 
     def _saved_parameters(self) -> dict[str, Any]:
-        parameters = self.get_params(deep=False)
+        parameters = dict(self.parameters_)  # those of the fit, whatever was set since
         if not isinstance(parameters.get("random_state", 0), int | np.integer):
             parameters["random_state"] = None  # what was drawn from it is in the saved streams
         if "device" in parameters:
@@ -285,6 +292,7 @@ class MultiModalEstimator(ClassifierMixin, BaseEstimator):
         self.dims_ = tuple(tree["dims_"])
         self.columns_ = tuple(None if names is None else tuple(names) for names in tree["columns_"])
         self.streams_ = Streams(**tree["streams"])
+        self.parameters_ = self.get_params(deep=False)
         if tree["holdout_scores"] is not None:
             self.holdout_scores_ = tree["holdout_scores"]
         self._restore(tree["own"])
@@ -295,9 +303,6 @@ class MultiModalEstimator(ClassifierMixin, BaseEstimator):
 
 SHARED_STATE = ("dims_", "columns_", "n_labels_", "label_frequencies_", "thresholds_")
 """Attributes that every fitted method has and a file keeps."""
-
-MOST_FEATURES = 2**22
-"""Of a row on which a loaded model is tried; a file could claim any number of them."""
 
 
 def _check_shared_state(tree: Mapping[str, Any]) -> None:

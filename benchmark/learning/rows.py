@@ -33,13 +33,19 @@ def checked_modalities(modalities: Any, others: Mapping[str, Any]) -> tuple[list
     return given, tuple(column_names(x) for x in raw)
 
 
-def checked_holdout(holdout: Any, fitted: Sequence[Array], columns: Columns, labels: Array) -> Holdout:
+def checked_holdout(
+    holdout: Any,
+    fitted: Sequence[Array],
+    columns: Columns,
+    labels: Array,
+    label_names: tuple[str, ...] | None = None,
+) -> Holdout:
     """Return a hold-out as arrays.
 
     Parameters
     ----------
     holdout : a `Holdout`, or its modalities and labels as a pair.
-    fitted, columns, labels : the checked training rows that it goes with.
+    fitted, columns, labels, label_names : the checked training rows that it goes with.
 
     Raises
     ------
@@ -49,7 +55,10 @@ def checked_holdout(holdout: Any, fitted: Sequence[Array], columns: Columns, lab
     if isinstance(holdout, tuple) and len(holdout) == 2:
         holdout = Holdout(*holdout)
     if not isinstance(holdout, Holdout):
-        raise ValueError(f"holdout is a {type(holdout).__name__}; give a pair (modalities, labels)")
+        of = f" of {len(holdout)}" if isinstance(holdout, tuple | list) else ""
+        raise ValueError(
+            f"holdout is a {type(holdout).__name__}{of}; give a pair (modalities, labels), a tuple"
+        )
     name = "the hold-out's labels"
     y = as_labels(holdout.labels, name)
     try:
@@ -60,6 +69,12 @@ def checked_holdout(holdout: Any, fitted: Sequence[Array], columns: Columns, lab
     if y.shape[1] != labels.shape[1]:
         raise ValueError(
             f"{name} have {y.shape[1]} columns and labels have {labels.shape[1]}; give the same labels"
+        )
+    named = column_names(holdout.labels)
+    if named is not None and label_names is not None and named != label_names:
+        raise ValueError(
+            f"{name} are {quoted(named)} and labels are {quoted(label_names)}; "
+            "give the same labels in one order"
         )
     return Holdout(tuple(given), y)
 

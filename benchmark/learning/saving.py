@@ -30,6 +30,8 @@ FORMAT = 1
 HEADER = "m3la-reproducibility"
 """The entry of the file's metadata that holds all but the arrays, as JSON."""
 ARRAY = "$array"
+MOST_FEATURES = 2**22
+"""Of a row on which a loaded model is tried; a file could claim any number of them."""
 LONGEST_HEADER = 2**21
 """Characters of a header beside those that a large file may have; Python's objects take 24 times that."""
 
@@ -138,15 +140,25 @@ def set_fitted_attributes(estimator: BaseEstimator, found: Mapping[str, Any]) ->
     Raises
     ------
     ValueError
-        For other attributes than its fit sets here, as other versions of scikit-learn leave.
+        For other attributes than its fit to two classes sets here, or of other shapes or types, as other
+        versions of scikit-learn may leave.
     """
-    expected = fitted_attributes(clone(estimator).fit(np.array([[0.0], [1.0]]), np.array([0, 1])))
-    if expected.keys() != found.keys():
-        differing = ", ".join(sorted(expected.keys() ^ found.keys()))
+    d = found.get("n_features_in_", 1)
+    if type(d) is not int or not 0 < d <= MOST_FEATURES:
+        raise ValueError(f"{quoted(d)} features")
+    like = fitted_attributes(clone(estimator).fit(np.arange(2.0 * d).reshape(2, d), np.array([0, 1])))
+    if (expected := _forms(like)) != (forms := _forms(found)):
+        differing = ", ".join(sorted({name for name, _ in expected.items() ^ forms.items()}))
         raise ValueError(f"{type(estimator).__name__} has other attributes in this scikit-learn: {differing}")
     for name, value in found.items():
         setattr(estimator, name, value)
     return estimator
+
+
+def _forms(attributes: Mapping[str, Any]) -> dict[str, tuple[tuple[int, ...], str]]:
+    """Return shape and kind of each attribute; integers are integers, signed or not."""
+    arrays = {name: np.asarray(value) for name, value in attributes.items()}
+    return {name: (array.shape, array.dtype.kind.replace("u", "i")) for name, array in arrays.items()}
 
 
 def with_weights(build: Callable[[], Module], weights: Mapping[str, Array]) -> Module:

@@ -99,7 +99,8 @@ def _stale(records: Iterable[Record]) -> dict[tuple[str, str], str]:
         seeds.setdefault((record.dataset, record.method), set()).add(record.seed)
     return {
         pair: f"cannot judge: the records of seeds {', '.join(map(str, sorted(found)))} are of another "
-        "version (stale: code, options or data have changed); run them again"
+        "version (stale: code, options or data have changed); run them again, or give the --data that "
+        "they were made with"
         for pair, found in seeds.items()
     }
 

@@ -113,6 +113,12 @@ def _write_tables(bench: Bench, *, everything: bool) -> int:
             "run them first, or correct --results, --datasets or --methods"
         )
     inventory = bench.inventory(pairs)
+    if not inventory.records() and not everything:
+        raise ConfigError(
+            f"{bench.store.root} holds no current record of the chosen data sets, methods and seeds at "
+            f"profile {bench.profile.name} ({len(inventory.stale)} are stale: of other code, options or "
+            "data); run them again, or give the --data that they were made with"
+        )
     reason = "not run" if everything else "not run, or left out by --datasets or --methods"
     results, unreadable = results_of(bench, inventory, reason)
     files = write_all(results, bench.tables_dir)

@@ -88,8 +88,9 @@ def read_origin(folder: Path) -> Origin:
     if content["provenance"] not in [*Provenance]:
         raise refusal(path, f"provenance {' or '.join(Provenance)}", repr(content["provenance"]), CORRECT)
     fit_seed = read_fit_on(content.get("fit_on", "all"), path)
-    fitted = f"Unsupervised parts fitted on: {content['fit_on']}." if "fit_on" in content else ""
-    note = " ".join(filter(None, (OWN, content.get("note") or fitted)))
+    said, fitted = content.get("note", ""), f"Unsupervised parts fitted on: {content.get('fit_on')}."
+    tells = "fit_on" in content and (fit_seed is not None or not said)
+    note = " ".join(filter(None, (OWN, said, fitted if tells else "")))
     return Origin(Provenance(content["provenance"]), note, fit_seed)
 
 

@@ -74,3 +74,15 @@ def test_an_unknown_threshold_is_refused_with_those_that_there_are():
         ValueError, match="threshold='eq13' is not offered; choose one of 'calibrated', 'fixed'"
     ):
         FirstColumns().fit(TRAINING, LABELS).predict(NEW, "eq13")
+
+
+def test_a_holdout_is_a_pair_and_its_labels_keep_their_names():
+    import pandas as pd
+
+    with pytest.raises(ValueError, match=r"holdout is a list of 2; give a pair .*, a tuple"):
+        FirstColumns().fit(TRAINING, LABELS, holdout=[TRAINING, LABELS])
+    with pytest.raises(ValueError, match="holdout is a tuple of 3; give a pair"):
+        FirstColumns().fit(TRAINING, LABELS, holdout=(TRAINING, LABELS, LABELS))
+    named = pd.DataFrame(LABELS, columns=["a", "b"])
+    with pytest.raises(ValueError, match="give the same labels in one order"):
+        FirstColumns().fit(TRAINING, named, holdout=(TRAINING, named[["b", "a"]]))

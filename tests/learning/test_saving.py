@@ -170,3 +170,21 @@ def test_nothing_is_written_before_a_fit_or_half(saved: Path, tmp_path: Path, mo
         model.save(saved)
     assert saved.read_bytes() == earlier
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_set_after_a_fit_changes_neither_scores_nor_the_file(tmp_path: Path) -> None:
+    modalities, labels = data()
+    form = M3LA(**SMALL, order="random").fit(modalities, labels)
+    before = form.predict_scores(modalities)
+    form.set_params(order="fixed", hidden=3, label_activation="sigmoid").save(tmp_path / "model")
+    assert np.array_equal(form.predict_scores(modalities), before)
+    loaded = M3LA.load(tmp_path / "model")
+    assert np.array_equal(loaded.predict_scores(modalities), before)
+    assert loaded.hidden == SMALL["hidden"]
+    with pytest.raises(IsADirectoryError, match="give the name of a file"):
+        form.save(tmp_path)
+
+
+def test_a_method_without_devices_takes_the_processor(tmp_path: Path) -> None:
+    BinaryRelevance().fit(*data()).save(tmp_path / "model")
+    assert BinaryRelevance.load(tmp_path / "model", device="cpu").n_labels_ == 5

@@ -17,7 +17,7 @@ from datasets import fcvid, ml2000, msra, taobao
 from datasets.formats.arrays import as_labels, data_hash
 from datasets.formats.checksums import CHECKSUMS
 from datasets.formats.files import refusal
-from datasets.formats.folder import PROVENANCE_FILE
+from datasets.formats.folder import PROVENANCE_FILE, read_origin
 from datasets.lookalike import LookAlikeBacked
 
 TOY = LookAlikeBacked(
@@ -363,3 +363,11 @@ def test_the_four_data_sets_satisfy_the_contract_and_are_table_1(request):
         assert spec.expected == Shape(int(n), int(q), tuple(int(d) for d in dims.split()))
         assert (spec.expected.m, sum(spec.expected.dims)) == (int(m), int(total))
         assert len(set(spec.modality_names)) == spec.expected.m
+
+
+def test_a_note_does_not_hide_that_features_suit_one_seed(tmp_path):
+    statement = {"provenance": "rebuilt", "fit_on": "train:0", "note": "Mine."}
+    (tmp_path / "provenance.json").write_text(json.dumps(statement), encoding="utf-8")
+    assert (
+        read_origin(tmp_path).note == "The user's own features. Mine. Unsupervised parts fitted on: train:0."
+    )
