@@ -109,7 +109,7 @@ class Streams:
                 return cls("", int(random_state.randint(2**31 - 1)))
             case np.random.Generator():
                 return cls("", int(random_state.integers(2**63)))
-            case Integral() if not isinstance(random_state, bool) and random_state >= 0:
+            case Integral() if not isinstance(random_state, bool) and 0 <= random_state < 2**64:
                 return cls("", int(random_state))
         raise ValueError(
             f"random_state={quoted(random_state)}; give an integer from 0 up, None or a numpy RandomState "

@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import get_ident
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def write_bytes(path: Path, content: bytes) -> None:
             path.write_bytes(content)
         return
     path = path.resolve()  # a link stays one
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    partial = path.with_name(f".{path.name}.{os.getpid()}-{get_ident()}")
     try:
         with naming(path):
             partial.write_bytes(content)

@@ -151,9 +151,18 @@ def single_precision_suffices(features: Array) -> bool:
 
 
 def column_names(values: Any) -> tuple[str, ...] | None:
-    """Return a DataFrame's column names where all are strings, else None."""
-    names = tuple(values.columns) if hasattr(values, "iloc") and hasattr(values, "columns") else ()
-    return names if names and all(isinstance(name, str) for name in names) else None
+    """Return the names of a DataFrame's columns as text, else None."""
+    if not hasattr(values, "iloc") or not hasattr(values, "columns"):
+        return None
+    return tuple(map(str, values.columns))
+
+
+def other_columns(now: tuple[str, ...] | None, before: tuple[str, ...] | None) -> bool:
+    """Return whether columns are named otherwise than before; pandas' own numbers are no names."""
+    if now is None or before is None or now == before:
+        return False
+    numbers = tuple(map(str, range(len(before))))
+    return sorted(now) == sorted(before) or numbers not in (now, before)
 
 
 def quoted(value: Any) -> str:

@@ -255,10 +255,10 @@ def parse_seeds(text: str, *, yes: bool = False) -> tuple[int, ...]:
         "that rises (0-4) or a list (3,5)"
     )
     parts = [part.strip() for part in text.split(",")]
-    alone = len(parts) == 1 and parts[0].isdecimal()
+    alone = len(parts) == 1 and parts[0].isascii() and parts[0].isdecimal()
     ranges = []
     for first, dash, last in (part.partition("-") for part in parts if part):
-        if not first.isdecimal() or (dash and not last.isdecimal()):
+        if not text.isascii() or not first.isdecimal() or (dash and not last.isdecimal()):
             raise wrong
         ends = [_seed(one, text) for one in ((first, last) if dash else (first, first))]
         ranges.append(range(ends[0]) if alone else range(ends[0], ends[1] + 1))

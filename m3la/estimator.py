@@ -131,7 +131,8 @@ class M3LA(MultiModalEstimator):
     patience : int, default=30
         Epochs without a better hold-out loss before training stops.
     random_state : int, Streams, RandomState, Generator or None, default=0
-        Source of all randomness; the same integer gives the same bits on one kind of processor.
+        Source of all randomness; the same integer gives the same bits on one kind of processor
+        and number of threads.
     device : str, default="cpu"
         The torch device on which every tensor of the method lives.
 

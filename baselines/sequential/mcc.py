@@ -235,7 +235,7 @@ class MCC(SequentialClassifier):
 
     def _trace(self, modalities: list[Array]) -> dict[str, Array]:
         """As in `SequentialClassifier`, one pass per label, and `chain_order` (q,)."""
-        return {**super()._trace(modalities), "chain_order": self.chain_order_}
+        return {**super()._trace(modalities), "chain_order": self.chain_order_.copy()}
 
     def _state(self) -> dict[str, Any]:
         return {**super()._state(), "chain_order": self.chain_order_}

@@ -206,7 +206,9 @@ class AcquisitionNetwork(nn.Module):
                 raise ValueError("a chained network needs labels (B, L) of the earlier copies")
             weights.append((self.W_earlier * self.earlier)[:, columns])
             inputs.append(labels)
-        return Projection(inputs, weights, self.b_in[columns], L, self.options.allow_repeats, self._workspace)
+        # Predictions may run in several threads at once, so that only training shares memory between batches.
+        workspace = self._workspace if self.training else None
+        return Projection(inputs, weights, self.b_in[columns], L, self.options.allow_repeats, workspace)
 
     @torch.no_grad()
     def _stops(self, z: Tensor, cost: Tensor) -> Tensor:

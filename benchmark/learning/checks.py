@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from benchmark.inputs import quoted
 INTEGER, REAL = (int, np.integer), (int, float, np.integer, np.floating)
 MOST = 2**31 - 1
 """No count is larger: some libraries below keep it in 32 bits."""
-SMALLEST, LARGEST = math.ulp(0.0), sys.float_info.max
+SMALLEST, LARGEST = math.ulp(0.0), float(np.finfo(np.float32).max)
 
 
 @dataclass(frozen=True)

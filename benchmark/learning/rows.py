@@ -6,7 +6,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from benchmark.contracts import Array, Holdout
-from benchmark.inputs import as_features, as_labels, as_modalities, check_same_rows, column_names, quoted
+from benchmark.inputs import (
+    as_features,
+    as_labels,
+    as_modalities,
+    check_same_rows,
+    column_names,
+    other_columns,
+    quoted,
+)
 
 Columns = tuple[tuple[str, ...] | None, ...]
 """Names of the columns of each modality, where it has such."""
@@ -71,7 +79,7 @@ def checked_holdout(
             f"{name} have {y.shape[1]} columns and labels have {labels.shape[1]}; give the same labels"
         )
     named = column_names(holdout.labels)
-    if named is not None and label_names is not None and named != label_names:
+    if other_columns(named, label_names):
         raise ValueError(
             f"{name} are {quoted(named)} and labels are {quoted(label_names)}; "
             "give the same labels in one order"
@@ -92,7 +100,7 @@ def check_same_columns(
             "pass the same ones, in their order"
         )
     for k, (now, before) in enumerate(zip(columns, fitted, strict=True)):
-        if now is not None and before is not None and now != before:
+        if now is not None and before is not None and other_columns(now, before):
             first = next(j for j in range(len(now)) if now[j] != before[j])
             raise ValueError(
                 f"modality {k} has the column {quoted(now[first])} where the fit had "

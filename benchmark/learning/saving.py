@@ -10,6 +10,7 @@ import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from threading import get_ident
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -59,7 +60,7 @@ def write_model(path: str | Path, kind: str, tree: Mapping[str, Any]) -> None:
     flat = _flattened(tree, "", arrays)
     header = {"format": FORMAT, "kind": kind, "sha256": digest(flat, arrays), "tree": flat}
     final = Path(path)
-    partial = final.with_name(f".{final.name}.{os.getpid()}.partial")
+    partial = final.with_name(f".{final.name}.{os.getpid()}-{get_ident()}.partial")
     try:
         save_file(arrays, partial, metadata={HEADER: json.dumps(header, allow_nan=False)})
         partial.replace(final)
@@ -100,7 +101,7 @@ def read_model(path: str | Path, kind: str) -> dict[str, Any]:
         raise SavedModelError(
             f"{path}: holds no model of this project; give a file that save() wrote"
         ) from error
-    if version != FORMAT:
+    if version != FORMAT or isinstance(version, bool):
         raise SavedModelError(
             f"{path}: has format {quoted(version)}, this version reads {FORMAT}; fit and save the model again"
         )
@@ -205,6 +206,8 @@ def _is_fitted(name: str) -> bool:
 def _flattened(value: Any, place: str, arrays: dict[str, Array]) -> Any:
     if value is None or isinstance(value, str | bool | int | float):
         return value
+    if isinstance(value, np.floating):
+        return float(value)  # of a long double too, which no file holds
     if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, Mapping):

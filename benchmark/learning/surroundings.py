@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from threading import Lock
+from typing import Any
 
 import numpy as np
 import sklearn
@@ -29,17 +31,40 @@ def own_surroundings() -> Iterator[None]:
 def _enter_torch_defaults(settings: ExitStack) -> None:
     import torch
 
-    if (default := torch.get_default_dtype()) != torch.float32:
-        settings.callback(torch.set_default_dtype, default)
-        torch.set_default_dtype(torch.float32)
+    settings.enter_context(_of_the_process(torch))
     if torch.get_default_device().type != "cpu":
         settings.enter_context(torch.device("cpu"))
     for device in ("cpu", "cuda"):
         if torch.is_autocast_enabled(device):
             settings.enter_context(torch.autocast(device, enabled=False))
-    with suppress(RuntimeError):  # set for each backend by itself; such settings stay
-        if (precision := torch.get_float32_matmul_precision()) != "highest":
-            settings.callback(torch.set_float32_matmul_precision, precision)
-            torch.set_float32_matmul_precision("highest")
     settings.enter_context(torch.inference_mode(False))
     settings.enter_context(torch.enable_grad())
+
+
+@contextmanager
+def _of_the_process(torch: Any) -> Iterator[None]:
+    """Put aside what torch keeps for all threads: the first one in does it, the last one out restores it."""
+    with _LOCK:
+        if not _INSIDE:
+            _enter_defaults_of_the_process(torch)
+        _INSIDE.append(None)
+    try:
+        yield
+    finally:
+        with _LOCK:
+            _INSIDE.pop()
+            if not _INSIDE:
+                _PUT_ASIDE.close()
+
+
+def _enter_defaults_of_the_process(torch: Any) -> None:
+    if (default := torch.get_default_dtype()) != torch.float32:
+        _PUT_ASIDE.callback(torch.set_default_dtype, default)
+        torch.set_default_dtype(torch.float32)
+    with suppress(RuntimeError):  # set for each backend by itself; such settings stay
+        if (precision := torch.get_float32_matmul_precision()) != "highest":
+            _PUT_ASIDE.callback(torch.set_float32_matmul_precision, precision)
+            torch.set_float32_matmul_precision("highest")
+
+
+_LOCK, _INSIDE, _PUT_ASIDE = Lock(), list[None](), ExitStack()

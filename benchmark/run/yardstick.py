@@ -30,11 +30,17 @@ def yardstick_seconds(processes: int, times: int = TIMES) -> float:
     """
     command = [sys.executable, str(Path(__file__)), str(times)]
     environment = {**os.environ, **dict.fromkeys(THREADS, "1")}
+    # In sessions of their own, as Ctrl-C reaches every process of a terminal's, and this one decides.
     started = [
-        subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+        subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True, start_new_session=True)
         for _ in range(processes)
     ]
-    answers = [process.communicate()[0] for process in started]
+    try:
+        answers = [process.communicate()[0] for process in started]
+    except BaseException:
+        for process in started:
+            process.kill()
+        raise
     for process in started:
         if process.returncode:
             raise subprocess.CalledProcessError(process.returncode, command)

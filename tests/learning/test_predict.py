@@ -86,3 +86,53 @@ def test_a_holdout_is_a_pair_and_its_labels_keep_their_names():
     named = pd.DataFrame(LABELS, columns=["a", "b"])
     with pytest.raises(ValueError, match="give the same labels in one order"):
         FirstColumns().fit(TRAINING, named, holdout=(TRAINING, named[["b", "a"]]))
+
+
+@pytest.mark.parametrize("name", ["DMP", "MCC", "M3LA"])
+def test_threads_that_share_an_estimator_get_what_one_gets(name):
+    from concurrent.futures import ThreadPoolExecutor
+
+    import baselines
+    import m3la
+
+    rng = np.random.default_rng(0)
+    x = [rng.normal(size=(400, d)) for d in (5, 3)]
+    y = np.stack([x[j % 2][:, 0] > 0 for j in range(3)], axis=1)
+    method = getattr(baselines, name, None) or getattr(m3la, name)
+    fitted = method(hidden=16, epochs=1, selection="last").fit([m[:60] for m in x], y[:60])
+    expected = fitted.predict_scores(x)
+    with ThreadPoolExecutor(4) as pool:
+        assert all(np.array_equal(found, expected) for found in pool.map(fitted.predict_scores, [x] * 24))
+
+
+def test_threads_share_what_torch_keeps_for_all_of_them():
+    from concurrent.futures import ThreadPoolExecutor
+
+    import torch
+
+    from m3la import M3LA
+
+    rng = np.random.default_rng(0)
+    x, y = [rng.normal(size=(40, 3))], rng.random((40, 2)) < 0.5
+    torch.set_default_dtype(torch.float64)
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            fits = list(pool.map(lambda _: M3LA(hidden=4, epochs=2).fit(x, y).predict_scores(x), range(8)))
+        assert torch.get_default_dtype() == torch.float64
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert all(np.array_equal(found, fits[0]) for found in fits)
+    assert fits[0].dtype == np.float32
+
+
+def test_columns_in_another_order_are_refused_whatever_they_are_called():
+    import pandas as pd
+
+    rng = np.random.default_rng(0)
+    for columns in ([3, 1, 2], pd.MultiIndex.from_tuples([("a", 1), ("a", 2), ("b", 1)]), range(3)):
+        frame = pd.DataFrame(rng.random((4, 3)), columns=columns)
+        fitted = FirstColumns().fit([frame], LABELS[:, [0, 1, 0]])
+        with pytest.raises(ValueError, match="give the columns in the order of the fit"):
+            fitted.predict_scores([frame.iloc[:, ::-1]])
+        assert fitted.predict_scores([frame.to_numpy()]).shape == (4, 3)
+        fitted.predict_scores([pd.DataFrame(frame.to_numpy())])
