@@ -102,9 +102,6 @@ class Concatenated(MultiModalEstimator):
             scores[:, np.isnan(self.constants_)] = found.reshape(n, -1)
         return scores
 
-    def _trace(self, modalities: list[Array]) -> dict[str, Array]:  # noqa: ARG002
-        return {}
-
 
 def _joined(modalities: list[Array]) -> Array:
     return np.concatenate([np.asarray(x, dtype=np.float64) for x in modalities], axis=1)

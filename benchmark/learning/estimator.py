@@ -257,8 +257,9 @@ class MultiModalEstimator(ClassifierMixin, BaseEstimator):
         """Return scores (n, q) of checked rows."""
         raise NotImplementedError
 
-    def _trace(self, modalities: list[Array]) -> dict[str, Array]:
-        raise NotImplementedError
+    def _trace(self, modalities: list[Array]) -> dict[str, Array]:  # noqa: ARG002
+        """Return arrays by name, of checked rows; by default there is nothing to tell."""
+        return {}
 
     def _state(self) -> dict[str, Any]:
         """Return what `_restore` needs beside parameters and the attributes that all methods have."""
