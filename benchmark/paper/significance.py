@@ -51,9 +51,11 @@ class Significance:
 
     @property
     def frame(self) -> pd.DataFrame:
-        """The tests as one table: of ranks, or of pairs."""
+        """The tests as one table: of ranks, or of pairs; each row says whose features it rests on."""
+        of = self.evidence.provenance
         if not self.rank_tests:
-            return self.pairs
+            return self.pairs.assign(provenance=[of(name) for name in self.pairs.get("dataset", ())])
+        provenances = {of(name) for name in self.evidence.as_printed["dataset"]}
         return pd.DataFrame(
             [
                 {
@@ -63,6 +65,7 @@ class Significance:
                     "n_datasets": test.n_datasets,
                     "friedman_p": test.p_value,
                     "critical_difference": test.critical_difference,
+                    "provenance": ", ".join(sorted(provenances)),
                     **{f"p_holm_{other}": test.pairwise[other][method] for other in test.pairwise.columns},
                 }
                 for test in self.rank_tests

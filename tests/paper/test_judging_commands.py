@@ -361,6 +361,7 @@ def test_significance_says_why_there_are_no_ranks_and_tests_pairs(judged):
     assert set(pairs["dataset"]) == {"ml2000"}
     assert not {"M3LA-order", "BR-fair", "CS3G"} & {*pairs["first"], *pairs["second"]}
     assert set(pairs["n"]) == {10}
+    assert set(pairs["provenance"]) == {"rebuilt"}
     assert "Left out as reconstructions of what could not be found: CS3G" in out
     assert "One row per method enters: M3LA, BR, CC, DMP, MCC." in out
     assert "n_test / n_train = 200/1800" in out
