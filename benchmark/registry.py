@@ -67,6 +67,19 @@ class Registry:
             found[spec.id] = spec
         return replace(self, datasets=found)
 
+    def select_methods(self, text: str | None) -> Selection:
+        """Choose methods as `select` does.
+
+        Raises
+        ------
+        SelectionError
+            If a name or pattern matches nothing.
+        """
+        try:
+            return select(text, tuple(self.methods), "method")
+        except SelectionError as error:
+            raise SelectionError(f"{error}; those of a file of your own need --plugin FILE") from error
+
     def select_datasets(self, text: str | None) -> Selection:
         """Choose data sets as `select` does; None and `all` are the paper's.
 

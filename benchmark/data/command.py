@@ -112,7 +112,9 @@ def import_sources(args: argparse.Namespace, registry: Registry) -> int:
         print(f"\nnot written (--dry-run): {folder}")
         return OK
     write_dataset(folder, manifest, tuple(imported.modalities.values()), imported.labels, args.overwrite)
-    print(f"\nwritten: {folder}; to run it: run_all.py --data {folder.parent} --datasets {folder.name}")
+    print(
+        f"\nwritten: {folder}; to run it: python run_all.py --data {folder.parent} --datasets {folder.name}"
+    )
     return OK
 
 

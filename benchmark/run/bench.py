@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from benchmark.contracts import Job, MethodSpec, Provenance, Record, users_folder
-from benchmark.registry import Registry, Selection, parse_seeds, select
+from benchmark.registry import Registry, Selection, parse_seeds
 from benchmark.run.config import ConfigError, Limits, Profile, is_number, load_profile
 from benchmark.run.features import LEAKED, DatasetFacts, leaking_seeds
 from benchmark.run.fingerprint import canonical, code_digest, code_roots, config_hash
@@ -125,7 +125,7 @@ class Bench:
         return cls(
             registry,
             chosen,
-            select(methods, tuple(registry.methods), "method"),
+            registry.select_methods(methods),
             registry.select_datasets(datasets),
             parse_seeds(chosen.seeds if seeds is None else seeds, yes=yes),
             data_dir,

@@ -29,8 +29,8 @@ VALUE = re.compile(
 def read_delimited(path: Path, index: str | None = None) -> Content:
     """Read one table, separated by what its first line has most of: comma, tab, semicolon, bar, else blanks.
 
-    A first line of numbers alone is a row, and columns are then without names. One name less than there are
-    columns means that the first column, of rows' names, has none.
+    A first line of numbers alone is a row, and columns are then without names; but 0, 1, 2 and so on are names.
+    One name less than there are columns means that the first column, of rows' names, has none.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ def read_delimited(path: Path, index: str | None = None) -> Content:
             lines.seek(0)
             rows = map(str.split, lines) if separator == BLANKS else csv.reader(lines, delimiter=separator)
             names, second = next(rows, []), next(rows, [])
-        headed = not all(map(VALUE.fullmatch, names))
+        headed = not all(map(VALUE.fullmatch, names)) or _numbers_columns(names)
         if headed and len(second) == len(names) + 1:
             names = ["", *names]
         if not names:
@@ -63,9 +63,17 @@ def read_delimited(path: Path, index: str | None = None) -> Content:
         raise
     except (ValueError, OSError, csv.Error, pd.errors.ParserWarning) as error:
         raise unreadable(path, "CSV", error) from error
-    if headed:
-        table.columns = pd.Index(named(names))
-    return Content({path.stem: table})
+    table.columns = pd.Index(named(names)) if headed else pd.RangeIndex(len(names))
+    content = Content({path.stem: table})
+    if not headed:
+        content.notes.append(f"{path.name}: no line of names, as its first line holds numbers alone")
+    return content
+
+
+def _numbers_columns(names: list[str]) -> bool:
+    """Return whether a first line is what pandas writes of columns without names, 0, 1, 2 and so on."""
+    numbers = names[1:] if names[:1] == [""] else names
+    return len(numbers) > 1 and numbers == [str(k) for k in range(len(numbers))]
 
 
 def _table(path: Path, width: int, ids: set[int], **form: Any) -> pd.DataFrame:

@@ -77,7 +77,10 @@ def understand(wish: Wish) -> Imported:
     }
     features = {name: parts for name, parts in features.items() if wish.modalities or parts[0][1]}
     if not features:
-        raise DataError(f"all columns are labels; there are {listing(content.tables)}")
+        labelled = {table for table, _ in label_choice}
+        others = any(name not in labelled for name in content.tables)
+        what = "no other table has as many rows as the labels" if others else "all columns are labels"
+        raise DataError(f"{what}; there are {listing(content.tables)}")
     modalities = {name: _features(content, name, parts) for name, parts in features.items()}
     frames = [(table, choose(content.tables[table], columns)) for table, columns in label_columns]
     labels = label_matrix(frames, content.notes)

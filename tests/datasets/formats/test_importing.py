@@ -306,3 +306,21 @@ def test_the_drug_data_are_joined_and_keep_their_frequent_labels():
     assert found.labels.sum(axis=0).min() >= 100
     assert found.label_names[0] == "C0000737"
     assert found.left_out == ("3093 labels with fewer than 100 positives",)
+
+
+def test_the_line_that_pandas_writes_of_columns_without_names_is_no_row(tmp_path):
+    import pandas as pd
+
+    from datasets.formats.delimited import read_delimited
+
+    table = pd.DataFrame([[5.0, 1.5], [6.0, 2.5], [7.0, 3.5]])
+    for index in (True, False):
+        table.to_csv(tmp_path / "x.csv", index=index)
+        content = read_delimited(tmp_path / "x.csv")
+        assert content.tables["x"].iloc[:, -2:].to_numpy().tolist() == table.to_numpy().tolist()
+        assert content.notes == []
+    table.to_csv(tmp_path / "x.csv", index=False, header=False)
+    content = read_delimited(tmp_path / "x.csv")
+    assert len(content.tables["x"]) == 3
+    assert isinstance(content.tables["x"].columns, pd.RangeIndex)
+    assert content.notes == ["x.csv: no line of names, as its first line holds numbers alone"]
