@@ -29,8 +29,8 @@ VALUE = re.compile(
 def read_delimited(path: Path, index: str | None = None) -> Content:
     """Read one table, separated by what its first line has most of: comma, tab, semicolon, bar, else blanks.
 
-    A first line of numbers alone is a row, and columns are then without names; but 0, 1, 2 and so on are names.
-    One name less than there are columns means that the first column, of rows' names, has none.
+    A first line of numbers alone is a row, and columns are then without names; but 0, 1, 2 and so on are
+    names. One name less than there are columns means that the first column, of rows' names, has none.
 
     Parameters
     ----------
