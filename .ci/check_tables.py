@@ -19,7 +19,7 @@ NUMBER = re.compile(r"-?\d+\.\d{3}(±\d+\.\d{3})?")
 
 
 def missing_numbers(metrics: pd.DataFrame, registry: Registry) -> list[str]:
-    """Name each (data set, method, metric) of the registry that has no finite mean over unfailed seeds."""
+    """Name each (data set of the paper, method, metric) of the registry that has no finite mean over unfailed seeds."""
     found = {
         (row["dataset"], row["method"], row["metric"])
         for row in metrics.to_dict("records")
@@ -27,7 +27,7 @@ def missing_numbers(metrics: pd.DataFrame, registry: Registry) -> list[str]:
     }
     wanted = [
         (dataset, method.id, metric.id)
-        for dataset in registry.datasets
+        for dataset in registry.select_datasets(None).ids
         for method in registry.methods.values()
         if method.datasets is None or dataset in method.datasets
         for metric in METRICS
