@@ -19,7 +19,7 @@ NUMBER = re.compile(r"-?\d+\.\d{3}(±\d+\.\d{3})?")
 
 
 def missing_numbers(metrics: pd.DataFrame, registry: Registry) -> list[str]:
-    """Name each (data set of the paper, method, metric) of the registry that has no finite mean over unfailed seeds."""
+    """Name each (data set of the paper, method, metric) that has no finite mean over unfailed seeds."""
     found = {
         (row["dataset"], row["method"], row["metric"])
         for row in metrics.to_dict("records")
