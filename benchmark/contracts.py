@@ -151,6 +151,7 @@ class MultiModalClassifier(Protocol):
     - parameter `device` (torch device name): the harness passes the leased device; no other part of
       the method may create a tensor elsewhere;
     - parameter `epochs`: a profile may cap it;
+    - method `fit_scores`, as `fit`: the harness takes it instead, where `fit` does more than scores need;
     - property `needs_holdout` (bool): the harness then passes `holdout` to `fit`, and
       the fitted `holdout_scores_` (n_holdout, q) holds scores of its rows by a model not fitted on them;
     - method `trace(modalities) -> dict[str, array]`: what the record keeps beside the scores; from a method

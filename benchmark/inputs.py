@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmark.words import one_line
+
 Array = NDArray[Any]
 
 KEPT = 1e-5
@@ -40,7 +42,8 @@ def as_modalities(values: Any) -> list[Any]:
     if isinstance(values, str | bytes) or not isinstance(values, Iterable):
         raise ValueError(f"modalities are a {type(values).__name__}; {remedy}")
     if _is_sparse(values) or hasattr(values, "iloc") or getattr(values, "ndim", 3) != 3:
-        raise ValueError(f"modalities are one {type(values).__name__} of shape {values.shape}; {remedy}")  # type: ignore[attr-defined]
+        shape = getattr(values, "shape", "unknown")
+        raise ValueError(f"modalities are one {type(values).__name__} of shape {shape}; {remedy}")
     modalities = list(values)
     if not modalities:
         raise ValueError(f"there are no modalities; {remedy}")
@@ -99,10 +102,10 @@ def as_labels(values: Any, name: str = "labels") -> Array:
     if wrong.any():
         place = _first(wrong)
         found = np.unique(array)
-        quoted = ", ".join(str(value) for value in found[:SHOWN]) + (", ..." if len(found) > SHOWN else "")
+        listed = ", ".join(map(str, found[:SHOWN])) + (", ..." if len(found) > SHOWN else "")
         raise ValueError(
             f"{name} must be 0 or 1; {np.count_nonzero(wrong)} are not, the first is {array[place]} in "
-            f"{_place(place, values)} (values: {quoted}); {LABEL_REMEDY}"
+            f"{_place(place, values)} (values: {listed}); {LABEL_REMEDY}"
         )
     return array.astype(np.uint8)
 
@@ -167,7 +170,7 @@ def other_columns(now: tuple[str, ...] | None, before: tuple[str, ...] | None) -
 
 def quoted(value: Any) -> str:
     """Return a value as messages show it: in one line, and not whole where it is long."""
-    text = " ".join(repr(value).split())
+    text = one_line(repr(value)[: 10 * QUOTED])
     return text if len(text) <= QUOTED else f"{text[:QUOTED]}..."
 
 
@@ -181,7 +184,7 @@ def _matrix_of_numbers(values: Any, name: str, what: str, remedy: str) -> Array:
     try:
         array = np.asarray(values)
     except Exception as error:
-        raise ValueError(f"{name} is no matrix of numbers ({_in_one_line(error)}); give one") from error
+        raise ValueError(f"{name} is no matrix of numbers ({one_line(error)}); give one") from error
     if array.ndim != 2:
         raise ValueError(f"{name} has shape {array.shape}; give a matrix of rows and {what}")
     if 0 in array.shape:
@@ -229,7 +232,3 @@ def _place(place: Iterable[int], values: Any) -> str:
 def _first(wrong: Array) -> tuple[int, ...]:
     """Return where a mask is first true; a list of all places may be larger than the array."""
     return tuple(map(int, np.unravel_index(int(wrong.argmax()), wrong.shape)))
-
-
-def _in_one_line(error: Exception) -> str:
-    return " ".join(str(error).split())

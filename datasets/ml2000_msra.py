@@ -3,23 +3,15 @@
 from dataclasses import replace
 from pathlib import Path
 
-from benchmark.contracts import Shape
 from datasets.ml2000 import DATASET as ML2000
+from datasets.msra import DATASET as MSRA
 
 DATASET = replace(
     ML2000,
     id="ml2000-msra",
     title="ML2000-msra",
-    expected=Shape(n=2000, q=5, dims=(256, 225, 64, 144, 75, 128, 7)),
-    modality_names=(
-        "rgb_histogram",
-        "color_moments",
-        "hsv_histogram",
-        "correlogram",
-        "distribution_histogram",
-        "wavelet",
-        "face",
-    ),
+    expected=replace(ML2000.expected, dims=MSRA.expected.dims),
+    modality_names=MSRA.modality_names,
     features_file=Path(__file__).with_name("ml2000_msra_features.npz"),
     manifest_file=Path(__file__).with_name("ml2000_msra_manifest.json"),
     split_id="ml2000",

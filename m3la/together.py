@@ -72,7 +72,7 @@ def _fit_together(methods: Sequence[M3LA], problems: Sequence[Problem]) -> list[
             continue
         method.model_, method.history_ = batch.network(i), history
         method.score_holdout(data)
-        method.end(*checked)
+        method.end(*checked[1:])
         outcomes.append(None)
     return outcomes
 

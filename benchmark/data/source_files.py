@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 from pathlib import Path
 
@@ -30,12 +31,9 @@ def read_files(given: Path, n: int) -> Files:
     """
     if not given.is_dir():
         return _table(given, n)
-    try:
-        import cv2  # noqa: F401 - images are read by it
-        import PIL  # noqa: F401
-    except ImportError as error:
+    if missing := [name for name in ("cv2", "PIL") if importlib.util.find_spec(name) is None]:
         remedy = "pip install -e '.[recipes]' -c constraints.txt, or a CSV of measures instead of the folder"
-        raise DataError(f"--files {given}: reading images needs {error.name}; {remedy}") from error
+        raise DataError(f"--files {given}: reading images needs {' and '.join(missing)}; {remedy}")
     return _folder(given, n)
 
 

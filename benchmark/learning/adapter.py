@@ -65,7 +65,7 @@ class Concatenated(MultiModalEstimator):
         self.estimator = estimator
         self.random_state = random_state
 
-    def _fit(self, modalities: list[Array], labels: Array, holdout: Holdout | None) -> None:  # noqa: ARG002
+    def _fit(self, modalities: list[Array], labels: Array, holdout: Holdout | None) -> None:  # noqa: ARG002 (the base's signature)
         if not hasattr(self.estimator, "predict_proba") and not hasattr(self.estimator, "decision_function"):
             raise ValueError(
                 f"estimator={self.estimator!r} has neither predict_proba nor decision_function, and so gives "

@@ -18,6 +18,7 @@ from benchmark.learning.rows import check_same_columns, checked_holdout, checked
 from benchmark.learning.saving import MOST_FEATURES, SavedModelError, read_model, write_model
 from benchmark.learning.surroundings import own_surroundings
 from benchmark.score.thresholds import apply_thresholds, choose_thresholds
+from benchmark.words import one_line
 
 CALIBRATED = "calibrated"
 DECISIONS: Mapping[str, str] = {
@@ -79,14 +80,26 @@ class MultiModalEstimator(ClassifierMixin, BaseEstimator):
             or a hold-out that is needed and missing.
         """
         with own_surroundings():
-            given = self.begin(modalities, labels, holdout)
-            if holdout is None and getattr(self, "needs_holdout", False):
-                raise ValueError(
-                    f"{type(self).__name__} chooses on a hold-out and got none; pass holdout=(modalities, "
-                    "labels) of further training rows to fit, or options that leave no choice"
-                )
-            self._fit(*given)
-            self.end(*given)
+            given = self._trained(modalities, labels, holdout)
+            self._calibrate(*given)
+            self.end(*given[1:])
+        return self
+
+    def fit_scores(
+        self,
+        modalities: Modalities,
+        labels: Array,
+        holdout: Holdout | tuple[Modalities, Array] | None = None,
+    ) -> Self:
+        """Fit as `fit` does, without the thresholds of `predict`, for whoever takes scores alone.
+
+        Raises
+        ------
+        ValueError
+            As of `fit`.
+        """
+        with own_surroundings():
+            self.end(*self._trained(modalities, labels, holdout)[1:])
         return self
 
     def begin(
@@ -115,15 +128,9 @@ class MultiModalEstimator(ClassifierMixin, BaseEstimator):
         self.parameters_ = self.get_params(deep=False)
         return given, y, held
 
-    def end(self, modalities: list[Array], labels: Array, holdout: Holdout | None) -> None:
-        """Calibrate the thresholds of `predict` once the model is fitted."""
-        held = () if holdout is None else (holdout.labels,)
-        frequencies = np.concatenate([labels, *held]).mean(axis=0, dtype=np.float64)
-        scores = getattr(self, "holdout_scores_", None)
-        scores = _finite(self._scores(modalities) if scores is None else scores)
-        # Eq. (16) without its first term: each label is predicted as often as it occurs.
-        self.thresholds_ = choose_thresholds("eq16a", scores, frequencies, l1=0.0, l2=1.0).values
-        self.label_frequencies_ = frequencies
+    def end(self, labels: Array, holdout: Holdout | None) -> None:
+        """Say that the model is fitted."""
+        self.label_frequencies_ = _frequencies(labels, holdout)
 
     def predict_scores(self, modalities: Modalities) -> Array:
         """Return soft scores of shape (n, q) in [0, 1] for m array-likes of shape (n, d_k).
@@ -153,11 +160,12 @@ class MultiModalEstimator(ClassifierMixin, BaseEstimator):
         Raises
         ------
         NotFittedError, ValueError
-            As of `predict_scores`, and for an unknown threshold.
+            As of `predict_scores`, after `fit_scores` alone, and for an unknown threshold.
         """
         if not isinstance(threshold, str) or threshold not in (CALIBRATED, *DECISIONS):
             offered = ", ".join(map(repr, (CALIBRATED, *DECISIONS)))
             raise ValueError(f"threshold={quoted(threshold)} is not offered; choose one of {offered}")
+        check_is_fitted(self, "thresholds_")
         scores = self.predict_scores(modalities)
         values = self.thresholds_
         with own_surroundings():
@@ -184,11 +192,11 @@ class MultiModalEstimator(ClassifierMixin, BaseEstimator):
         Raises
         ------
         NotFittedError
-            Before `fit`.
+            Before `fit`, and after `fit_scores` alone.
         OSError
             If the file cannot be written.
         """
-        check_is_fitted(self)
+        check_is_fitted(self, "thresholds_")
         if Path(path).is_dir():
             raise IsADirectoryError(f"{path}: is a folder; give the name of a file")
         shared = {name: getattr(self, name) for name in SHARED_STATE}
@@ -232,7 +240,7 @@ class MultiModalEstimator(ClassifierMixin, BaseEstimator):
         except SavedModelError:
             raise
         except Exception as error:  # whatever arrays of other shapes, or values of other types, lead to
-            why = " ".join(f"{type(error).__name__}: {error}".split())
+            why = one_line(f"{type(error).__name__}: {error}")
             raise SavedModelError(
                 f"{path}: does not fit {cls.__name__} ({why}); fit and save again"
             ) from error
@@ -248,6 +256,25 @@ class MultiModalEstimator(ClassifierMixin, BaseEstimator):
         tags.target_tags.multi_output = True
         tags.target_tags.two_d_labels = True
         return tags
+
+    def _trained(
+        self, modalities: Any, labels: Any, holdout: Any
+    ) -> tuple[list[Array], Array, Holdout | None]:
+        given = self.begin(modalities, labels, holdout)
+        if holdout is None and getattr(self, "needs_holdout", False):
+            raise ValueError(
+                f"{type(self).__name__} chooses on a hold-out and got none; pass holdout=(modalities, "
+                "labels) of further training rows to fit, or options that leave no choice"
+            )
+        self._fit(*given)
+        return given
+
+    def _calibrate(self, modalities: list[Array], labels: Array, holdout: Holdout | None) -> None:
+        scores = getattr(self, "holdout_scores_", None)
+        scores = _finite(self._scores(modalities) if scores is None else scores)
+        # Eq. (16) without its first term: each label is predicted as often as it occurs.
+        frequencies = _frequencies(labels, holdout)
+        self.thresholds_ = choose_thresholds("eq16a", scores, frequencies, l1=0.0, l2=1.0).values
 
     def _fit(self, modalities: list[Array], labels: Array, holdout: Holdout | None) -> None:
         """Fit on checked rows; `holdout_scores_` where there is a hold-out."""
@@ -325,6 +352,12 @@ def _check_shared_state(tree: Mapping[str, Any]) -> None:
     streams = tree["streams"]
     if type(streams["dataset"]) is not str or type(streams["seed"]) is not int or streams["seed"] < 0:
         raise ValueError(f"streams {quoted(streams)}")
+
+
+def _frequencies(labels: Array, holdout: Holdout | None) -> Array:
+    """Return the share of all training rows, a hold-out's among them, that have each label."""
+    held = () if holdout is None else (holdout.labels,)
+    return np.asarray(np.concatenate([labels, *held]).mean(axis=0, dtype=np.float64))
 
 
 def _finite(scores: Any) -> Array:

@@ -20,6 +20,7 @@ from sklearn.base import BaseEstimator, clone
 
 from benchmark.contracts import Array
 from benchmark.inputs import quoted
+from benchmark.words import one_line
 
 if TYPE_CHECKING:
     from torch import nn
@@ -85,12 +86,13 @@ def read_model(path: str | Path, kind: str) -> dict[str, Any]:
     try:
         with safe_open(path, framework="np") as file:
             text = (file.metadata() or {}).get(HEADER, "null")
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
+            names = file.keys()
+            arrays = {name: file.get_tensor(name) for name in names}
     except OSError:
         raise
     except Exception as error:  # of many kinds, such as a type that numpy does not have
         raise SavedModelError(
-            f"{path}: no complete safetensors file ({_in_one_line(error)}); save the model again"
+            f"{path}: no complete safetensors file ({one_line(error)}); save the model again"
         ) from error
     try:
         if len(text) > LONGEST_HEADER + Path(path).stat().st_size // 12:
@@ -116,8 +118,9 @@ def read_model(path: str | Path, kind: str) -> dict[str, Any]:
             raise ValueError(f"nothing names {quoted(next(iter(arrays)))}")
         return tree
     except (KeyError, TypeError, ValueError, RecursionError) as error:
-        why = _in_one_line(error)
-        raise SavedModelError(f"{path}: the header does not fit the arrays ({why}); save again") from error
+        raise SavedModelError(
+            f"{path}: the header does not fit the arrays ({one_line(error)}); save again"
+        ) from error
 
 
 def digest(tree: Any, arrays: Mapping[str, Array]) -> str:
@@ -193,10 +196,6 @@ def permutation(found: Array, n: int) -> Array:
     if found.dtype.kind not in "iu" or not np.array_equal(np.sort(found), np.arange(n)):
         raise ValueError(f"{quoted(found)} is no order of {n}")
     return found
-
-
-def _in_one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
 
 
 def _is_fitted(name: str) -> bool:

@@ -197,11 +197,16 @@ class Bench:
         ]
 
     def recorded_pairs(self, *, everything: bool = False) -> list[Pair]:
-        """Return the pairs of which there is any record: the chosen ones, or all that suit the seeds."""
+        """Return the pairs of which there is any record: the chosen ones, or also the paper's.
+
+        The latter: all methods, on the chosen and the paper's data sets, as far as they suit the seeds.
+        """
+        specs = self.registry.datasets.values()
+        shown = [spec.id for spec in specs if spec.in_paper or spec.id in self.datasets.ids]
         recorded = {(record.dataset, record.method) for record in self.store.scan().records}
         pairs = [
             (dataset, method)
-            for dataset in (self.registry.datasets if everything else self.datasets.ids)
+            for dataset in (shown if everything else self.datasets.ids)
             for method in (self.registry.methods if everything else self.methods.ids)
             if (dataset, method) in recorded
         ]

@@ -34,6 +34,7 @@ from benchmark.score.acquisition import read_acquisition
 from benchmark.score.metrics import METRICS
 from benchmark.score.reading import read_scores, read_steps
 from benchmark.score.thresholds import RULES
+from benchmark.words import one_line
 
 SMALL: Mapping[str, int] = {"epochs": 1, "hidden": 4, "batch_size": 16}
 """What a fit on toy data takes of these options, where a method has them."""
@@ -222,7 +223,7 @@ def check_method(spec: MethodSpec, datasets: Sequence[str]) -> Iterator[tuple[st
             yield name, str(error)
         except Exception as error:  # whatever a method raises is what is wrong with it
             place = traceback.extract_tb(error.__traceback__)[-1]
-            text = " ".join(f"{type(error).__name__}: {error}".split())
+            text = one_line(f"{type(error).__name__}: {error}")
             yield name, f"{text} ({Path(place.filename).name}, line {place.lineno})"
         else:
             yield name, ""

@@ -38,10 +38,9 @@ def _factors_flags(parser: argparse.ArgumentParser) -> None:
 
 def factors(args: argparse.Namespace, registry: Registry) -> int:
     """List the choices that papers leave open."""
-    from benchmark.registry import select
     from benchmark.run.factors import collect_factors, describe_factors
 
-    chosen = select(args.methods, tuple(registry.methods), "method")
+    chosen = registry.select_methods(args.methods)
     print(describe_factors(collect_factors(registry.methods[name] for name in chosen.ids)))
     return OK
 

@@ -79,17 +79,18 @@ def run_trial(
         "train_label_frequencies": train_labels.mean(axis=0, dtype=np.float64),
         "train_phi": phi_coefficients(train_labels),
     }
+    fit = getattr(method, "fit_scores", method.fit)
     seconds: dict[str, float] = {}
     started = time.perf_counter()
     if getattr(method, "needs_holdout", False):
         fit_rows, holdout_rows = carve_holdout(dataset.rows_id, train, seed)
         holdout = Holdout(_rows(dataset, holdout_rows), dataset.labels[holdout_rows])
-        method.fit(_rows(dataset, fit_rows), dataset.labels[fit_rows], holdout=holdout)
+        fit(_rows(dataset, fit_rows), dataset.labels[fit_rows], holdout=holdout)
         arrays["holdout_labels"] = holdout.labels
         if (holdout_scores := getattr(method, "holdout_scores_", None)) is not None:
             arrays["holdout_scores"] = _checked(holdout_scores, (len(holdout_rows), q), "holdout_scores_")
     else:
-        method.fit(_rows(dataset, train), train_labels)
+        fit(_rows(dataset, train), train_labels)
     seconds["fit"] = time.perf_counter() - started
     test_modalities = _rows(dataset, test)
     started = time.perf_counter()

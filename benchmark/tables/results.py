@@ -161,7 +161,9 @@ def results_of(
         entries.read(lambda record, arrays: rows_of(record, arrays, methods[record.method])),
         methods=tuple(methods.values()),
         datasets=[
-            ListedDataset.of(spec, bench, facts.get(spec.id)) for spec in bench.registry.datasets.values()
+            ListedDataset.of(spec, bench, facts.get(spec.id))
+            for spec in bench.registry.datasets.values()
+            if spec.in_paper or spec.id in facts
         ],
         profile=inventory.profile.name,
         profile_note=inventory.profile.description,

@@ -101,15 +101,18 @@ def _parse(text: str, where: str) -> tuple[str, str]:
     return found["digest"].lower(), name
 
 
+def _is_there(path: Path) -> bool:
+    return os.path.exists(path)  # noqa: PTH110 - `Path.exists` raises for names that are too long for a file
+
+
 def _in_folder(name: str, folder: Path, where: str) -> str:
     """Return the bare name of a file of this folder, which the list may name by its path."""
-    path = PurePosixPath(name if os.path.exists(folder / name) else name.replace("\\", "/"))  # noqa: PTH110
+    path = PurePosixPath(name if _is_there(folder / name) else name.replace("\\", "/"))
     here = path.parent == PurePosixPath() or path.parent.name in (
         folder.absolute().name,
         folder.resolve().name,
     )
-    # Unlike `Path.exists`, this answers for names that no file can have.
-    if not here or not os.path.exists(folder / path.name):  # noqa: PTH110
+    if not here or not _is_there(folder / path.name):
         remedy = "remove the line, or restore the file"
         raise refusal(where, f"a file in {folder.name}", repr(name), remedy)
     return path.name

@@ -6,7 +6,7 @@ import warnings
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -73,10 +73,10 @@ def _unpacked_size(path: Path) -> int:
         header = stream.read(HEADER)
         if not header.startswith(b"MATLAB"):  # v4 packs nothing
             return size
-        order = "little" if header.endswith(b"IM") else "big"
+        order: Literal["little", "big"] = "little" if header.endswith(b"IM") else "big"
         total = 0
         while len(tag := stream.read(8)) == 8:
-            kind, length = (int.from_bytes(part, order) for part in (tag[:4], tag[4:]))  # type: ignore[arg-type]
+            kind, length = (int.from_bytes(part, order) for part in (tag[:4], tag[4:]))
             if kind != COMPRESSED:
                 total += length
                 stream.seek(length, 1)

@@ -69,6 +69,19 @@ def test_it_is_run_like_any_other_and_has_a_table_of_its_own(tmp_path: Path, cap
     assert main(["compare", *given]) == 2
 
 
+def test_a_broken_neighbour_stays_out_of_a_run_that_did_not_ask_for_it(tmp_path: Path, capsys) -> None:
+    for name in ("mine", "neighbour"):
+        make(tmp_path / "data" / name)
+    given = ["--data", str(tmp_path / "data"), "--profile", "tiny", "--seeds", "1", "--methods", "BR"]
+    given += ["--results", str(tmp_path / "results"), "--jobs", "1", "--datasets"]
+    assert main([*given, "neighbour"]) == 0
+    (tmp_path / "data" / "neighbour" / "dataset.toml").write_text("title = 3\n", encoding="utf-8")
+    capsys.readouterr()
+    assert main([*given, "mine"]) == 0
+    assert "neighbour" not in capsys.readouterr().out
+    assert main([*given, "neighbour"]) == 2
+
+
 def test_data_sets_of_the_same_rows_share_splits_hold_outs_and_randomness(tmp_path: Path) -> None:
     from benchmark.registry import Registry
     from benchmark.run.bench import Bench

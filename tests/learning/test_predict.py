@@ -136,3 +136,16 @@ def test_columns_in_another_order_are_refused_whatever_they_are_called():
             fitted.predict_scores([frame.iloc[:, ::-1]])
         assert fitted.predict_scores([frame.to_numpy()]).shape == (4, 3)
         fitted.predict_scores([pd.DataFrame(frame.to_numpy())])
+
+
+def test_a_fit_for_scores_alone_scores_the_same_and_has_no_thresholds(tmp_path):
+    from sklearn.exceptions import NotFittedError
+
+    scored, whole = FirstColumns().fit_scores(TRAINING, LABELS), FirstColumns().fit(TRAINING, LABELS)
+    assert np.array_equal(scored.predict_scores(NEW), whole.predict_scores(NEW))
+    for use in (lambda: scored.predict(NEW), lambda: scored.save(tmp_path / "model")):
+        with pytest.raises(NotFittedError):
+            use()
+    whole.fit_scores(TRAINING, LABELS)
+    with pytest.raises(NotFittedError):
+        whole.predict(NEW)
