@@ -3,13 +3,17 @@
 A folder `<root>/<data set>/<method>/<seed>-<hash>/` holds `record.json` and, when scores exist, `scores.npz`.
 It is written under a hidden temporary name and renamed, so that a job is done or absent. Whoever writes a
 job's folder holds the job's lock, which the operating system releases if the holder dies.
+
+`record.json` also holds the digest of `scores.npz` and its own, so that no byte of either can change unseen.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
+import io
 import json
+import math
 import os
 import shutil
 import struct
@@ -21,7 +25,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import numpy as np
 from filelock import FileLock, Timeout
@@ -30,16 +34,23 @@ from benchmark.contracts import Array, Job, Provenance, Record
 from benchmark.files import naming
 from benchmark.run.locks import require_locks
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """Of `record.json`. A record of an earlier one is read, but counts as stale."""
 RECORD_FILE = "record.json"
 SCORES_FILE = "scores.npz"
+SCORES_DIGEST, OWN_DIGEST = "scores_file_sha256", "sha256"
+"""Fields of `record.json` beside those of `Record`: of the bytes of `scores.npz`, and of all other fields."""
+MOST_RECORD, MOST_ARRAYS = 2**24, 2**29
+"""Bytes of a `record.json`, and of all arrays of a job; more is neither written nor read."""
 DAMAGED = (
     *(OSError, EOFError, ValueError, TypeError, KeyError, MemoryError),  # numpy, on content and sizes
     *(SyntaxError, tokenize.TokenError),  # numpy, on an array's header, which is Python text
     *(zipfile.BadZipFile, zlib.error, struct.error, RuntimeError),  # the archive; RuntimeError: "encrypted"
 )
 """What numpy and zipfile raise on an altered archive; found by altering each byte of one."""
+
+
+REMEDY = "it counts as not done; run again to replace it"
 
 
 class RecordError(ValueError):
@@ -148,25 +159,27 @@ class RecordStore:
         return None if record is None or is_outdated(record) else record
 
     def arrays(self, record: Record) -> dict[str, Array]:
-        """Read a done record's arrays and check the scores against their digest.
+        """Read a done record's arrays and check them against the digests in `record.json`.
 
         Raises
         ------
         RecordError
-            If the file is missing, truncated or altered.
+            If the file is missing, truncated, altered or written anew.
         """
-        path = self.folder(record.job, record.config_hash) / SCORES_FILE
+        folder = self.folder(record.job, record.config_hash)
+        path, remedy = folder / SCORES_FILE, "delete its folder and run again"
         try:
-            arrays = _read_arrays(path)
+            content = path.read_bytes() if path.stat().st_size <= MOST_ARRAYS else b""
+            if sha256(content) != _read_content(folder).get(SCORES_DIGEST):
+                raise RecordError(f"{path} differs from its digest in {RECORD_FILE}; {remedy}")
+            arrays = _read_arrays(content)
             digest = score_digest(arrays["scores"])
+        except RecordError:
+            raise
         except DAMAGED as error:
-            raise RecordError(
-                f"{path} cannot be read ({type(error).__name__}: {error}); delete its folder and run again"
-            ) from error
+            raise RecordError(f"{path} cannot be read ({type(error).__name__}: {error}); {remedy}") from error
         if digest != record.score_digest:
-            raise RecordError(
-                f"{path}: scores differ from the digest in {RECORD_FILE}; delete the folder, run again"
-            )
+            raise RecordError(f"{path}: scores differ from the digest in {RECORD_FILE}; {remedy}")
         return arrays
 
     def scan(self) -> Scan:
@@ -191,21 +204,12 @@ def read_record(folder: Path) -> Record:
     RecordError
         If a file is missing or truncated, the schema is an unknown one, or the content is another job's.
     """
-    path = folder / RECORD_FILE
-    remedy = "it counts as not done; run again to replace it"
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise RecordError(f"{path} cannot be read ({error}); {remedy}") from error
-    version = content.get("schema_version") if isinstance(content, dict) else None
-    if version not in range(1, SCHEMA_VERSION + 1):
-        raise RecordError(
-            f"{path} has schema_version {version!r}, this program reads 1 to {SCHEMA_VERSION}; {remedy}"
-        )
+    path, remedy = folder / RECORD_FILE, REMEDY
+    content = _read_content(folder)
     try:
         record = _decode(content)
     except (TypeError, KeyError, ValueError, AttributeError) as error:
-        raise RecordError(f"{path} lacks or adds a field ({error}); {remedy}") from error
+        raise RecordError(f"{path} lacks, adds or misuses a field ({error}); {remedy}") from error
     found = (record.dataset, record.method, f"{record.seed}-{record.config_hash}")
     if found != folder.parts[-3:]:
         raise RecordError(f"{path} is the record of {'/'.join(found)}, not of its folder; {remedy}")
@@ -214,31 +218,115 @@ def read_record(folder: Path) -> Record:
     return record
 
 
-def _read_arrays(path: Path) -> dict[str, Array]:
-    with np.load(path, allow_pickle=False) as content:
-        for member in content.zip.infolist():
+def _read_content(folder: Path) -> dict[str, Any]:
+    """Read `record.json` as it stands, and check its digest where its schema has one.
+
+    Raises
+    ------
+    RecordError
+        If it is missing, too large, no JSON, of an unknown schema, or altered.
+    """
+    path = folder / RECORD_FILE
+    try:
+        if (size := path.stat().st_size) > MOST_RECORD:
+            raise RecordError(f"{path} has {size} bytes, more than any record; {REMEDY}")
+        text = path.read_bytes().decode()  # not as text, where another line end would be read as the same
+        content = json.loads(text)
+    except RecordError:
+        raise
+    except (OSError, ValueError, RecursionError) as error:
+        raise RecordError(f"{path} cannot be read ({error}); {REMEDY}") from error
+    version = content.get("schema_version") if isinstance(content, dict) else None
+    if not isinstance(version, int) or version not in range(1, SCHEMA_VERSION + 1):
+        raise RecordError(
+            f"{path} has schema_version {version!r}, this program reads 1 to {SCHEMA_VERSION}; {REMEDY}"
+        )
+    if version == SCHEMA_VERSION and text != record_text(content):
+        raise RecordError(f"{path} was altered: it differs from its own digest; {REMEDY}")
+    return content
+
+
+def record_text(content: Mapping[str, Any]) -> str:
+    """Return the text of `record.json`: all fields, and last the digest of the others."""
+    fields = {name: value for name, value in content.items() if name != OWN_DIGEST}
+    digest = sha256(json.dumps(fields, indent=1).encode())
+    return json.dumps({**fields, OWN_DIGEST: digest}, indent=1)
+
+
+def sha256(content: bytes) -> str:
+    """Return the SHA-256 of some bytes."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def _read_arrays(content: bytes) -> dict[str, Array]:
+    with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+        members = arrays.zip.infolist()
+        if sum(member.file_size for member in members) > MOST_ARRAYS:
+            raise ValueError(f"its arrays would take more than {MOST_ARRAYS} bytes")
+        for member in members:
             # Others than numpy's own two raise errors of modules that not every Python has (lzma).
             if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
                 raise ValueError(f"{member.filename} has compression type {member.compress_type}")
-        return {name: content[name] for name in content.files}
+            _check_size(arrays.zip, member)
+        return {name: arrays[name] for name in arrays.files}
+
+
+def _check_size(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> None:
+    """Refuse an array whose header promises another size than it has, before numpy asks for the memory."""
+    with archive.open(member) as stream:
+        version = np.lib.format.read_magic(stream)
+        read = (
+            np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        )
+        shape, _, dtype = read(stream)
+        if math.prod(shape) * dtype.itemsize != member.file_size - stream.tell():
+            raise ValueError(f"{member.filename} has another size than its header says")
 
 
 def _decode(content: Mapping[str, Any]) -> Record:
     fields = {field.name for field in dataclasses.fields(Record)}
     outdated = content["schema_version"] < SCHEMA_VERSION
-    kept = {name: value for name, value in content.items() if name in fields or not outdated}
-    return Record(**{**kept, "provenance": Provenance(content["provenance"])})
+    beside = () if outdated else (SCORES_DIGEST, OWN_DIGEST)
+    known = {name: value for name, value in content.items() if name not in beside}
+    kept = {name: value for name, value in known.items() if name in fields or not outdated}
+    record = Record(**{**kept, "provenance": Provenance(content["provenance"])})
+    for name, kind in get_type_hints(Record).items():
+        if not _is(getattr(record, name), kind):
+            raise TypeError(f"{name} is {getattr(record, name)!r}")
+    return record
+
+
+def _is(value: Any, kind: Any) -> bool:
+    """Whether a value of JSON is what a field of `Record` is declared to hold."""
+    if get_origin(kind) is Literal:
+        return value in get_args(kind)
+    if kind is float:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    if kind is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, get_origin(kind) or kind)
 
 
 def _fill(folder: Path, record: Record, arrays: Mapping[str, Array] | None) -> None:
     folder.mkdir(parents=True)
+    content = dataclasses.asdict(record)
     if arrays is not None:
-        with naming(folder / SCORES_FILE), (folder / SCORES_FILE).open("wb") as file:
-            np.savez_compressed(file, allow_pickle=False, **arrays)
-            _flush(file)
-    with naming(folder / RECORD_FILE), (folder / RECORD_FILE).open("w", encoding="utf-8") as file:
-        json.dump(dataclasses.asdict(record), file, indent=1, allow_nan=False)
-        _flush(file)
+        if (size := sum(array.nbytes for array in arrays.values())) > MOST_ARRAYS:
+            raise ValueError(f"the job's arrays have {size} bytes; a record holds at most {MOST_ARRAYS}")
+        packed = io.BytesIO()
+        np.savez_compressed(packed, allow_pickle=False, **arrays)
+        content[SCORES_DIGEST] = sha256(packed.getvalue())
+        _write(folder / SCORES_FILE, packed.getvalue())
+    # Lists for tuples and texts for keys, as they come back: the digest is of what is read.
+    plain = json.loads(json.dumps(content, allow_nan=False))
+    _write(folder / RECORD_FILE, record_text(plain).encode())
+
+
+def _write(path: Path, content: bytes) -> None:
+    with naming(path), path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _make_way(final: Path) -> None:
@@ -260,8 +348,3 @@ def _make_way(final: Path) -> None:
         shutil.rmtree(old)
     final.rename(old)
     shutil.rmtree(old)
-
-
-def _flush(file: Any) -> None:
-    file.flush()
-    os.fsync(file.fileno())

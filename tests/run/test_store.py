@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import errno
 import hashlib
@@ -17,7 +18,17 @@ import numpy as np
 import pytest
 
 from benchmark.contracts import Job, Provenance, Record
-from benchmark.run.store import SCHEMA_VERSION, RecordError, RecordStore, read_record, score_digest
+from benchmark.run.store import (
+    SCHEMA_VERSION,
+    SCORES_DIGEST,
+    RecordError,
+    RecordStore,
+    is_outdated,
+    read_record,
+    record_text,
+    score_digest,
+    sha256,
+)
 
 JOB = Job("toy", "Prior", 3)
 SCORES = np.array([[0.25, 0.5], [1.0, 0.0]], np.float32)
@@ -97,28 +108,36 @@ def test_a_truncated_record_counts_as_not_done_and_is_kept_when_replaced(store, 
     assert store.scan().broken == ()
 
 
-def test_altered_scores_are_refused(store):
-    folder = store.write(record(), {"scores": SCORES})
-    np.savez(folder / "scores.npz", scores=SCORES + 0.1)
-    with pytest.raises(RecordError, match="differ from the digest"):
+@pytest.mark.parametrize("name", ["scores", "labels", "step_scores", "thresholds"])
+def test_an_archive_written_anew_with_another_array_is_refused(store, name):
+    arrays = dict.fromkeys(("scores", "labels", "step_scores", "thresholds"), SCORES)
+    folder = store.write(record(), arrays)
+    np.savez_compressed(folder / "scores.npz", **(arrays | {name: SCORES + 0.1}))
+    with pytest.raises(RecordError, match="differs from its digest"):
         store.arrays(record())
 
 
-def test_an_altered_byte_anywhere_is_refused_or_harmless(store):
-    path = store.write(record(), {"scores": SCORES, "labels": np.eye(2, dtype=np.uint8)}) / "scores.npz"
+@pytest.mark.parametrize("forgotten", [True, False])
+def test_scores_that_are_not_those_of_the_record_are_refused(store, forgotten):
+    folder = store.write(record(score_digest="" if forgotten else "0" * 64), {"scores": SCORES})
+    with pytest.raises(RecordError, match="scores differ from the digest"):
+        store.arrays(read_record(folder))
+
+
+@pytest.mark.parametrize("file", ["record.json", "scores.npz"])
+def test_an_altered_byte_anywhere_is_refused(store, file):
+    path = store.write(record(), {"scores": SCORES, "labels": np.eye(2, dtype=np.uint8)}) / file
     whole = path.read_bytes()
-    refused = 0
     for position in range(len(whole)):
-        altered = bytearray(whole)
-        altered[position] ^= 0xFF
-        path.write_bytes(altered)
-        try:
-            found = store.arrays(record())
-        except RecordError:
-            refused += 1
-        else:  # a time stamp, or the name of the other array
-            np.testing.assert_array_equal(found["scores"], SCORES)
-    assert refused > len(whole) / 2
+        for flipped in (0xFF, 0x01, 0x20):  # 0x20: another case, a blank for a line break's neighbour
+            altered = bytearray(whole)
+            altered[position] ^= flipped
+            path.write_bytes(altered)
+            if altered == whole.replace(b'version": 3', b'version": 2'):
+                assert is_outdated(read_record(path.parent))  # so it is run again
+            else:
+                with pytest.raises(RecordError):
+                    store.arrays(read_record(path.parent))
 
 
 def npz(compression=zipfile.ZIP_DEFLATED, **members):
@@ -149,14 +168,50 @@ def npy(array, swap=(b"", b"")):
     ids=["no-scores", "lzma", "header", "huge", "dates", "text"],
 )
 def test_an_archive_of_something_else_is_refused(store, content):
-    (store.write(record(), {"scores": SCORES}) / "scores.npz").write_bytes(content)
+    folder = store.write(record(), {"scores": SCORES})
+    (folder / "scores.npz").write_bytes(content)
+    signed(folder, **{SCORES_DIGEST: sha256(content)})
     with pytest.raises(RecordError, match=r"scores\.npz.*delete"):
         store.arrays(record())
 
 
+def test_an_archive_that_unpacks_to_more_than_a_record_holds_is_refused_before_it_does(store):
+    large = npz(scores=npy(SCORES), zeros=npy(np.zeros(2**29, np.uint8)))
+    assert len(large) < 2**20
+    folder = store.write(record(), {"scores": SCORES})
+    (folder / "scores.npz").write_bytes(large)
+    signed(folder, **{SCORES_DIGEST: sha256(large)})
+    with pytest.raises(RecordError, match="would take more than"):
+        store.arrays(record())
+
+
+@pytest.mark.parametrize("field", [field.name for field in dataclasses.fields(Record)])
+@pytest.mark.parametrize("value", [None, [], {}, "", -1.5, True, "\ud800", {"a": [[]]}])
+def test_a_field_of_another_kind_is_refused_or_read(store, field, value):
+    folder = store.write(record(), {"scores": SCORES})
+    signed(folder, **{field: value})
+    with contextlib.suppress(RecordError):
+        found = getattr(read_record(folder), field)
+        assert isinstance(found, type(getattr(record(), field))) or field == "peak_mib"
+
+
+def test_deep_json_is_refused(store):
+    folder = store.write(record(), {"scores": SCORES})
+    (folder / "record.json").write_text("[" * 100_000)
+    with pytest.raises(RecordError, match="cannot be read"):
+        read_record(folder)
+
+
 def altered(folder, **changes):
+    """Change fields and leave the digest."""
     path = folder / "record.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+def signed(folder, **changes):
+    """Change fields as somebody who also writes the digest anew."""
+    path = folder / "record.json"
+    path.write_text(record_text(json.loads(path.read_text()) | changes))
 
 
 @pytest.mark.parametrize("version", [SCHEMA_VERSION + 1, 0, None, "1", [1]])
@@ -164,7 +219,7 @@ def test_a_record_of_an_unknown_schema_is_named_with_both_versions(store, versio
     folder = store.write(record(), {"scores": SCORES})
     altered(folder, schema_version=version)
     with pytest.raises(
-        RecordError, match=re.escape(f"schema_version {version!r}, this program reads 1 to 2")
+        RecordError, match=re.escape(f"schema_version {version!r}, this program reads 1 to 3")
     ):
         read_record(folder)
 
@@ -186,8 +241,8 @@ def test_a_record_of_an_older_schema_is_read_but_not_done_and_kept_when_replaced
 
 def test_an_unknown_field_is_refused_in_a_record_of_this_schema(store):
     folder = store.write(record(), {"scores": SCORES})
-    altered(folder, metrics={})
-    with pytest.raises(RecordError, match=r"lacks or adds a field.*metrics"):
+    signed(folder, metrics={})
+    with pytest.raises(RecordError, match=r"lacks, adds or misuses a field.*metrics"):
         read_record(folder)
 
 
