@@ -32,7 +32,7 @@ from benchmark.tables.reference import (
     read_environments,
     read_settings,
 )
-from benchmark.tables.results import EQUAL_RULE, results_of
+from benchmark.tables.results import EQUAL_RULE, Results, results_of
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,8 @@ class Gathered:
     """Where verdicts on it are written; of a reference, its own."""
     records: tuple[Record, ...] | None = None
     """The records that it was read from; None for a reference."""
+    results: Results | None = None
+    """All that tables are made of; None for a reference."""
 
 
 def gather(bench: Bench, reference: bool) -> list[Gathered]:
@@ -90,7 +92,7 @@ def gather_records(bench: Bench) -> Gathered:
         messages=tuple(f"left out: {text}" for text in (*inventory.broken, *unreadable)),
         warnings=(mixed_versions,) if mixed_versions else (),
     )
-    return Gathered(evidence, bench.tables_dir, inventory.records())
+    return Gathered(evidence, bench.tables_dir, inventory.records(), results)
 
 
 def _stale(records: Iterable[Record]) -> dict[tuple[str, str], str]:
