@@ -34,6 +34,7 @@ REFERENCE_COLUMNS = (
     "data_hash",
     "score_digest",
 )
+ACQUISITION_COLUMNS = ("dataset", "method", "seed", "metric", "value")
 METRIC_COLUMNS = tuple(metric.id for metric in METRICS)
 """Of files with a column per metric, where frames have a row per metric."""
 REFERENCE_KEYS = tuple(name for name in REFERENCE_COLUMNS if name not in ("metric", "value", "preset"))
@@ -68,9 +69,7 @@ def write_reference(results: Results, records: Sequence[Record], folder: Path) -
     steps = widen(results.steps[results.steps["step"] > 0], STEP_KEYS)
     write_csv(folder / STEPS_FILE, steps)
     write_csv(folder / RESOURCES_FILE, resources_frame(records))
-    write_csv(
-        folder / ACQUISITION_FILE, results.acquisition[["dataset", "method", "seed", "metric", "value"]]
-    )
+    write_csv(folder / ACQUISITION_FILE, results.acquisition[list(ACQUISITION_COLUMNS)])
     write_traces(folder / TRACES_FILE, results.traces)
     environments = json.dumps(distinct_environments(records), indent=1, sort_keys=True) + "\n"
     write_text(folder / ENVIRONMENT_FILE, environments)

@@ -30,7 +30,7 @@ Pair = tuple[str, str]
 
 @dataclass(frozen=True)
 class Traces:
-    """Of one method on one data set: s seeds, m modalities and steps, q labels; nan where there is nothing."""
+    """Of one method on one data set: s seeds, m modalities and steps, q labels; nan: there is nothing."""
 
     seeds: Array
     """(s,)."""
@@ -54,7 +54,7 @@ class Traces:
 
 def trace_of(arrays: Mapping[str, Array], seed: int) -> Traces | None:
     """Average the decoding of one record's test rows; None where a method's trace lacks one of `NEEDED`."""
-    if not NEEDED <= arrays.keys():
+    if not NEEDED.issubset(arrays):
         return None
     orders, labels, attention = arrays["orders"], arrays["labels"], arrays["attention"]
     n, m = orders.shape
