@@ -16,6 +16,7 @@ from benchmark.data import command as data
 from benchmark.drift import command as drift
 from benchmark.exit_codes import CANNOT, INTERRUPTED, OK
 from benchmark.paper import command as paper
+from benchmark.report import command as report
 from benchmark.run import command as run
 from benchmark.run.flags import with_what_the_user_brings
 from benchmark.studies.ablate import command as ablate
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 COMMANDS = {
     name: command
-    for room in (tables, run, data, drift, paper, audit, ablate, speed)
+    for room in (tables, run, data, drift, paper, audit, report, ablate, speed)
     for name, command in room.COMMANDS.items()
 }
 
