@@ -65,7 +65,8 @@ def write_report(
 ) -> int:
     """Write the page, and its figures where a folder for them is given; say where they are."""
     from benchmark.files import write_text
-    from benchmark.report.figures import figures_of, save
+    from benchmark.report.figures import figures_of
+    from benchmark.report.figures.drawn import save
     from benchmark.report.gallery import gallery_of
     from benchmark.report.gather import gather
     from benchmark.report.page import render
@@ -74,8 +75,9 @@ def write_report(
     figures = figures_of(material)
     gallery = None if images is None else gallery_of(bench, images, page, dataset="ml2000", copied=copied)
     write_text(page, render(material, figures, gallery))
-    for drawn in figures if folder else ():
-        save(drawn, folder)
+    if folder:
+        for drawn in figures:
+            save(drawn, folder)
     print(f"wrote {page}" + (f", and its figures as SVG and PDF to {folder}" if folder else ""))
     for problem in material.problems:
         print(problem, file=sys.stderr)

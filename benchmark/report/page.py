@@ -12,7 +12,7 @@ from markupsafe import Markup
 from benchmark.paper.answer import answer
 from benchmark.report import views
 from benchmark.report.cells import FAMILIES, FAMILY, METRIC_IDS, Cells
-from benchmark.report.figures import Drawn, inline_svg, seeds_name
+from benchmark.report.figures.drawn import Drawn, inline_svg, name_of
 from benchmark.report.gallery import Gallery
 from benchmark.report.gather import Material
 from benchmark.report.words import anchor, title
@@ -67,7 +67,7 @@ def _templates() -> Environment:
     environment.filters |= {"title": title, "svg": lambda drawn: Markup(inline_svg(drawn))}
     environment.globals |= {
         "anchor": anchor,
-        "seeds_name": lambda cell: seeds_name(cell.dataset, cell.metric),
+        "seeds_name": lambda cell: name_of("seeds", cell.dataset, cell.metric),
         "families": FAMILIES,
         "family": FAMILY,
         "metrics": METRIC_IDS,
