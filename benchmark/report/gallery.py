@@ -15,6 +15,7 @@ import numpy as np
 
 from benchmark.contracts import Array, Dataset
 from benchmark.paper.gather import gather_records
+from benchmark.report.words import rerun
 from benchmark.run.bench import Bench
 from benchmark.run.config import ConfigError
 
@@ -83,8 +84,8 @@ def gallery_of(
     ]
     if not records:
         raise ConfigError(
-            f"a gallery needs a current record of {method} on {dataset} at profile {bench.profile.name}; run "
-            f"it first: python run_all.py --datasets {dataset} --methods {method} --profile {bench.profile.name}"
+            f"a gallery needs a current record of {method} on {dataset}; run it first: "
+            f"{rerun(dataset, method, bench.seeds, bench.profile.name)}"
         )
     record = min(records, key=lambda one: one.seed)
     arrays = bench.store.arrays(record)

@@ -192,7 +192,7 @@ def _choice(factor: Factor, found: OpenChoices, effects: Mapping[str, str]) -> C
 
 
 def _strongest_effects(ranking: pd.DataFrame) -> dict[str, str]:
-    """Return by factor its strongest effect, in printed standard deviations; the study is of M3LA on ML2000."""
+    """Return by factor its strongest effect, in printed standard deviations."""
     if ranking.empty:
         return {}
     return {

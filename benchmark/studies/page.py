@@ -1,7 +1,7 @@
 """How large the page is, and how long it takes to make and to open; machines differ, so no test asks it.
 
-`python -m benchmark.studies.page [flags of run_all.py report]` makes the page in a temporary folder and opens it
-in headless Chromium, each time in a fresh window.
+`python -m benchmark.studies.page [flags of run_all.py report]` makes the page in a temporary folder and opens
+it in headless Chromium, each time in a fresh window.
 """
 
 from __future__ import annotations

@@ -86,7 +86,7 @@ def test_no_path_of_this_machine_is_in_it(page):
     assert str(Path.home()) not in page.replace(str(Path("/")), "/") or str(Path.home()) == "/"
 
 
-def test_every_number_has_the_badge_of_its_data(material, page):
+def test_every_number_has_the_badge_of_its_data(page):
     rows = re.findall(r"<td [^>]*data-value[^>]*>.*?</td>", page, flags=re.S)
     assert len(rows) > 100
     assert all("†" in row for row in rows)  # ML2000's features are rebuilt
