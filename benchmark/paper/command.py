@@ -32,6 +32,9 @@ def _judging_flags(parser: argparse.ArgumentParser) -> None:
 
 def compare(args: argparse.Namespace, registry: Registry) -> int:
     """Give each printed cell and each claim a verdict."""
+    import pandas as pd
+
+    from benchmark.paper.answer import answer
     from benchmark.paper.compare import as_json, exit_code_of, judge_all
     from benchmark.paper.gather import gather
     from benchmark.paper.printed import read_paper
@@ -50,6 +53,7 @@ def compare(args: argparse.Namespace, registry: Registry) -> int:
         for judgement in judgements:
             print(verdicts_text(judgement.verdicts, judgement.totals, source))
         print(claims_text(judgements[0].claims, source))
+        print(answer(pd.concat([judgement.verdicts for judgement in judgements]), judgements[0].claims))
         for _, folder in judged:
             print(f"wrote verdicts and claims to {folder}")
     for judgement in judgements:
