@@ -216,8 +216,7 @@ def _limits(bench: Bench) -> dict[str, str]:
     """Say on which data sets the profile is not the printed protocol."""
     limited = {}
     for dataset in bench.datasets.ids:
-        limits = bench.profile.limits_for(dataset)
-        if (limits.epochs, limits.max_train_rows, limits.max_test_rows) != (None, None, None):
+        if bench.profile.limits_for(dataset).cut:
             limited[dataset] = f"profile {bench.profile.name} is not the printed protocol"
     return limited
 

@@ -16,17 +16,18 @@ if TYPE_CHECKING:
 def _status_flags(parser: argparse.ArgumentParser) -> None:
     flags.add_choice(parser)
     flags.add_places(parser)
+    parser.add_argument("--tracebacks", action="store_true", help="print the traceback of each failed job")
 
 
 def status(args: argparse.Namespace, registry: Registry) -> int:
     """Show done, missing, failed and stale jobs."""
-    from benchmark.run.describe import describe_failures, describe_status
+    from benchmark.run.describe import describe_failures, describe_status, describe_tracebacks
 
     bench = flags.bench_of(args, registry)
     inventory = bench.inventory()
     print(describe_status(inventory, bench.seeds))
     if text := describe_failures(inventory):
-        print(text)
+        print(describe_tracebacks(inventory) if args.tracebacks else text)
         return FINDING
     return OK
 

@@ -6,6 +6,7 @@ Heavy imports wait until a command runs, so that `--help` answers at once.
 from __future__ import annotations
 
 import argparse
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,6 +92,19 @@ def add_running(parser: argparse.ArgumentParser, what: str = "jobs") -> None:
     how.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:0,1; default: auto")
     how.add_argument("--backend", default="loky", help="loky, or dask (needs the extra); default: loky")
     how.add_argument("--retry-failed", action="store_true", help=f"run {what} again that have failed twice")
+
+
+def same_choice(args: argparse.Namespace, command: str) -> str:
+    """Return the command line of another command with what the flags of this one chose."""
+    words = ["python", "run_all.py", command]
+    for name in ("datasets", "methods", "plugin", "seeds", "yes", "profile", "data", "allow_leak", "results"):
+        given = getattr(args, name, None)
+        if not given or given == args.parser.get_default(name):
+            continue
+        flag = f"--{name.replace('_', '-')}"
+        values = given if isinstance(given, list) else [given]
+        words += [part for value in values for part in ([flag] if value is True else [flag, str(value)])]
+    return shlex.join(words)
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:
