@@ -26,7 +26,8 @@ def status(args: argparse.Namespace, registry: Registry) -> int:
     bench = flags.bench_of(args, registry)
     inventory = bench.inventory()
     print(describe_status(inventory, bench.seeds))
-    if text := describe_failures(inventory):
+    tracebacks = f"{flags.same_choice(args, 'status')} --tracebacks"
+    if text := describe_failures(inventory, tracebacks=tracebacks):
         print(describe_tracebacks(inventory) if args.tracebacks else text)
         return FINDING
     return OK

@@ -112,7 +112,9 @@ def describe_left_out(jobs: Sequence[Slot], most: int | None = None) -> str:
         f"  {slots[0].job.dataset} {slots[0].job.method}, seeds {in_few([slot.job.seed for slot in slots])}"
         for slots in _by_setup(jobs)
     ]
-    title = f"left out, as the time budget has no room for them: {len(jobs)} jobs"
+    title = (
+        f"left out, as the time budget has no room for them: {len(jobs)} jobs; run again to go on from there"
+    )
     return "\n".join([title, *shortened(lines, most)])
 
 
@@ -120,7 +122,7 @@ def shortened(lines: Sequence[str], most: int | None) -> list[str]:
     """Return the first lines, and how many more there are; all where `most` is None."""
     if most is None or len(lines) <= most:
         return list(lines)
-    return [*lines[: most - 1], f"  and {len(lines) - most + 1} more lines; all are shown by: status"]
+    return [*lines[: most - 1], f"  and {len(lines) - most + 1} more, which status shows"]
 
 
 def describe_outcome(inventory: Inventory, ended: Mapping[str, int], seconds: float) -> str:
@@ -148,14 +150,28 @@ def describe_status(inventory: Inventory, seeds: Sequence[int]) -> str:
 
 
 def describe_failures(
-    inventory: Inventory, just_now: Sequence[JobResult] = (), most: int | None = None
+    inventory: Inventory,
+    just_now: Sequence[JobResult] = (),
+    *,
+    tracebacks: str = "in their record.json",
+    most: int | None = None,
 ) -> str:
-    """Return one line per failed job, and per job that failed just now without a record; `most` lines."""
+    """Return one line per failed job, and per job that failed just now without a record, and what to do.
+
+    Parameters
+    ----------
+    inventory, just_now
+        What is recorded, and how the jobs of a run ended.
+    tracebacks
+        Where they are, or the command that prints them.
+    most
+        Of the jobs' lines; None for all.
+    """
     lines = [f"{name}: {last_line(error)}" for name, error in _failures(inventory, just_now)]
     if not lines:
         return ""
     again = "run again to retry those that failed once, with --retry-failed for the others"
-    title = f"{len(lines)} failed jobs (in full: status --tracebacks; {again}):"
+    title = f"{len(lines)} failed jobs; {again}; tracebacks: {tracebacks}"
     return "\n".join([title, *shortened(lines, most)])
 
 

@@ -9,7 +9,6 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from benchmark.contracts import Provenance
 from benchmark.exit_codes import FINDING, INTERRUPTED, OK
 from benchmark.run import flags
 from benchmark.run.flags import Command
@@ -109,10 +108,11 @@ def _end(args: argparse.Namespace, bench: Bench, plan: Plan, summary: Summary, s
         f"tables: {bench.tables_dir}; to print them: {flags.same_choice(args, 'tables')}",
     ]
     if left_out := plan.without_time(summary.left_out):
-        lines += [describe_left_out(left_out, most=3), "to go on from there: the same command again"]
+        lines.append(describe_left_out(left_out, most=3))
     print("\n".join(lines))
-    if text := describe_failures(inventory, summary.failures, most=3):
-        print(f"{text}\ntracebacks: {flags.same_choice(args, 'status')} --tracebacks", file=sys.stderr)
+    tracebacks = f"{flags.same_choice(args, 'status')} --tracebacks"
+    if text := describe_failures(inventory, summary.failures, tracebacks=tracebacks, most=3):
+        print(text, file=sys.stderr)
         return FINDING
     print(f"next, {_what_next(args, bench, results)}")
     return code
@@ -120,6 +120,8 @@ def _end(args: argparse.Namespace, bench: Bench, plan: Plan, summary: Summary, s
 
 def _what_next(args: argparse.Namespace, bench: Bench, results: Results) -> str:
     """Return what looks further than a run, and the command that does."""
+    from benchmark.contracts import Provenance
+
     real = [listed for listed in results.datasets if listed.provenance is not Provenance.LOOK_ALIKE]
     run = [listed for listed in real if listed.id in set(results.as_printed["dataset"])]
     if any(bench.profile.limits_for(listed.id).cut for listed in run):

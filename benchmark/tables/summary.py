@@ -45,10 +45,15 @@ def _rows(results: Results, averages: Averages, dataset: str, title: str) -> lis
     wins = {method: sum(column[method].bold for column in columns.values()) for method in methods}
     best = sorted(methods, key=lambda method: -wins[method])[:ROWS]
     table = [
-        (f"  {averages.title(method)}", wins[method], *(columns[metric][method].text for metric in SHOWN))
+        (
+            averages.title(method),
+            f"{wins[method]} of {len(columns)}",
+            *(columns[metric][method].text for metric in SHOWN),
+        )
         for method in best
     ]
-    headers = ("", f"best in, of {len(columns)}", *map(names.metric_heading, SHOWN))
+    headers = ("", "best in", *map(names.metric_heading, SHOWN))
     n_seeds = averages.n_expected[dataset]
     heading = f"{title}, {n_seeds} seed{'s' if n_seeds > 1 else ''}, the paper's methods:"
-    return [heading, *tabulate(table, headers, tablefmt="plain", disable_numparse=True).splitlines()]
+    rows = tabulate(table, headers, tablefmt="plain", disable_numparse=True).splitlines()
+    return [heading, *(f"  {row.rstrip()}" for row in rows)]

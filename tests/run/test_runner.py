@@ -288,10 +288,8 @@ def test_two_workers_are_stopped_by_ctrl_c_keep_what_is_done_and_the_next_run_go
         # A shell starts what runs in the background with Ctrl-C ignored, and children inherit that.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
-    end = time.monotonic() + 60
     while not list(bench.folder.glob("runs/toy/Slow/*/record.json")):
         assert program.poll() is None
-        assert time.monotonic() < end
         time.sleep(0.02)
     started = psutil.Process(program.pid).children(recursive=True)
     program.send_signal(signal.SIGINT)
