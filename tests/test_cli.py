@@ -18,7 +18,7 @@ import pandas as pd
 import pytest
 from tiny_benchmark import ToyData, method, registry
 
-from benchmark.cli import main
+from benchmark.cli import COMMANDS, GROUPS, main
 from benchmark.contracts import Provenance
 from benchmark.registry import RegistryError
 
@@ -49,6 +49,24 @@ def test_help_answers_at_once_and_imports_nothing_heavy():
     assert all(command in shown.stdout for command in ("run", "status", "tables", "reference", "factors"))
     modules = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True).stdout
     assert not any(f"'{name}'" in modules for name in ("torch", "sklearn", "pandas", "numpy", "rich"))
+
+
+def test_help_fits_on_one_screen_and_has_each_command_once_by_what_one_wants(capsys):
+    assert main(["--help"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) <= 40
+    assert max(map(len, lines)) <= 80
+    listed = [found[1] for line in lines if (found := re.match(r"  ([a-z-]+)  +\S", line))]
+    assert sorted(listed) == sorted(COMMANDS)
+    groups = [line for line in lines if line in GROUPS]
+    assert groups == ["run", "look", "judge", "study"]
+    assert not any(line.lstrip().startswith("--") for line in lines)  # flags are each command's own
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_each_command_explains_its_flags_under_its_own_name(capsys, name):
+    assert main([name, "--help"]) == 0
+    assert capsys.readouterr().out.startswith(f"usage: run_all.py {name} [-h]")
 
 
 def test_the_entry_point_stays_short():

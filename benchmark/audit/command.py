@@ -91,7 +91,7 @@ def _name(path: Path) -> str:
 
 COMMANDS = {
     "audit": Command(
-        "check a results table, by default the paper's, for numbers that cannot be true together",
+        "find numbers of a table that cannot be true together",
         add_arguments,
         run,
     )

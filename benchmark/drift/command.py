@@ -129,12 +129,12 @@ def _measure_refits(refitting: Refitting, bench: Bench, dataset: str, n: int) ->
 
 COMMANDS = {
     "reference": Command(
-        "write the current records' numbers to results/reference/<profile>/<data set>/",
+        "make a reference of the current records' numbers",
         _reference_flags,
         reference,
     ),
     "drift": Command(
-        "fail where current records moved away from the reference, and say what explains it",
+        "fail where records moved away from the reference, and say why",
         _drift_flags,
         drift,
     ),

@@ -132,17 +132,17 @@ def _one(ids: tuple[str, ...], what: str, text: str) -> str:
 
 COMMANDS = {
     "compare": Command(
-        "say of each printed cell and each claim of the paper whether it was reproduced",
+        "say of each printed cell and claim whether it was reproduced",
         _judging_flags,
         compare,
     ),
     "significance": Command(
-        "compare the methods with each other: ranks over data sets, or paired tests on each",
+        "compare the methods with each other, by paired tests or ranks",
         _judging_flags,
         significance,
     ),
     "explain": Command(
-        "trace one number back to its records, settings, data and the paper's own number",
+        "trace one number back to what it was made of",
         _cell_flags,
         explain,
     ),

@@ -66,16 +66,14 @@ def check_method(args: argparse.Namespace, registry: Registry) -> int:
 
 
 COMMANDS = {
-    "status": Command(
-        "show done, missing, failed and stale jobs per data set and method", _status_flags, status
-    ),
+    "status": Command("show which jobs are done, missing, failed or stale", _status_flags, status),
     "factors": Command(
-        "list the choices that the papers leave open, with levels, default and source",
+        "list what the papers leave open, with default and source",
         _factors_flags,
         factors,
     ),
     "check-method": Command(
-        "check what the methods of a file promise, one line for each check",
+        "check what the methods of a file promise",
         _check_method_flags,
         check_method,
     ),

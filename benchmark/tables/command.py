@@ -226,10 +226,10 @@ def conventions(args: argparse.Namespace, registry: Registry) -> int:
 
 
 COMMANDS = {
-    "run": Command("run what is missing, then write the tables (the default command)", _run_flags, run),
-    "tables": Command("write the tables again from the records", _choice_flags, tables),
+    "run": Command("run what is missing, then write the tables (the default)", _run_flags, run),
+    "tables": Command("print the tables, and write them again from the records", _choice_flags, tables),
     "conventions": Command(
-        "print the records' metrics under other libraries' rules, with soft and with hard scores",
+        "print the records' metrics under other libraries' rules",
         _conventions_flags,
         conventions,
     ),
