@@ -39,7 +39,7 @@ GROUPS = {
     "study": ("ablate", "speed"),
 }
 """The commands by what one wants, as `--help` lists them; one that is new stands here too."""
-HELP = """Run M3LA and its baselines over data sets and seeds, and write the paper's tables.
+HELP = """Run M3LA and its baselines, write the paper's tables, say what reproduces.
 
   python run_all.py --profile quick               all of it once, in minutes
   python run_all.py --datasets all --seeds 10     the paper's protocol, in hours
@@ -128,6 +128,7 @@ def main(argv: Sequence[str] | None = None, registry: Registry | None = None) ->
         found = with_what_the_user_brings(args, _discovered() if registry is None else registry)
         return COMMANDS[args.command].run(args, found)
     except KeyboardInterrupt:
+        print("interrupted; the same command starts again, and keeps what had been finished", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:  # whoever reads our output, such as `head`, has enough of it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains at exit

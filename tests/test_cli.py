@@ -144,7 +144,7 @@ def test_tables_that_cannot_be_written_are_said_in_one_line(run, tmp_path):
 def test_tables_without_a_record_are_refused_and_write_nothing(run, tmp_path):
     code, _, err = run("tables", "--profile", "tiny")
     assert code == 2
-    assert "run them first, or correct --results" in err
+    assert "; to make them: python run_all.py run --profile tiny --data" in err
     assert not (tmp_path / "tables").exists()
 
 

@@ -78,6 +78,13 @@ def drift(args: argparse.Namespace, registry: Registry) -> int:
             write_text(path, text)
     for message in messages:
         print(message, file=sys.stderr)
+    if lacking := sum(bool(reason) for reason in both.missing.values()):
+        print(
+            f"{lacking} methods without current numbers; to make them: {bench.command('run')}",
+            file=sys.stderr,
+        )
+    elif outcome.exit_code == FINDING:
+        print(f"if the change is meant: {bench.command('drift')} --accept --reason TEXT", file=sys.stderr)
     return outcome.exit_code
 
 
@@ -102,7 +109,8 @@ def reference(args: argparse.Namespace, registry: Registry) -> int:
         not_done = sum(slot.state != "done" for slot in inventory.slots) + len(unreadable)
         if not_done == n_jobs:
             print(
-                f"{dataset}: no finished job at profile {bench.profile.name}; nothing written",
+                f"{dataset}: no finished job at profile {bench.profile.name}; nothing written; to run them: "
+                f"{bench.command('run')}",
                 file=sys.stderr,
             )
             code = FINDING

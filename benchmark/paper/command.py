@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from benchmark.registry import Registry
 
 
+UNCUT = "the printed protocol on real data, two seeds at least: python run_all.py --datasets ml2000"
+
+
 def _source_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--reference",
@@ -41,12 +44,14 @@ def compare(args: argparse.Namespace, registry: Registry) -> int:
     from benchmark.paper.text import claims_text, verdicts_text
     from benchmark.paper.write import write_judgement
 
-    parts = gather(flags.bench_of(args, registry), args.reference)
+    bench = flags.bench_of(args, registry)
+    parts = gather(bench, args.reference)
     judgements = judge_all([part.evidence for part in parts], read_paper())
     judged = list(zip(judgements, (part.folder for part in parts), strict=True))
     for judgement, folder in judged:
         write_judgement(judgement, folder)
     source = judgements[0].evidence.source
+    remedy = f"run {UNCUT}, or judge the committed numbers: python run_all.py compare --reference"
     if args.json:
         print(json.dumps([as_json(judgement, str(folder)) for judgement, folder in judged], indent=1))
     else:
@@ -60,7 +65,7 @@ def compare(args: argparse.Namespace, registry: Registry) -> int:
         for problem in (*judgement.evidence.warnings, *judgement.problems):
             print(problem, file=sys.stderr)
         if judgement.exit_code == CANNOT:
-            print(f"cannot judge {source}: no printed cell is comparable", file=sys.stderr)
+            print(f"cannot judge {source}: no printed cell is comparable; {remedy}", file=sys.stderr)
     return exit_code_of(judgements)
 
 
@@ -85,7 +90,11 @@ def significance(args: argparse.Namespace, registry: Registry) -> int:
     for problem in (*evidence.warnings, *evidence.messages, *found.problems):
         print(problem, file=sys.stderr)
     if found.exit_code == CANNOT:
-        print("cannot judge: no two methods could be compared on real or rebuilt data", file=sys.stderr)
+        print(
+            "cannot judge: no two methods could be compared on real or rebuilt data; run two at least there, "
+            f"with two seeds at least: {bench.command('run')}",
+            file=sys.stderr,
+        )
     return max(found.exit_code, FINDING) if evidence.messages else found.exit_code
 
 

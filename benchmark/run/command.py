@@ -26,7 +26,9 @@ def status(args: argparse.Namespace, registry: Registry) -> int:
     bench = flags.bench_of(args, registry)
     inventory = bench.inventory()
     print(describe_status(inventory, bench.seeds))
-    tracebacks = f"{flags.same_choice(args, 'status')} --tracebacks"
+    if missing := sum(slot.state == "missing" for slot in inventory.slots):
+        print(f"{missing} jobs are missing; to run them: {bench.command('run')}")
+    tracebacks = f"{bench.command('status')} --tracebacks"
     if text := describe_failures(inventory, tracebacks=tracebacks):
         print(describe_tracebacks(inventory) if args.tracebacks else text)
         return FINDING

@@ -84,7 +84,7 @@ def run(args: argparse.Namespace, registry: Registry) -> int:
     if summary.interrupted:
         print(
             f"interrupted; finished jobs are kept, and the same command goes on from there; tables of them: "
-            f"{flags.same_choice(args, 'tables')}",
+            f"{bench.command('tables')}",
             file=sys.stderr,
         )
         return INTERRUPTED
@@ -105,12 +105,12 @@ def _end(args: argparse.Namespace, bench: Bench, plan: Plan, summary: Summary, s
         *best_rows(results),
         profile_sentence(results),
         "",
-        f"tables: {bench.tables_dir}; to print them: {flags.same_choice(args, 'tables')}",
+        f"tables: {bench.tables_dir}; to print them: {bench.command('tables')}",
     ]
     if left_out := plan.without_time(summary.left_out):
         lines.append(describe_left_out(left_out, most=3))
     print("\n".join(lines))
-    tracebacks = f"{flags.same_choice(args, 'status')} --tracebacks"
+    tracebacks = f"{bench.command('status')} --tracebacks"
     if text := describe_failures(inventory, summary.failures, tracebacks=tracebacks, most=3):
         print(text, file=sys.stderr)
         return FINDING
@@ -129,8 +129,8 @@ def _what_next(args: argparse.Namespace, bench: Bench, results: Results) -> str:
         command += [*(["--data", args.data] if args.data else []), "--dry-run"]
         return f"how long the printed protocol takes: {shlex.join(command)}"
     if any(listed.in_paper for listed in run):
-        return f"what of the paper that reproduces: {flags.same_choice(args, 'compare')}"
-    return f"which method is better than which: {flags.same_choice(args, 'significance')}"
+        return f"what of the paper that reproduces: {bench.command('compare')}"
+    return f"which method is better than which: {bench.command('significance')}"
 
 
 def tables(args: argparse.Namespace, registry: Registry) -> int:
@@ -157,24 +157,15 @@ def _write_tables(bench: Bench, *, everything: bool) -> tuple[Results, dict[str,
     ConfigError
         If there is no record to make a table of.
     """
-    from benchmark.run.config import ConfigError
     from benchmark.run.describe import describe_mixed_versions
+    from benchmark.run.lacking import no_records
     from benchmark.tables.results import results_of
     from benchmark.tables.write import write_all
 
     pairs = bench.recorded_pairs(everything=everything)
-    if not pairs and not everything:
-        raise ConfigError(
-            f"{bench.store.root} holds no record of the chosen data sets and methods; "
-            "run them first, or correct --results, --datasets or --methods"
-        )
     inventory = bench.inventory(pairs)
     if not inventory.records() and not everything:
-        raise ConfigError(
-            f"{bench.store.root} holds no current record of the chosen data sets, methods and seeds at "
-            f"profile {bench.profile.name} ({len(inventory.stale)} are stale: of other code, options or "
-            "data); run them again, or give the --data that they were made with"
-        )
+        raise no_records(bench, len(inventory.stale))
     reason = "not run" if everything else "not run, or left out by --datasets or --methods"
     results, unreadable = results_of(bench, inventory, reason)
     files = write_all(results, bench.tables_dir)
@@ -205,17 +196,13 @@ def conventions(args: argparse.Namespace, registry: Registry) -> int:
     """
     import json
 
-    from benchmark.run.config import ConfigError
+    from benchmark.run.lacking import no_records
     from benchmark.tables.conventions import conventions_of, render_conventions
 
     bench = flags.bench_of(args, registry)
     inventory = bench.inventory(bench.recorded_pairs())
     if not any(record.status == "done" for record in inventory.records()):
-        raise ConfigError(
-            f"{bench.store.root} holds no current finished record of the chosen data sets, methods and seeds "
-            f"at profile {bench.profile.name} ({len(inventory.stale)} are stale); run them first, or correct "
-            "--results, --profile, --datasets, --methods or --seeds"
-        )
+        raise no_records(bench, len(inventory.stale))
     summary, unreadable = conventions_of(bench, inventory)
     if args.json:
         undefined_as_none = summary.astype(object).where(summary.notna(), None)
