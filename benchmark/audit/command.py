@@ -76,7 +76,7 @@ def run(args: argparse.Namespace, registry: Registry) -> int:
 
 COMMANDS = {
     "audit": Command(
-        "check a results table, by default the paper's, for numbers that cannot be true together",
+        "find numbers of a table that cannot be true together",
         add_arguments,
         run,
     )

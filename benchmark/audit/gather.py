@@ -101,6 +101,8 @@ def read_audit_table(
 
 
 def _read_text(path: Path) -> pd.DataFrame:
+    if not path.is_file():
+        raise ValueError(f"{path}: no such file; name a CSV, such as metrics.csv of a folder of tables")
     try:
         return pd.read_csv(path, dtype=str, keep_default_na=False)
     except ValueError as error:  # ParserError, EmptyDataError, UnicodeDecodeError
