@@ -35,7 +35,7 @@ COMMANDS = {
 
 GROUPS = {
     "run": ("run", "data", "check-method"),
-    "look": ("status", "tables", "explain", "factors", "conventions"),
+    "look": ("report", "tables", "status", "explain", "factors", "conventions"),
     "judge": ("compare", "significance", "drift", "reference", "audit"),
     "study": ("ablate", "speed"),
 }

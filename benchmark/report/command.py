@@ -1,4 +1,4 @@
-"""The command report: reads flags, writes the page and its figures; heavy imports wait for the call."""
+"""The commands that end in the page: run and report; heavy imports wait for the call."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 from benchmark.exit_codes import FINDING, OK
 from benchmark.run import flags
 from benchmark.run.flags import Command
+from benchmark.tables import command as tables
 
 if TYPE_CHECKING:
     from benchmark.registry import Registry
     from benchmark.run.bench import Bench
 
-FOLDER, PAGE = "report", "index.html"
+FOLDER, PAGE, FIGURES = "report", "index.html", "figures"
 
 
 def _report_flags(parser: argparse.ArgumentParser) -> None:
@@ -46,24 +47,68 @@ def _report_flags(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def run(args: argparse.Namespace, registry: Registry) -> int:
+    """Run what is missing, then write the tables and the page."""
+
+    def write(bench: Bench) -> Path:
+        page = bench.results_dir / FOLDER / PAGE
+        write_report(bench, page, page.parent / FIGURES, everything=True)
+        return page
+
+    return tables.run(args, registry, write)
+
+
 def report(args: argparse.Namespace, registry: Registry) -> int:
     """Write the page."""
     bench = flags.bench_of(args, registry)
     page = args.out or args.results / FOLDER / PAGE
-    folder = args.figures or (None if args.out else page.parent / "figures")
-    copied = args.embed_images is not None
-    return write_report(bench, page, folder, args.reference, args.images, copied)
+    folder = args.figures or (None if args.out else page.parent / FIGURES)
+    problems = write_report(
+        bench,
+        page,
+        folder,
+        reference=args.reference,
+        images=args.images,
+        copied=args.embed_images is not None,
+    )
+    print(f"wrote {page}" + (f", and its figures as SVG and PDF to {folder}" if folder else ""))
+    for problem in problems:
+        print(problem, file=sys.stderr)
+    return FINDING if problems else OK
 
 
 def write_report(
     bench: Bench,
     page: Path,
     folder: Path | None,
-    reference: bool,
+    *,
+    reference: bool = False,
+    everything: bool = False,
     images: Path | None = None,
     copied: bool = False,
-) -> int:
-    """Write the page, and its figures where a folder for them is given; say where they are."""
+) -> tuple[str, ...]:
+    """Write the page, and its figures where a folder for them is given.
+
+    Parameters
+    ----------
+    bench : Bench
+    page : Path
+    folder : Path or None
+        For each figure as SVG and PDF.
+    reference : bool
+        Show the committed references of the profile instead of current records.
+    everything : bool
+        Show all of the paper's records, not only the chosen ones.
+    images : Path, optional
+        Folder of ML2000's images, for a gallery.
+    copied : bool
+        Whether the gallery's images become part of the page.
+
+    Returns
+    -------
+    tuple of str
+        What was there and could not be used.
+    """
     from benchmark.files import write_text
     from benchmark.report.figures import figures_of
     from benchmark.report.figures.drawn import save
@@ -71,19 +116,17 @@ def write_report(
     from benchmark.report.gather import gather
     from benchmark.report.page import render
 
-    material = gather(bench, reference)
+    material = gather(bench, reference, everything=everything)
     figures = figures_of(material)
     gallery = None if images is None else gallery_of(bench, images, page, dataset="ml2000", copied=copied)
     write_text(page, render(material, figures, gallery))
     if folder:
         for drawn in figures:
             save(drawn, folder)
-    print(f"wrote {page}" + (f", and its figures as SVG and PDF to {folder}" if folder else ""))
-    for problem in material.problems:
-        print(problem, file=sys.stderr)
-    return FINDING if material.problems else OK
+    return material.problems
 
 
 COMMANDS = {
-    "report": Command("write one page that shows verdicts, tables, claims and figures", _report_flags, report)
+    "run": Command("run what is missing, write tables and page (the default)", tables.run_flags, run),
+    "report": Command("write one page of verdicts, tables, claims and figures", _report_flags, report),
 }

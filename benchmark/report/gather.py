@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,11 @@ from benchmark.paper.claim import Claim, parse_claims
 from benchmark.paper.compare import judge_all
 from benchmark.paper.evidence import Evidence, as_one
 from benchmark.paper.gather import Gathered
-from benchmark.paper.gather import gather as gather_numbers
+from benchmark.paper.gather import gather_records, gather_references
 from benchmark.paper.printed import Paper, read_paper
 from benchmark.paper.significance import Significance, compare_methods
 from benchmark.paper.verdicts import Totals, totals
+from benchmark.registry import Selection
 from benchmark.run.bench import Bench
 from benchmark.run.config import ConfigError
 from benchmark.run.factors import OpenChoices, collect_factors
@@ -82,15 +83,19 @@ class Material:
     """What was there and could not be used."""
 
 
-def gather(bench: Bench, reference: bool) -> Material:
+def gather(bench: Bench, reference: bool, *, everything: bool = False) -> Material:
     """Read the current records of the chosen data sets and methods, or the committed references.
+
+    With `everything` also records of the paper's that were not chosen, as the tables of a run do.
 
     Raises
     ------
     ConfigError
         If there is nothing to show, or a reference cannot be used.
     """
-    parts = gather_numbers(bench, reference)
+    if everything:
+        bench = _with_all_recorded(bench)
+    parts = gather_references(bench) if reference else [gather_records(bench)]
     evidence, paper = as_one([part.evidence for part in parts]), read_paper()
     verdicts, claims = _judged(evidence, paper)
     significance, why = _compared(evidence, bench)
@@ -117,6 +122,17 @@ def gather(bench: Bench, reference: bool) -> Material:
         resources=resources,
         datasets={name: bench.registry.datasets[name].load(bench.data_dir) for name in present},
         problems=evidence.messages,
+    )
+
+
+def _with_all_recorded(bench: Bench) -> Bench:
+    """Choose all methods, and beside the chosen data sets those of the paper of which there are records."""
+    recorded = (dataset for dataset, _ in bench.recorded_pairs(everything=True))
+    datasets = tuple(dict.fromkeys((*bench.datasets.ids, *recorded)))
+    return replace(
+        bench,
+        datasets=Selection(datasets, bench.datasets.named),
+        methods=Selection(tuple(bench.registry.methods), ()),
     )
 
 

@@ -1,4 +1,7 @@
-"""The commands that end in tables: run, tables, conventions; heavy imports wait for the call."""
+"""The commands that end in tables: run, tables, conventions; heavy imports wait for the call.
+
+What a run writes beside tables is for a room above this one: `benchmark.report.command` has the command itself.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,8 @@ import argparse
 import shlex
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmark.exit_codes import FINDING, INTERRUPTED, OK
@@ -26,7 +30,7 @@ def _choice_flags(parser: argparse.ArgumentParser) -> None:
     flags.add_places(parser)
 
 
-def _run_flags(parser: argparse.ArgumentParser) -> None:
+def run_flags(parser: argparse.ArgumentParser) -> None:
     _choice_flags(parser)
     flags.add_running(parser)
     more = parser.add_argument_group("how much")
@@ -48,8 +52,8 @@ def _run_flags(parser: argparse.ArgumentParser) -> None:
     more.add_argument("--dry-run", action="store_true", help="print the plan and stop")
 
 
-def run(args: argparse.Namespace, registry: Registry) -> int:
-    """Run what is missing, then write the tables; with --dry-run only say what that would be."""
+def run(args: argparse.Namespace, registry: Registry, write_page: Callable[[Bench], Path]) -> int:
+    """Run what is missing, then write the tables and the page; with --dry-run only say what that would be."""
     from rich.console import Console
 
     from benchmark.run.budget import within_budget
@@ -88,11 +92,18 @@ def run(args: argparse.Namespace, registry: Registry) -> int:
             file=sys.stderr,
         )
         return INTERRUPTED
-    return _end(args, bench, plan, summary, time.time() - started)
+    return _end(args, bench, plan, summary, time.time() - started, write_page)
 
 
-def _end(args: argparse.Namespace, bench: Bench, plan: Plan, summary: Summary, seconds: float) -> int:
-    """Write the tables after a run, and say in at most 25 lines what it came to and what to do next."""
+def _end(
+    args: argparse.Namespace,
+    bench: Bench,
+    plan: Plan,
+    summary: Summary,
+    seconds: float,
+    write_page: Callable[[Bench], Path],
+) -> int:
+    """Write tables and page after a run, and say in at most 25 lines what it came to and what to do next."""
     from benchmark.run.describe import describe_failures, describe_left_out, describe_outcome
     from benchmark.tables.captions import profile_sentence
     from benchmark.tables.summary import best_rows
@@ -107,6 +118,8 @@ def _end(args: argparse.Namespace, bench: Bench, plan: Plan, summary: Summary, s
         "",
         f"tables: {bench.tables_dir}; to print them: {bench.command('tables')}",
     ]
+    if len(results.as_printed):
+        lines.append(f"the page: {write_page(bench)}; open it in a browser")
     if left_out := plan.without_time(summary.left_out):
         lines.append(describe_left_out(left_out, most=3))
     print("\n".join(lines))
@@ -213,7 +226,6 @@ def conventions(args: argparse.Namespace, registry: Registry) -> int:
 
 
 COMMANDS = {
-    "run": Command("run what is missing, then write the tables (the default)", _run_flags, run),
     "tables": Command("print the tables, and write them again from the records", _choice_flags, tables),
     "conventions": Command(
         "print the records' metrics under other libraries' rules",
