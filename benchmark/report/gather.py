@@ -16,8 +16,7 @@ from benchmark.contracts import Dataset
 from benchmark.paper.claim import Claim, parse_claims
 from benchmark.paper.compare import judge_all
 from benchmark.paper.evidence import Evidence, as_one
-from benchmark.paper.gather import Gathered
-from benchmark.paper.gather import gather_records, gather_references
+from benchmark.paper.gather import Gathered, gather_records, gather_references
 from benchmark.paper.printed import Paper, read_paper
 from benchmark.paper.significance import Significance, compare_methods
 from benchmark.paper.verdicts import Totals, totals
@@ -132,7 +131,7 @@ def _with_all_recorded(bench: Bench) -> Bench:
     return replace(
         bench,
         datasets=Selection(datasets, bench.datasets.named),
-        methods=Selection(tuple(bench.registry.methods), ()),
+        methods=Selection(tuple(bench.registry.methods)),
     )
 
 
