@@ -8,8 +8,8 @@ import warnings
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import Any
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
@@ -55,6 +55,11 @@ class Drawn:
     crops: Mapping[str, str] = field(default_factory=dict)
     """Of seeds by method: the `viewBox` of each method's row by its id, and of the axis as `axis`."""
 
+    @cached_property
+    def svg(self) -> bytes:
+        """As matplotlib writes it, on white."""
+        return _rendered(self.figure, "svg", "Date")
+
 
 def name_of(*parts: str) -> str:
     """Join parts to a name that is safe as an id and as a file's name, and another one for other parts."""
@@ -68,19 +73,22 @@ def _safe(part: str) -> str:
 
 
 def save(drawn: Drawn, folder: Path) -> list[Path]:
-    """Write a figure as SVG and PDF on white; the same figure gives the same bytes."""
-    metadata: dict[str, dict[str, None]] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
-    paths = [folder / f"{drawn.name}.{kind}" for kind in metadata]
-    for path, (kind, nothing) in zip(paths, metadata.items(), strict=True):
-        write_bytes(path, _rendered(drawn.figure, kind, nothing, facecolor="white"))
+    """Write a figure as SVG and PDF on white; the same figure gives the same bytes.
+
+    A PDF takes a third of a second: publishers want fonts of a kind (Type 42) that are slow to embed.
+    """
+    contents = {"svg": drawn.svg, "pdf": _rendered(drawn.figure, "pdf", "CreationDate")}
+    paths = [folder / f"{drawn.name}.{kind}" for kind in contents]
+    for path, content in zip(paths, contents.values(), strict=True):
+        write_bytes(path, content)
     return paths
 
 
-def _rendered(figure: Figure, kind: str, metadata: Mapping[str, None], **more: Any) -> bytes:
+def _rendered(figure: Figure, kind: str, date: str) -> bytes:
     content = io.BytesIO()
     with style(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing from")  # a browser has more letters
-        figure.savefig(content, format=kind, metadata=dict(metadata), **more)
+        figure.savefig(content, format=kind, metadata={date: None}, facecolor="white")
     return content.getvalue()
 
 
@@ -89,7 +97,7 @@ def inline_svg(drawn: Drawn) -> str:
 
     The drawing has the id NAME-drawing, so that a page can show parts of it again.
     """
-    root = ElementTree.fromstring(_rendered(drawn.figure, "svg", {"Date": None}))
+    root = ElementTree.fromstring(drawn.svg)
     box, label, description = root.get("viewBox", ""), f"{drawn.name}-title", f"{drawn.name}-desc"
     looks = {
         "role": "img",

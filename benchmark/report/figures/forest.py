@@ -31,6 +31,7 @@ from benchmark.report.figures.words import (
     joined,
     method_title,
     remarks,
+    signed,
 )
 from benchmark.report.gather import Material
 from benchmark.tables import names
@@ -161,4 +162,4 @@ def _alt(material: Material, dataset: str, rows: pd.DataFrame) -> str:
 
 def _end(material: Material, cell: Mapping[Any, Any]) -> str:
     where = f"{method_title(material, cell['method'])}, {names.METRIC_TITLES[cell['metric']]}"
-    return f"{cell['middle']:+.1f} margins ({where})".replace("-", "−", 1)
+    return f"{signed(cell['middle'], '+.1f')} margins ({where})"

@@ -32,6 +32,8 @@ INHERITED = {
 """Of the group around all; elements that say the same need not."""
 SVG = "{http://www.w3.org/2000/svg}"
 HREF = "{http://www.w3.org/1999/xlink}href"
+GROUNDS = ("fill: none", "fill: #ffffff")
+"""Of axes and figures: a page has its own."""
 NUMERIC = ("d", "x", "y", "width", "height", "transform")
 
 
@@ -67,7 +69,7 @@ def _leaves(element: Element) -> Iterator[Element]:
             continue
         if tag in ("g", "defs") and not {"transform", "style"} & set(child.keys()):
             yield from _leaves(child)
-        elif child.get("style") != "fill: none":  # which is the ground of a figure or of axes
+        elif child.get("style") not in GROUNDS:
             leaf = Element(tag, dict(_attributes(child)))
             leaf.text = child.text if tag in ("text", "tspan") else None
             leaf.extend(_leaves(child))

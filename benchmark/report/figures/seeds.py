@@ -99,8 +99,10 @@ def _drawn(material: Material, dataset: str, metric: str, rows: Sequence[Row]) -
         y = TOP + ROW * (place + 0.5)
         sheet.write(LEFT - 10, y, shortened(method_title(material, row.method), LEFT - 14), ha="right")
         if not row.values:
-            sheet.write(LEFT + 4, y, "no finished seed", 8, color=MUTED)
-    _legend(sheet)
+            free_left = row.mean > np.mean(axes.get_xlim())
+            x, side = (LEFT + 4, "left") if free_left else (sheet.width - 24, "right")
+            sheet.write(x, y, "no finished seed", 8, color=MUTED, ha=side)
+    _legend(sheet, printed=any(isfinite(row.mean) for row in rows))
     crops = {row.method: _crop(sheet, TOP + ROW * place, ROW) for place, row in enumerate(rows)}
     return Drawn(
         name=name_of("seeds", dataset, metric),
@@ -149,19 +151,25 @@ def _reach(shown: Array) -> tuple[float, float]:
     return (float(known.min() - beyond), float(known.max() + beyond)) if beyond else (-inf, inf)
 
 
-def _legend(sheet: Sheet) -> None:
-    printed = {**PRINTED, **PRINTED_MEAN, "marker": "|"}
-    entries = [("one seed", SEED), ("our mean", MEAN), ("printed mean ± standard deviation", printed)]
+def _legend(sheet: Sheet, *, printed: bool) -> None:
+    entries = [("one seed", SEED), ("our mean", MEAN)]
+    if printed:
+        bar = {**PRINTED, **PRINTED_MEAN, "marker": "|"}
+        entries.append(("printed mean ± standard deviation", bar))
     sheet.legend(LEFT, 26, entries)
 
 
 def _caption(material: Material, dataset: str, metric: str, rows: Sequence[Row]) -> str:
     most = max(len(row.values) for row in rows)
     better = "Right" if DIRECTIONS[metric] == "up" else "Left"
+    bar = (
+        " The grey bar is the printed mean ± standard deviation, where there is one, with an arrow where it "
+        "goes on."
+    )
     return (
         f"{better} is better. A dot is one of {counted(most, 'seed')}, moved up or down by its number alone "
-        "so that dots are told apart; the upright line is their mean; the grey bar is the printed mean ± "
-        "standard deviation, where the paper prints one, with an arrow where it goes on. "
+        "so that dots are told apart; the upright line is their mean."
+        f"{bar if any(isfinite(row.mean) for row in rows) else ''} "
         + remarks(material, dataset, methods=[row.method for row in rows])
     )
 

@@ -81,7 +81,7 @@ def test_a_page_gives_the_colours_of_paper(usual):
         assert colour not in text
     assert "<!--" not in text
     assert "metadata" not in text
-    assert not re.search(r"\d\.\d{3}", re.sub(r"<(title|desc).*?</\1>", "", text))
+    assert not re.search(r"\d\.\d{3}", re.sub(r"<(title|desc|text).*?</\1>", "", text))
 
 
 def test_the_same_numbers_give_the_same_bytes(usual, tmp_path):
