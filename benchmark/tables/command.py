@@ -1,6 +1,6 @@
 """The commands that end in tables: run, tables, conventions; heavy imports wait for the call.
 
-What a run writes beside tables is for a room above this one: `benchmark.report.command` has the command itself.
+What a run writes beside tables is for `benchmark.report.command`, which has the command itself.
 """
 
 from __future__ import annotations
