@@ -153,7 +153,15 @@ def _compared(evidence: Evidence, bench: Bench) -> tuple[Significance | None, st
 
 
 def _audited_paper(bench: Bench) -> Audit:
-    tables = paper_tables([spec.id for spec in bench.registry.methods.values() if spec.scoring == "hard"])
+    """Audit the paper's tables, as far as their data sets are registered."""
+    hard = [spec.id for spec in bench.registry.methods.values() if spec.scoring == "hard"]
+    known = [
+        replace(table, frame=table.frame[table.frame["dataset"].isin(bench.registry.datasets)])
+        for table in paper_tables(hard)
+    ]
+    tables = [table for table in known if len(table.frame)]
+    if not tables:
+        return Audit((), pd.DataFrame(), ())
     return audit(one_frame(tables), facts_of(tables, bench.registry, bench.data_dir))
 
 
