@@ -85,7 +85,8 @@ def _drawn(
         group=kind.group,
         title=title,
         caption=f"A square is {kind.what}: of all test instances, and of those that have one of the labels"
-        f"{some}. Mean over {seeds}. Each row adds up to 100. {remarks(material, dataset)}",
+        f"{some}. Mean over {seeds}. Each row adds up to 100; all panels have the same "
+        f"columns and shades. {remarks(material, dataset)}",
         alt=_alt(title, modalities, overall),
         figure=_figure(title, modalities, overall, panels, muted=is_look_alike(material, dataset)).figure,
     )
@@ -105,7 +106,8 @@ def _figure(
     sheet.title(title, muted=muted)
     sheet.write(4, TOP - 18, "all test instances", 8, weight="bold")
     sheet.write(4, second - 20, "test instances with the label", 8, weight="bold")
-    _draw_panel(sheet, overall, LEFT, TOP + above, large)
+    limit = max(float(np.nanmax(matrix, initial=0.0)) for matrix in (overall, *(one for _, one in panels)))
+    _draw_panel(sheet, overall, LEFT, TOP + above, large, limit)
     for at, name in enumerate(names):
         sheet.write_up(LEFT + large * (at + 0.5), TOP + above - 4, name, 8)
         sheet.write(LEFT - 5, TOP + above + large * (at + 0.5), f"step {at + 1}", 8, ha="right")
@@ -113,14 +115,14 @@ def _figure(
         row, column = divmod(place, columns)
         x, y = LEFT + column * (m * small + GAP), second + row * pitch
         sheet.write(x, y - 8, shortened(label, m * small + GAP - 4, 8), 8)
-        _draw_panel(sheet, matrix, x, y, small)
+        _draw_panel(sheet, matrix, x, y, small, limit)
         for at in range(m if column == 0 else 0):
             sheet.write(x - 5, y + small * (at + 0.5), f"step {at + 1}", min(8.0, small * 0.6), ha="right")
     return sheet
 
 
-def _draw_panel(sheet: Sheet, matrix: Array, x: float, y: float, side: float) -> None:
-    sheet.cells(matrix, x, y, side, 1.0)
+def _draw_panel(sheet: Sheet, matrix: Array, x: float, y: float, side: float, limit: float) -> None:
+    sheet.cells(matrix, x, y, side, limit)
     if not np.isfinite(matrix).any():
         sheet.write(x + 2, y + side * len(matrix) / 2, "no instance", 7, color=MUTED)
     elif side >= READABLE:

@@ -221,7 +221,7 @@ class Sheet:
         """Write the entries of a matrix into its squares; nothing at nan."""
         texts = {place: f"{value:.{decimals}f}".replace("-", "−") for place, value in np.ndenumerate(matrix)}
         longest = max(text_width(text, 1.0) for text in texts.values())
-        size = min(8.0, side / 2, side / longest)
+        size = min(8.0, side / 2, 0.85 * side / longest)
         for (row, column), text in texts.items():
             if np.isfinite(matrix[row, column]):
                 self.write(x + side * (column + 0.5), y + side * (row + 0.5), text, size, ha="center")

@@ -12,6 +12,16 @@ from benchmark.report.figures.drawn import FOREST, SEEDS, inline_svg
 from benchmark.report.figures.seeds import ROW, jitter
 
 
+@pytest.fixture(scope="module")
+def given():
+    return material()
+
+
+@pytest.fixture(scope="module")
+def usual(given):
+    return figures_of(given)
+
+
 def named(drawn, name):
     return next(one for one in drawn if one.name == name)
 
@@ -24,8 +34,8 @@ def box(text):
     return [float(number) for number in text.split()]
 
 
-def test_each_row_can_be_cut_out_of_the_drawing_exactly():
-    drawn = named(figures_of(material()), "seeds-ml2000-macro_f1")
+def test_each_row_can_be_cut_out_of_the_drawing_exactly(usual):
+    drawn = named(usual, "seeds-ml2000-macro_f1")
     root = ElementTree.fromstring(inline_svg(drawn))
     width = box(root.get("viewBox"))[2]
     labels = {element.text: float(element.get("y")) for element in root.iter("text")}
@@ -60,9 +70,8 @@ def test_what_has_no_seed_says_so_and_the_rest_is_drawn():
     assert "DMP" not in drawn.alt
 
 
-def test_the_text_for_those_who_cannot_see_has_the_numbers():
-    given = material()
-    drawn = named(figures_of(given), "seeds-ml2000-ranking_loss")
+def test_the_text_for_those_who_cannot_see_has_the_numbers(given, usual):
+    drawn = named(usual, "seeds-ml2000-ranking_loss")
     frame = given.results.as_printed
     means = frame[frame["metric"] == "ranking_loss"].groupby("method")["value"].mean()
     best, worst = (re.search(rf"{what} .*?at (\d\.\d+)", drawn.alt)[1] for what in ("best mean", "worst"))
@@ -70,9 +79,8 @@ def test_the_text_for_those_who_cannot_see_has_the_numbers():
     assert f"best mean {means.idxmin()}" in drawn.alt
 
 
-def test_a_forest_has_every_distinct_cell_and_counts_verdicts():
-    given = material()
-    drawn = named(figures_of(given), "forest-ml2000")
+def test_a_forest_has_every_distinct_cell_and_counts_verdicts(given, usual):
+    drawn = named(usual, "forest-ml2000")
     verdicts = given.verdicts[~given.verdicts["repeats"]]
     assert len(verdicts) == 80
     assert sum(text == "M3LA" for text in texts(drawn)) == 10
@@ -93,6 +101,7 @@ def test_a_data_set_that_the_paper_lacks_has_no_forest():
     drawn = figures_of(material(datasets=(("mine", "real"),)))
     assert not [one for one in drawn if one.group == FOREST]
     assert len([one for one in drawn if one.group == SEEDS]) == 10
+    assert "printed" not in drawn[0].caption
     assert drawn[0].crops.keys() == {*(spec.id for spec in METHODS), "axis"}
 
 
