@@ -138,7 +138,7 @@ class TestCells:
             "run_all.py explain M3LA ml2000 macro_f1",
         ):
             assert part in text
-        assert tab.page.locator(f'[id="{CELL}"] .seeds tbody tr').count() == 10
+        assert tab.page.locator(f'[id="{CELL}"] pre').inner_text().count("seed ") == 10
 
     def test_its_strip_shows_ten_seeds(self, reference_page, open_tab):
         tab = open_tab(reference_page, f"#{CELL}")

@@ -15,10 +15,12 @@ from benchmark.report.figures.of_other_rooms import critical_differences, effect
 from benchmark.report.figures.seeds import seeds_by_method
 from benchmark.report.figures.steps import by_step
 from benchmark.report.figures.style import style
+from benchmark.report.figures.verdicts import verdict_grids
 from benchmark.report.figures.w_co import learned_correlations
 from benchmark.report.gather import Material
 
 DRAWERS = (
+    verdict_grids,
     forests,
     seeds_by_method,
     by_step,
@@ -30,7 +32,7 @@ DRAWERS = (
     effects_of_choices,
     critical_differences,
 )
-"""One for each heading, in the order of the page."""
+"""In the order of the page."""
 
 
 def figures_of(material: Material) -> list[Drawn]:
