@@ -58,7 +58,7 @@ def forests(material: Material) -> Iterator[Drawn]:
         return
     present = set(material.results.as_printed["dataset"])
     for dataset, rows in material.verdicts[~material.verdicts["repeats"]].groupby("dataset", sort=False):
-        if dataset in present:
+        if dataset in present and rows["ours_mean"].notna().any():  # else every job failed
             yield _forest(material, str(dataset), _in_margins(rows))
 
 
