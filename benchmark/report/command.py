@@ -13,7 +13,10 @@ from benchmark.run.flags import Command
 from benchmark.tables import command as tables
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from benchmark.registry import Registry
+    from benchmark.report.figures.drawn import Drawn
     from benchmark.run.bench import Bench
 
 FOLDER, PAGE, FIGURES = "report", "index.html", "figures"
@@ -35,6 +38,9 @@ def _report_flags(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         type=Path,
         help="also write each figure as SVG and PDF; default: beside the page, not with --out",
+    )
+    parser.add_argument(
+        "--overview", metavar="FILE", type=Path, help="also write which printed numbers reproduce, as one SVG"
     )
     gallery = parser.add_argument_group("single images")
     gallery.add_argument(
@@ -67,6 +73,7 @@ def report(args: argparse.Namespace, registry: Registry) -> int:
         bench,
         page,
         folder,
+        overview=args.overview,
         reference=args.reference,
         images=args.images,
         copied=args.embed_images is not None,
@@ -82,6 +89,7 @@ def write_report(
     page: Path,
     folder: Path | None,
     *,
+    overview: Path | None = None,
     reference: bool = False,
     everything: bool = False,
     images: Path | None = None,
@@ -95,6 +103,8 @@ def write_report(
     page : Path
     folder : Path or None
         For each figure as SVG and PDF.
+    overview : Path, optional
+        For the verdicts at a glance, of the first data set that has any.
     reference : bool
         Show the committed references of the profile instead of current records.
     everything : bool
@@ -109,7 +119,7 @@ def write_report(
     tuple of str
         What was there and could not be used.
     """
-    from benchmark.files import write_text
+    from benchmark.files import write_bytes, write_text
     from benchmark.report.figures import figures_of
     from benchmark.report.figures.drawn import save
     from benchmark.report.gallery import gallery_of
@@ -120,10 +130,21 @@ def write_report(
     figures = figures_of(material)
     gallery = None if images is None else gallery_of(bench, images, page, dataset="ml2000", copied=copied)
     write_text(page, render(material, figures, gallery))
+    if overview:
+        write_bytes(overview, _overview(figures).svg)
     if folder:
         for drawn in figures:
             save(drawn, folder)
     return material.problems
+
+
+def _overview(figures: Sequence[Drawn]) -> Drawn:
+    from benchmark.run.config import ConfigError
+
+    found = next((drawn for drawn in figures if drawn.name.startswith("verdicts-")), None)
+    if found is None:
+        raise ConfigError("--overview: no data set of the paper has numbers; choose one with --datasets")
+    return found
 
 
 COMMANDS = {
