@@ -21,6 +21,7 @@ from benchmark.run.devices import available_pool
 from benchmark.run.plan import make_plan
 from benchmark.run.pool import run_plan
 from benchmark.run.progress import Progress
+from benchmark.run.store import SCHEMA_VERSION
 
 pytestmark = pytest.mark.usefixtures("warm_fork_server")
 SEEDS = ("--seeds", "4")
@@ -188,7 +189,7 @@ def test_a_record_of_another_schema_cannot_be_judged(record, judged):
     for other in set(record.parent.glob("2-*")) - {record}:
         shutil.rmtree(other)
     path = record / "record.json"
-    path.write_text(path.read_text().replace('"schema_version": 2', '"schema_version": 99'))
+    path.write_text(path.read_text().replace(f'"schema_version": {SCHEMA_VERSION}', '"schema_version": 99'))
     code, out, err = judged()
     assert code == 2
     assert "records of seeds 2 are not there" in out

@@ -1,11 +1,13 @@
 """Records on disk that become tables, and those that cannot: told by name, whatever is wrong with them."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from tiny_benchmark import HalfTraced, OneByOne, method, registry
 
+from benchmark.run.store import SCORES_DIGEST, record_text, sha256
 from benchmark.tables.results import Entries, results_of
 
 
@@ -59,6 +61,9 @@ def test_damaged_and_incomplete_files_are_told_and_the_others_read(recorded, tmp
     with np.load(stripped) as content:
         scores = content["scores"]
     np.savez(stripped, scores=scores)
+    signed = stripped.with_name("record.json")
+    content = json.loads(signed.read_text()) | {SCORES_DIGEST: sha256(stripped.read_bytes())}
+    signed.write_text(record_text(content))
     results, unreadable = results_of(run.bench, run.bench.inventory())
     jobs = results.as_printed[["method", "seed"]].drop_duplicates().itertuples(index=False, name=None)
     assert list(jobs) == [("A", 1), ("B", 1), ("C", 0), ("C", 1)]

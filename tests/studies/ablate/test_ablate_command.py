@@ -300,7 +300,7 @@ def test_altered_scores_make_no_pair_and_are_told(ablate, finished):
     (finished / "measured.csv").unlink()
     code, out, err = ablate("--seeds", "2", "--factors", "bias,scoring", "--json")
     assert code == 2  # one seed is left to each effect
-    assert "scores differ from the digest" in err
+    assert "scores.npz differs from its digest" in err
     assert "cannot judge" in err
     effects = json.loads(out)["stages"][0]["effects"]
     assert {row["n_pairs"] for row in effects} == {1}
