@@ -34,7 +34,7 @@ COMMANDS = {
 }
 
 GROUPS = {
-    "run": ("run", "data", "check-method"),
+    "run": ("run", "data", "check-method", "verify", "clean"),
     "look": ("report", "tables", "status", "explain", "factors", "conventions"),
     "judge": ("compare", "significance", "drift", "reference", "audit"),
     "study": ("ablate", "speed"),

@@ -21,6 +21,7 @@ from tiny_benchmark import ToyData, method, registry
 from benchmark.cli import COMMANDS, GROUPS, main
 from benchmark.contracts import Provenance
 from benchmark.registry import RegistryError
+from benchmark.run.store import SCORES_DIGEST, record_text, sha256
 
 ROOT = Path(__file__).resolve().parents[1]
 pytestmark = pytest.mark.usefixtures("warm_fork_server")
@@ -187,7 +188,7 @@ def test_records_of_other_library_versions_are_warned_of(run, tmp_path):
     path = next((tmp_path / "runs" / "toy" / "Prior").glob("1-*")) / "record.json"
     record = json.loads(path.read_text())
     record["environment"]["libraries"]["torch"] = "1.0.0"
-    path.write_text(json.dumps(record))
+    path.write_text(record_text(record))
     code, _, err = run("tables", "--profile", "tiny", "--seeds", "2")
     assert code == 0
     assert "warning: the records come from 2 sets of library versions: 1 with torch 1.0.0, numpy " in err
@@ -265,7 +266,7 @@ def test_broken_records_are_reported_and_left_out(run, tmp_path):
     np.savez(folder / "scores.npz", scores=np.zeros((4, 3), np.float32))
     code, _, err = run("tables", "--profile", "tiny", "--seeds", "2")
     assert code == 1
-    assert "differ from the digest" in err
+    assert "scores.npz differs from its digest" in err
     (folder / "record.json").write_text("{")
     code, out, err = run("tables", "--profile", "tiny", "--seeds", "2")
     assert code == 1
@@ -282,6 +283,9 @@ def test_a_record_without_its_labels_is_reported_and_left_out(run, tmp_path):
     with np.load(path) as content:
         scores = content["scores"]
     np.savez(path, scores=scores)
+    record = path.with_name("record.json")
+    signed = json.loads(record.read_text()) | {SCORES_DIGEST: sha256(path.read_bytes())}
+    record.write_text(record_text(signed))
     assert run("reference", "--profile", "tiny", "--seeds", "2")[0] == 1
     code, _, err = run("tables", "--profile", "tiny", "--seeds", "2")
     assert code == 1

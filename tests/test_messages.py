@@ -28,6 +28,7 @@ LACKING = {
     "drift": ["drift"],
     "drift that is meant": ["drift", "--accept", "--reason", "because"],
     "reference": ["reference"],
+    "verify": ["verify"],
 }
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,11 +35,16 @@ class Command:
 
 def add_choice(parser: argparse.ArgumentParser) -> None:
     """Declare which methods, data sets and seeds a command is about."""
+    add_seeds(add_names(parser))
+
+
+def add_names(parser: argparse.ArgumentParser) -> argparse._ActionsContainer:
+    """Declare which methods and data sets a command is about, and return the group of these flags."""
     choice = parser.add_argument_group("what")
     choice.add_argument("--datasets", metavar="NAMES", help=NAMES)
     choice.add_argument("--methods", metavar="NAMES", help=NAMES)
     add_plugin(choice)
-    add_seeds(choice)
+    return choice
 
 
 def add_plugin(parser: argparse._ActionsContainer) -> None:
@@ -83,15 +88,20 @@ def add_data(parser: argparse._ActionsContainer) -> None:
 def add_running(parser: argparse.ArgumentParser, what: str = "jobs") -> None:
     """Declare how jobs, or what a command calls so, are run."""
     how = parser.add_argument_group("how")
-    how.add_argument(
+    add_jobs(how, what)
+    how.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:0,1; default: auto")
+    how.add_argument("--backend", default="loky", help="loky, or dask (needs the extra); default: loky")
+    how.add_argument("--retry-failed", action="store_true", help=f"run {what} again that have failed twice")
+
+
+def add_jobs(parser: argparse._ActionsContainer, what: str = "jobs") -> None:
+    """Declare how many jobs run at a time."""
+    parser.add_argument(
         "--jobs",
         type=whole_number(most=MOST_JOBS),
         metavar="N",
         help=f"{what} at a time, one thread each; default: all cores",
     )
-    how.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:0,1; default: auto")
-    how.add_argument("--backend", default="loky", help="loky, or dask (needs the extra); default: loky")
-    how.add_argument("--retry-failed", action="store_true", help=f"run {what} again that have failed twice")
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:
@@ -118,10 +128,14 @@ def whole_number(least: int = 1, most: int = 1_000_000) -> Callable[[str], int]:
     return read
 
 
-def chosen(args: argparse.Namespace) -> str:
+CHOICE = ("datasets", "methods", "plugin", "seeds", "yes", "profile", "data", "allow_leak", "results")
+"""Names of the flags that make a choice."""
+
+
+def chosen(args: argparse.Namespace, names: Sequence[str] = CHOICE) -> str:
     """Return the flags that made a choice, so that another command can be given with them."""
     words = []
-    for name in ("datasets", "methods", "plugin", "seeds", "yes", "profile", "data", "allow_leak", "results"):
+    for name in names:
         given = getattr(args, name, None)
         if not given or given == args.parser.get_default(name):
             continue

@@ -100,7 +100,7 @@ class RecordStore:
                 f"{self.root}: records cannot be written there ({error}); name another folder with --results"
             ) from error
         try:
-            require_locks(self._lock_dir)
+            require_locks(self.lock_dir)
         except OSError as error:
             raise RecordError(
                 f"{self.root}: files cannot be locked there ({error}), and two runs could write one record; "
@@ -112,14 +112,15 @@ class RecordStore:
         return self.root / job.dataset / job.method / f"{job.seed}-{config_hash}"
 
     @property
-    def _lock_dir(self) -> Path:
+    def lock_dir(self) -> Path:
+        """Where the locks of jobs are."""
         return self.root / ".locks"
 
     @contextmanager
     def lock(self, job: Job, config_hash: str) -> Iterator[bool]:
         """Hold the job's lock, or yield False at once if another process holds it."""
-        self._lock_dir.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(self._lock_dir / f"{job.dataset}-{job.method}-{job.seed}-{config_hash}.lock")
+        self.lock_dir.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self._lock_file(job, config_hash))
         try:
             lock.acquire(blocking=False)
         except Timeout:
@@ -129,6 +130,20 @@ class RecordStore:
             yield True
         finally:
             lock.release()
+
+    def is_held(self, job: Job, config_hash: str) -> bool:
+        """Whether a process is at the job; where that cannot be told, as in a read-only folder, it may be."""
+        path = self._lock_file(job, config_hash)
+        if not path.exists():
+            return False
+        try:
+            with FileLock(path, is_singleton=False).acquire(blocking=False):
+                return False
+        except (Timeout, OSError):
+            return True
+
+    def _lock_file(self, job: Job, config_hash: str) -> Path:
+        return self.lock_dir / f"{job.dataset}-{job.method}-{job.seed}-{config_hash}.lock"
 
     def write(self, record: Record, arrays: Mapping[str, Array] | None = None) -> Path:
         """Store a record and its arrays under their final name, in one step; call it holding the lock.
