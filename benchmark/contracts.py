@@ -359,6 +359,11 @@ class Job:
     seed: int
 
 
+Failure = Literal["failed", "timeout", "killed", "out-of-memory"]
+"""How a job ends that is not done: by an exception, at its time limit, by a signal, for its memory."""
+RecordStatus = Literal["done", Failure]
+
+
 @dataclass(frozen=True)
 class Record:
     """What one job left behind: `record.json`, and `scores.npz` beside it (see `benchmark.run.store`).
@@ -373,7 +378,7 @@ class Record:
     config_hash: str
     """Short SHA-256 of `settings`: everything that can change a number, and nothing else."""
     settings: Mapping[str, Any]
-    status: Literal["done", "failed", "timeout"]
+    status: RecordStatus
     profile: str
     preset: str
     scoring: Scoring
@@ -392,7 +397,7 @@ class Record:
     peak_mib: float = 0.0
     environment: Mapping[str, Any] = field(default_factory=dict)
     error: str = ""
-    """Traceback of a failed job."""
+    """Why a job is not done: its traceback, the limit that it passed, or the signal that ended it."""
     attempts: int = 1
 
     @property

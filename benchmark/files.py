@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+import platform
+import re
+import shutil
 import tempfile
+import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import get_ident
 from typing import TYPE_CHECKING
@@ -18,6 +22,23 @@ def temporary_folder(name: str) -> Path:
     """Name this user's folder of a kind among the temporary files; containers have users without a name."""
     user = os.getuid() if hasattr(os, "getuid") else os.environ.get("USERNAME", "user")
     return Path(tempfile.gettempdir()) / f"{name}-{user}"
+
+
+def this_process() -> str:
+    """Name this process on this machine, for what must not outlive it; see `remove_those_of_the_dead`."""
+    return f"{zlib.crc32(platform.node().encode()):08x}-{os.getpid()}"
+
+
+def remove_those_of_the_dead(folder: Path, prefix: str = "") -> None:
+    """Remove what lies in a folder under a prefix and the name of a process of this machine that is gone."""
+    import psutil
+
+    machine = this_process().partition("-")[0]
+    for path in folder.iterdir() if folder.is_dir() else ():
+        found = re.fullmatch(rf"{re.escape(prefix)}{machine}-(\d+)(?:\.\d+)?", path.name)
+        if found and not psutil.pid_exists(int(found[1])):
+            with suppress(OSError):  # another process does the same
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 @contextmanager
@@ -37,7 +58,8 @@ def naming(path: Path) -> Iterator[None]:
 def write_bytes(path: Path, content: bytes) -> None:
     """Write a file, and its folder where there is none; an earlier file stays until the new one is whole.
 
-    What is no ordinary file, such as `/dev/stdout` or a pipe, is written to directly.
+    What writers of the same file left that were killed is removed. What is no ordinary file, such as
+    `/dev/stdout` or a pipe, is written to directly.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.exists() and not path.is_file():
@@ -45,7 +67,8 @@ def write_bytes(path: Path, content: bytes) -> None:
             path.write_bytes(content)
         return
     path = path.resolve()  # a link stays one
-    partial = path.with_name(f".{path.name}.{os.getpid()}-{get_ident()}")
+    remove_those_of_the_dead(path.parent, f".{path.name}.")
+    partial = path.with_name(f".{path.name}.{this_process()}.{get_ident()}")
     try:
         with naming(path):
             partial.write_bytes(content)

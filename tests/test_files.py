@@ -5,13 +5,15 @@ from __future__ import annotations
 import ast
 import errno
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from benchmark.files import naming, temporary_folder, write_csv, write_text
+from benchmark.files import naming, temporary_folder, this_process, write_csv, write_text
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = sorted(
@@ -109,3 +111,21 @@ def _reads_by_itself(function: str) -> bool:
 
 def _is_device(node: ast.Call) -> bool:
     return "os.devnull" in ast.unparse(node)
+
+
+def test_what_killed_writers_left_is_removed_by_the_next_one_and_nothing_else(tmp_path):
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    machine, _, own = this_process().partition("-")
+    left = [tmp_path / f".table.csv.{machine}-{gone.pid}.7"]
+    kept = [
+        tmp_path / f".table.csv.{machine}-{own}.7",  # at work
+        tmp_path / f".table.csv.00000000-{gone.pid}.7",  # on another machine
+        tmp_path / f".other.csv.{machine}-{gone.pid}.7",
+        tmp_path / f"x.table.csv.{machine}-{gone.pid}.7",
+        tmp_path / f".table.csv.{machine}-{gone.pid}.mine",
+    ]
+    for path in (*left, *kept):
+        path.write_text("half")
+    write_text(tmp_path / "table.csv", "whole")
+    assert sorted(tmp_path.iterdir()) == sorted([*kept, tmp_path / "table.csv"])

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 from sklearn.base import BaseEstimator
 
 from benchmark.contracts import Dataset, MethodSpec, Provenance, Shape, Streams
@@ -119,6 +120,27 @@ class OnDevice(Prior):
         return self
 
 
+class KillsWorkerOnce(Prior):
+    """Kills the worker of its job, for seed 0; with a log to note it in, only the first time."""
+
+    def __init__(self, log="", random_state=0):
+        super().__init__(random_state=random_state)
+        self.log = log
+
+    def get_params(self, deep=True):
+        return {"log": self.log, "random_state": self.random_state}
+
+    def fit(self, modalities, labels, holdout=None):
+        streams = Streams.of(self.random_state)
+        if streams.seed == 0 and not (self.log and Path(self.log).exists()):
+            if self.log:
+                Path(self.log).touch()
+            fork_server = psutil.Process(os.getppid())
+            fork_server.parent().kill()
+            time.sleep(60)
+        return super().fit(modalities, labels)
+
+
 def fit_each(methods, problems):
     """Fit one after the other; a seed in trouble says so and stops no other."""
     outcomes = []
@@ -147,7 +169,16 @@ def _crash():
     os.kill(os.getpid(), signal.SIGSEGV)
 
 
-TROUBLES = {"raise": _raise, "kill": _kill, "crash": _crash, "hang": lambda: time.sleep(3600)}
+def _swallow():
+    held = [bytearray(b"x") * 2**20 for _ in range(1000)]
+    time.sleep(3600)
+    del held
+
+
+TROUBLES = {
+    **{"raise": _raise, "kill": _kill, "crash": _crash, "hang": lambda: time.sleep(3600)},
+    **{"swallow": _swallow, "exit": lambda: os._exit(3)},
+}
 
 
 SHAPE = Shape(40, 3, (4, 2))

@@ -6,7 +6,7 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from math import isfinite
 from numbers import Integral, Real
 from pathlib import Path
@@ -20,6 +20,7 @@ _NUMBER = r"(?:([0-9]+(?:\.[0-9]+)?)"
 DURATION = re.compile(rf"{_NUMBER}h)?{_NUMBER}m(?:in)?)?{_NUMBER}s)?")
 
 
+SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)([mg])(?:i?b)?")
 LONGEST_SECONDS = 366 * 24 * 3600
 
 
@@ -46,6 +47,11 @@ class Limits:
     def cut(self) -> bool:
         """Return whether anything that can change a number is taken away."""
         return (self.epochs, self.max_train_rows, self.max_test_rows) != (None, None, None)
+
+    def with_time_limit(self, seconds: float | None) -> Limits:
+        """Return these limits with the shorter one of two time limits."""
+        known = [limit for limit in (self.time_limit_seconds, seconds) if limit is not None]
+        return replace(self, time_limit_seconds=min(known, default=None))
 
     def __post_init__(self) -> None:
         for limit in fields(self):
@@ -90,6 +96,12 @@ class Running:
     """Seconds that the run may take; None for no limit."""
     batch_seeds: int = 1
     """How many seeds of one method on one data set train side by side, where the method can."""
+    job_timeout: float | None = None
+    """Seconds that one job may take; None for the profile's limit alone."""
+    job_memory: int | None = None
+    """Bytes that one job may use; None for no limit."""
+    fail_fast: bool = False
+    """Whether no further job starts after one that failed."""
 
     def __post_init__(self) -> None:
         if not is_number(self.jobs, Integral) or self.jobs < 1:
@@ -119,6 +131,9 @@ class Running:
         retry_failed: bool = False,
         time_budget: str | None = None,
         batch_seeds: int = 1,
+        job_timeout: str | None = None,
+        job_memory: str | None = None,
+        fail_fast: bool = False,
     ) -> Running:
         """Read what the command line says; by default all cores are kept busy.
 
@@ -132,8 +147,11 @@ class Running:
             device,
             backend.lower(),
             retry_failed,
-            None if time_budget is None else parse_duration(time_budget),
+            None if time_budget is None else parse_duration(time_budget, "--time-budget"),
             batch_seeds,
+            None if job_timeout is None else parse_duration(job_timeout, "--job-timeout"),
+            None if job_memory is None else parse_size(job_memory, "--job-memory"),
+            fail_fast,
         )
 
     @property
@@ -204,8 +222,8 @@ def _refuse_unknown(table: Mapping[str, Any], known: tuple[str, ...], where: str
             )
 
 
-def parse_duration(text: str) -> float:
-    """Return the seconds of `2h`, `90m`, `1h30m` or `45s`.
+def parse_duration(text: str, flag: str) -> float:
+    """Return the seconds of `2h`, `90m`, `1h30m` or `45s`, as a flag gives them.
 
     Raises
     ------
@@ -216,10 +234,25 @@ def parse_duration(text: str) -> float:
     hours, minutes, seconds = (float(part or 0) for part in (found.groups() if found else ("",) * 3))
     total = 3600 * hours + 60 * minutes + seconds
     if not total > 0:
-        raise ConfigError(f"--time-budget {text!r} is no time: write it like 2h, 90m, 1h30m or 45s")
+        raise ConfigError(f"{flag} {text!r} is no time: write it like 2h, 90m, 1h30m or 45s")
     if total > LONGEST_SECONDS:
-        raise ConfigError(f"--time-budget {text!r} is more than a year; leave it out for no limit")
+        raise ConfigError(f"{flag} {text!r} is more than a year; leave it out for no limit")
     return total
+
+
+def parse_size(text: str, flag: str) -> int:
+    """Return the bytes of `500M`, `2G` or `1.5GiB`, as a flag gives them; units are of 1,024.
+
+    Raises
+    ------
+    ConfigError
+        For anything else, and for less than a MiB.
+    """
+    found = SIZE.fullmatch(text.replace(" ", "").lower())
+    size = float(found[1]) * 2 ** (20 if found[2] == "m" else 30) if found else 0.0
+    if not 2**20 <= size <= 2**60:
+        raise ConfigError(f"{flag} {text!r} is no size of memory: write it like 500M, 2G or 1.5GiB")
+    return int(size)
 
 
 def available_cores() -> int:

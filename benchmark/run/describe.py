@@ -108,14 +108,23 @@ def _outlook(plan: Plan, running: Running) -> list[str]:
 
 def describe_left_out(jobs: Sequence[Slot], most: int | None = None) -> str:
     """Name the jobs for which a time budget has no room, by method, with their seeds, in `most` lines."""
-    lines = [
-        f"  {slots[0].job.dataset} {slots[0].job.method}, seeds {in_few([slot.job.seed for slot in slots])}"
-        for slots in _by_setup(jobs)
-    ]
     title = (
         f"left out, as the time budget has no room for them: {len(jobs)} jobs; run again to go on from there"
     )
-    return "\n".join([title, *shortened(lines, most)])
+    return "\n".join([title, *shortened(_named(jobs), most)])
+
+
+def describe_missing(jobs: Sequence[Slot], command: str, most: int | None = None) -> str:
+    """Name the jobs that have no record though nothing failed: another run is at them, or was ended."""
+    title = f"{len(jobs)} jobs are missing, as another run was at them; when it has ended: {command}"
+    return "\n".join([title, *shortened(_named(jobs), most)])
+
+
+def _named(jobs: Sequence[Slot]) -> list[str]:
+    return [
+        f"  {slots[0].job.dataset} {slots[0].job.method}, seeds {in_few([slot.job.seed for slot in slots])}"
+        for slots in _by_setup(jobs)
+    ]
 
 
 def shortened(lines: Sequence[str], most: int | None) -> list[str]:

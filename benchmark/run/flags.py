@@ -92,6 +92,17 @@ def add_running(parser: argparse.ArgumentParser, what: str = "jobs") -> None:
     how.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:0,1; default: auto")
     how.add_argument("--backend", default="loky", help="loky, or dask (needs the extra); default: loky")
     how.add_argument("--retry-failed", action="store_true", help=f"run {what} again that have failed twice")
+    how.add_argument(
+        "--fail-fast", action="store_true", help=f"start no more {what} after the first that fails"
+    )
+    how.add_argument(
+        "--job-timeout", metavar="TIME", help=f"stop each of the {what} after TIME (90m, 45s); default: never"
+    )
+    how.add_argument(
+        "--job-memory",
+        metavar="SIZE",
+        help=f"stop each of the {what} that uses more memory than SIZE (2G, 500M); default: never",
+    )
 
 
 def add_jobs(parser: argparse._ActionsContainer, what: str = "jobs") -> None:
@@ -189,5 +200,8 @@ def running_of(args: argparse.Namespace) -> Running:
     """Return how the flags want jobs to be run."""
     from benchmark.run.config import Running
 
-    names = ("jobs", "device", "backend", "retry_failed", "time_budget", "batch_seeds")
+    names = (
+        *("jobs", "device", "backend", "retry_failed", "time_budget", "batch_seeds"),
+        *("job_timeout", "job_memory", "fail_fast"),
+    )
     return Running.of(**{name: getattr(args, name) for name in names if name in args})

@@ -1,25 +1,38 @@
-"""Runs one function in a child process with a hard time limit; it knows nothing of jobs or records.
+"""Runs one function in a child process with hard limits of time and memory; it knows no job and no record.
 
 `signal.alarm` neither works outside a main thread nor breaks a long C call, and a crash must not take the
 worker along, hence a process. A fork server keeps libraries imported, so a child starts in milliseconds.
+
+Memory is what the child and its own children hold in RAM, looked at ten times a second. The system's own
+limit, `RLIMIT_AS`, counts addresses instead: CUDA and memory maps take many times what they use, and each of
+the child's children would get the whole limit again.
 """
 
 from __future__ import annotations
 
+import math
 import multiprocessing
 import os
 import pickle
+import shutil
 import signal
 import threading
 import time
 import traceback
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
+from multiprocessing.util import Finalize
 from typing import Any, Literal
 
 import psutil
 
+from benchmark.files import remove_those_of_the_dead, temporary_folder, this_process
+from benchmark.run.memory import out_of_memory_kills, resident
+
+SOCKETS = "m3la-sockets"
+LOOK_SECONDS = 0.1
+"""How often the memory of a child that has a limit is looked at."""
 LONGEST_WAIT = 2_147_483
 """Seconds, 24 days: waiting counts milliseconds in 32 bits, and no job takes so long."""
 
@@ -28,11 +41,11 @@ LONGEST_WAIT = 2_147_483
 class Outcome:
     """How a child ended."""
 
-    reason: Literal["finished", "raised", "timeout", "died"]
+    reason: Literal["finished", "raised", "timeout", "out-of-memory", "killed", "exited"]
     value: Any = None
     """What the function returned, when it finished."""
     message: str = ""
-    """The traceback, the time limit that was passed, or the signal that ended the child."""
+    """The traceback, the limit that was passed, or the signal or exit code that ended the child."""
     seconds: float = 0.0
 
 
@@ -41,6 +54,7 @@ def run_isolated(
     arguments: tuple[Any, ...],
     *,
     time_limit: float | None = None,
+    memory_limit: int | None = None,
     preload: Sequence[str] = (),
 ) -> Outcome:
     """Call `function(*arguments)` in a child process and wait for it.
@@ -51,47 +65,61 @@ def run_isolated(
         Picklable; so must be what the function returns.
     time_limit
         Seconds after which the child and its own children are killed; None for no limit.
+    memory_limit
+        Bytes of memory above which they are; None for no limit.
     preload
         Modules that the fork server imports once, the first time that it is needed in this process.
     """
     context = _context(preload)
     receiver, sender = context.Pipe(duplex=False)
     child = context.Process(target=_child, args=(sender, pickle.dumps((function, arguments))))
+    kills = out_of_memory_kills()
     started = time.perf_counter()
     child.start()
     sender.close()
     try:
-        bounded = time_limit is not None and time_limit < LONGEST_WAIT
-        ready = wait([receiver, child.sentinel], time_limit if bounded else None)
+        passed = _watch([receiver, child.sentinel], child.pid, started, time_limit, memory_limit)
         seconds = time.perf_counter() - started
-        if not ready:
-            return Outcome(
-                "timeout", message=f"killed after the time limit of {time_limit:g} s", seconds=seconds
-            )
-        return _received(receiver, child, seconds)
+        outcome = passed or _received(receiver, child, out_of_memory_kills() > kills)
+        return replace(outcome, seconds=seconds)
     finally:  # also on Ctrl-C: nothing may go on computing
         _kill_tree(child)
         receiver.close()
 
 
-def _received(receiver: Connection, child: Any, seconds: float) -> Outcome:
+def _watch(
+    ends: Sequence[Any], pid: int, started: float, time_limit: float | None, memory_limit: int | None
+) -> Outcome | None:
+    """Wait for the child's end; return which limit it passed before, if it did."""
+    limit = math.inf if time_limit is None else time_limit
+    while (left := started + limit - time.perf_counter()) > 0:
+        pause = min(left, LONGEST_WAIT if memory_limit is None else LOOK_SECONDS)
+        if wait(ends, pause):
+            return None
+        if memory_limit is not None and (used := resident(pid)) > memory_limit:
+            mib = f"{used / 2**20:,.0f} MiB, more than the limit of {memory_limit / 2**20:,.0f} MiB"
+            return Outcome("out-of-memory", message=f"killed as it used {mib}")
+    return Outcome("timeout", message=f"killed after the time limit of {time_limit:g} s")
+
+
+def _received(receiver: Connection, child: Any, memory_ran_out: bool) -> Outcome:
     try:
         finished, content = pickle.loads(receiver.recv_bytes())
-    except EOFError:
+    except (EOFError, OSError, pickle.UnpicklingError):  # it died before, or while it answered
         child.join()
-        return Outcome("died", message=_death(child.exitcode), seconds=seconds)
+        return _death(child.exitcode, memory_ran_out)
     child.join()
-    if finished:
-        return Outcome("finished", content, seconds=seconds)
-    return Outcome("raised", message=content, seconds=seconds)
+    return Outcome("finished", content) if finished else Outcome("raised", message=content)
 
 
-def _death(exitcode: int) -> str:
+def _death(exitcode: int, memory_ran_out: bool) -> Outcome:
     if exitcode >= 0:
-        return f"the job's process ended by itself with exit code {exitcode}"
+        return Outcome("exited", message=f"the job's process ended by itself with exit code {exitcode}")
     name = signal.Signals(-exitcode).name
+    if name == "SIGKILL" and memory_ran_out:
+        return Outcome("out-of-memory", message="the system ended the job's process, as memory ran out")
     hint = "; the system does this when memory runs out" if name == "SIGKILL" else ""
-    return f"the job's process was ended by signal {name}{hint}"
+    return Outcome("killed", message=f"the job's process was ended by signal {name}{hint}")
 
 
 def _child(sender: Connection, payload: bytes) -> None:
@@ -119,9 +147,34 @@ def _context(preload: Sequence[str]) -> Any:
         multiprocessing.set_start_method(None, force=True)
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
+    _keep_sockets_apart()
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(list(preload))
     return context
+
+
+def remove_sockets_of_the_dead() -> None:
+    """Remove the folders of fork servers whose workers were killed."""
+    remove_those_of_the_dead(temporary_folder(SOCKETS))
+
+
+def _keep_sockets_apart() -> None:
+    """Let the fork server listen in a folder of which later workers can tell that its worker was killed."""
+    folder = temporary_folder(SOCKETS)
+    config = multiprocessing.current_process()._config  # type: ignore[attr-defined]
+    if config.get("tempdir"):
+        return
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        if folder.stat().st_uid != os.getuid():  # somebody else's: Python's own place is safer
+            return
+        remove_sockets_of_the_dead()
+        own = folder / this_process()
+        own.mkdir(mode=0o700, exist_ok=True)
+    except OSError:
+        return
+    Finalize(None, shutil.rmtree, args=(own,), kwargs={"ignore_errors": True}, exitpriority=-100)
+    config["tempdir"] = str(own)
 
 
 def _kill_tree(child: Any) -> None:

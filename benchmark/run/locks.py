@@ -9,6 +9,8 @@ from pathlib import Path
 
 from filelock import FileLock, SoftFileLock
 
+from benchmark.files import remove_those_of_the_dead, this_process
+
 
 def require_locks(folder: Path) -> None:
     """Make a folder, and try whether files in it can be locked.
@@ -20,7 +22,8 @@ def require_locks(folder: Path) -> None:
         are refused: they would outlive a holder that is killed.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f".probe-{os.getpid()}"  # a file that is new, and nobody else's
+    remove_those_of_the_dead(folder, ".probe-")
+    path = folder / f".probe-{this_process()}"  # a file that is new, and nobody else's
     lock = FileLock(path, is_singleton=False)
     try:
         with warnings.catch_warnings(action="ignore"), lock.acquire(blocking=False):

@@ -1,9 +1,12 @@
-"""The memory of a job's process: kept when freed, and measured at the end; it changes no number."""
+"""The memory of a job's process: kept when freed, and measured; it changes no number."""
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
+import re
 import sys
+from pathlib import Path
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 """Parameters of glibc's `mallopt`."""
@@ -27,6 +30,28 @@ def keep_freed_memory() -> bool:
         return False
     largest = 2**31 - 1
     return bool(mallopt(M_MMAP_THRESHOLD, 2**30) and mallopt(M_TRIM_THRESHOLD, largest))
+
+
+def resident(pid: int) -> int:
+    """Return the bytes that a process and its descendants hold in RAM now; 0 of one that is gone."""
+    import psutil
+
+    total = 0
+    with contextlib.suppress(psutil.NoSuchProcess):
+        process = psutil.Process(pid)
+        for one in (process, *process.children(recursive=True)):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                total += one.memory_info().rss
+    return total
+
+
+def out_of_memory_kills(counters: Path = Path("/proc/vmstat")) -> int:
+    """Return how many processes the system has ended so far as memory ran out; 0 where it does not say."""
+    try:
+        found = re.search(r"^oom_kill (\d+)$", counters.read_text(encoding="ascii"), flags=re.MULTILINE)
+    except OSError:
+        return 0
+    return int(found[1]) if found else 0
 
 
 def peak_mib() -> float:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,10 +15,17 @@ from benchmark.run.backends import parallel
 from benchmark.run.bench import Bench
 from benchmark.run.config import Running
 from benchmark.run.devices import DevicePool
+from benchmark.run.isolation import remove_sockets_of_the_dead
 from benchmark.run.plan import Plan, side_by_side
 from benchmark.run.progress import Progress
 from benchmark.run.seeding import limit_threads_of_new_processes
-from benchmark.run.worker import Deadline, JobResult, make_task, supervise
+from benchmark.run.worker import FAILURES, Deadline, JobResult, Task, make_task, supervise
+
+MOST_DEATHS = 3
+"""How often in succession, with no job ended in between, workers may die before the rest is given up."""
+REMEDY = "if memory runs out, run fewer at a time (--jobs), or limit each with --job-memory"
+Batch = tuple[Task, ...]
+"""A job, or several that train side by side."""
 
 
 @dataclass(frozen=True)
@@ -59,47 +67,64 @@ def run_plan(
         return Summary()
     limit_threads_of_new_processes()
     batches = [
-        (batch[0], tuple(make_task(job, bench) for job in batch))
+        tuple(make_task(job, bench, running) for job in batch)
         for batch in side_by_side(planned, running.batch_seeds)
     ]
-    workers = min(running.jobs, len(batches))
     ended: list[JobResult] = []
     interrupted = False
     try:
-        with parallel(running.backend, workers) as run, progress:
-            calls = (
-                joblib.delayed(supervise)(
-                    tasks, devices, None if end is None else Deadline(end, progress.expected(first.job))
-                )
-                for first, tasks in batches
-            )
-            for result in (result for results in _closing(run(calls)) for result in results):
+        with progress, closing(_results(batches, running, devices, progress, end)) as results:
+            for result in results:
                 ended.append(result)
                 progress.finished(result)
     except KeyboardInterrupt:
-        if running.backend == "loky" and workers > 1:
+        if running.backend == "loky":
             _stop_workers()
         interrupted = True
     return Summary(
         Counter(result.status for result in ended),
-        tuple(result for result in ended if result.status in ("failed", "timeout")),
+        tuple(result for result in ended if result.status in FAILURES),
         tuple(result for result in ended if result.status == "left out"),
         interrupted,
     )
 
 
-def _closing(results: Any) -> Iterator[tuple[JobResult, ...]]:
-    """Pass results on, and close the generator at once when the consumer stops early."""
-    with _closed(results):
-        yield from results
+def _results(
+    batches: Sequence[Batch], running: Running, devices: DevicePool, progress: Progress, end: float | None
+) -> Generator[JobResult]:
+    """Yield how jobs ended; those that a worker's death took along start again on new workers."""
+    waiting = {tasks[0].blank.job: tasks for tasks in batches}
+    workers = min(running.jobs, len(batches))
+    failed = False
+    deaths = 0
+
+    def calls() -> Iterator[Any]:
+        for first, tasks in tuple(waiting.items()):
+            if failed and running.fail_fast:
+                return
+            deadline = None if end is None else Deadline(end, progress.expected(first))
+            yield joblib.delayed(supervise)(tasks, devices, deadline)
+
+    while waiting and deaths <= MOST_DEATHS:
+        try:
+            with parallel(running.backend, workers) as run, _closed(run(calls())) as groups:
+                for result in (result for group in groups for result in group):
+                    deaths = 0
+                    failed |= result.status in FAILURES
+                    waiting.pop(result.job, None)
+                    yield result
+            return
+        except BrokenProcessPool:
+            deaths += 1
+    error = f"its worker was killed, {deaths} times; {REMEDY}"
+    yield from (
+        JobResult(task.blank.job, "killed", error=error) for tasks in waiting.values() for task in tasks
+    )
 
 
-@contextmanager
-def _closed(results: Any) -> Iterator[None]:
-    try:
-        yield
-    finally:
-        results.close()
+def _closed(groups: Any) -> closing[Any]:
+    """Close joblib's generator at once when its consumer stops early; its stubs call it a list."""
+    return closing(groups)
 
 
 def _stop_workers() -> None:
@@ -107,3 +132,4 @@ def _stop_workers() -> None:
     from joblib.externals.loky import get_reusable_executor  # type: ignore[import-untyped]
 
     get_reusable_executor().shutdown(wait=True, kill_workers=True)
+    remove_sockets_of_the_dead()

@@ -29,6 +29,8 @@ _WORDS = {
     "done": "done",
     "failed": "FAILED",
     "timeout": "TIMED OUT",
+    "killed": "KILLED",
+    "out-of-memory": "OUT OF MEMORY",
     "elsewhere": "left to another run",
     "left out": "left out",
 }
@@ -124,7 +126,7 @@ class Progress:
         """Tell of each failure; of jobs that were only left out, of one per method and reason."""
         job = result.job
         key = job.dataset, job.method, result.error
-        if result.status not in ("failed", "timeout") and key in self.said:
+        if result.status in ("elsewhere", "left out") and key in self.said:
             return []
         self.said.add(key)
         after = f" after {duration(result.seconds)}" if result.seconds else ""

@@ -9,15 +9,15 @@ import math
 import pickle
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
-from benchmark.contracts import Job, Record, Streams
+from benchmark.contracts import Failure, Job, Record, RecordStatus, Streams
 from benchmark.run.bench import Bench, Slot
-from benchmark.run.config import Limits
+from benchmark.run.config import Limits, Running
 from benchmark.run.devices import DevicePool
 from benchmark.run.fingerprint import code_digest, code_roots
 from benchmark.run.isolation import run_isolated
@@ -29,7 +29,16 @@ if TYPE_CHECKING:
     from benchmark.run.trial import Trial
 
 PRELOAD = ("benchmark.run.preloaded",)
-JobStatus = Literal["done", "failed", "timeout", "elsewhere", "left out"]
+JobStatus = Literal[RecordStatus, "elsewhere", "left out"]
+OUTCOMES: Mapping[str, Failure] = {
+    "timeout": "timeout",
+    "out-of-memory": "out-of-memory",
+    "killed": "killed",
+    "exited": "failed",
+    "raised": "failed",
+}
+"""The status of a job by how its process ended."""
+FAILURES = get_args(Failure)
 
 
 @dataclass(frozen=True)
@@ -46,6 +55,8 @@ class Task:
     """What the streams of randomness are drawn by, see `Dataset.rows_id`."""
     store_root: Path
     limits: Limits
+    memory_limit: int | None
+    """Bytes that the job may use; not part of a record's hash, as little as the time limit."""
     refit: int
     """0 for the job itself; k for its k-th refit: the same rows, another seed of the method."""
     uses_device: bool
@@ -82,8 +93,8 @@ class Deadline:
         return max(self.at - time.time(), 0.0)
 
 
-def make_task(slot: Slot, bench: Bench) -> Task:
-    """Pack one job for a worker.
+def make_task(slot: Slot, bench: Bench, running: Running | None = None) -> Task:
+    """Pack one job for a worker, with the limits of its profile and of the run.
 
     Raises
     ------
@@ -122,7 +133,8 @@ def make_task(slot: Slot, bench: Bench) -> Task:
         data_dir=bench.data_dir,
         rows_id=setup.facts.rows_id,
         store_root=bench.store.root,
-        limits=setup.limits,
+        limits=setup.limits if running is None else setup.limits.with_time_limit(running.job_timeout),
+        memory_limit=None if running is None else running.job_memory,
         refit=bench.refit,
         uses_device=setup.uses_device,
         code_roots=code_roots(spec.estimator, setup.options),
@@ -195,6 +207,7 @@ def _run_in_child(
             run_tasks,
             (tuple(tasks), device),
             time_limit=None if shortest == math.inf else shortest,
+            memory_limit=None if first.memory_limit is None else first.memory_limit * len(tasks),
             preload=first.preload,
         )
     if outcome.reason == "timeout" and left < limit:
@@ -202,7 +215,7 @@ def _run_in_child(
     if outcome.reason == "finished":
         finished: tuple[JobResult, ...] = outcome.value
         return finished
-    status: Literal["failed", "timeout"] = "timeout" if outcome.reason == "timeout" else "failed"
+    status = OUTCOMES[outcome.reason]
     total = {"total": outcome.seconds / len(tasks)}
     records = [replace(task.blank, status=status, error=outcome.message, seconds=total) for task in tasks]
     for record in records:

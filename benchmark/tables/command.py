@@ -104,7 +104,12 @@ def _end(
     write_page: Callable[[Bench], Path],
 ) -> int:
     """Write tables and page after a run, and say in at most 25 lines what it came to and what to do next."""
-    from benchmark.run.describe import describe_failures, describe_left_out, describe_outcome
+    from benchmark.run.describe import (
+        describe_failures,
+        describe_left_out,
+        describe_missing,
+        describe_outcome,
+    )
     from benchmark.tables.captions import profile_sentence
     from benchmark.tables.summary import best_rows
 
@@ -120,12 +125,17 @@ def _end(
     ]
     if len(results.as_printed):
         lines.append(f"the page: {write_page(bench)}; open it in a browser")
-    if left_out := plan.without_time(summary.left_out):
+    left_out = plan.without_time(summary.left_out)
+    if left_out:
         lines.append(describe_left_out(left_out, most=3))
     print("\n".join(lines))
     tracebacks = f"{bench.command('status')} --tracebacks"
     if text := describe_failures(inventory, summary.failures, tracebacks=tracebacks, most=3):
         print(text, file=sys.stderr)
+        return FINDING
+    late = {planned.job for planned in left_out}
+    if missing := [slot for slot in inventory.slots if slot.state == "missing" and slot.job not in late]:
+        print(describe_missing(missing, bench.command("run"), most=3), file=sys.stderr)
         return FINDING
     print(f"next, {_what_next(args, bench, results)}")
     return code

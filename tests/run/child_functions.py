@@ -29,6 +29,21 @@ def hang_with_a_child(note):
     time.sleep(600)
 
 
+def grow(note, mib):
+    Path(note).write_text(str(os.getpid()))
+    held = [bytearray(b"x") * 2**20 for _ in range(mib)]
+    if mib > 100:
+        time.sleep(60)
+    del held
+
+
+def grow_in_a_child(note, mib):
+    program = f"held = [bytearray(b'x') * 2**20 for _ in range({mib})]; import time; time.sleep(60)"
+    child = subprocess.Popen([sys.executable, "-c", program])
+    Path(note).write_text(f"{os.getpid()} {child.pid}")
+    child.wait()
+
+
 def use(pool, seconds):
     with pool.lease(timeout=60) as device:
         started = time.monotonic()

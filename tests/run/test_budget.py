@@ -104,13 +104,13 @@ def test_too_little_time_for_anything_is_refused_with_the_shortest_job(tmp_path)
     ],
 )
 def test_times_are_read_as_people_write_them(text, seconds):
-    assert parse_duration(text) == seconds
+    assert parse_duration(text, "--time-budget") == seconds
 
 
 @pytest.mark.parametrize("text", ["", "2", "h", "soon", "-1h", "0m", "1m2h", "1e3s", "nan s"])
 def test_what_is_no_time_is_refused_with_the_remedy(text):
     with pytest.raises(ConfigError, match="write it like 2h, 90m, 1h30m or 45s"):
-        parse_duration(text)
+        parse_duration(text, "--time-budget")
 
 
 class Left(Deadline):

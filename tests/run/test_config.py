@@ -164,6 +164,11 @@ def test_a_wrong_choice_is_refused(tmp_path, flags, message):
         ({"batch_seeds": "3"}, "--batch-seeds 3: a whole number"),
         ({"time_budget": "1e3h"}, "is no time"),
         ({"time_budget": "9" * 400 + "h"}, "more than a year"),
+        ({"job_timeout": "0m"}, "--job-timeout '0m' is no time"),
+        *(
+            ({"job_memory": text}, f"--job-memory {text!r} is no size of memory: write it like 500M")
+            for text in ("2", "2T", "-1G", "1e3G", "0.1M", "G", "9" * 30 + "G")
+        ),
         ({"backend": "threading"}, "`threading` is refused"),
         ({"backend": "lokky"}, "did you mean 'loky'"),
     ],
@@ -171,6 +176,13 @@ def test_a_wrong_choice_is_refused(tmp_path, flags, message):
 def test_a_wrong_way_of_running_is_refused(flags, message):
     with pytest.raises(ConfigError, match=message):
         Running.of(**flags)
+
+
+@pytest.mark.parametrize(
+    ("text", "size"), [("500M", 500 * 2**20), ("2g", 2**31), ("1.5 GiB", 3 * 2**29), ("3MB", 3 * 2**20)]
+)
+def test_sizes_of_memory_are_read(text, size):
+    assert Running.of(job_memory=text).job_memory == size
 
 
 def test_flags_win_over_the_profile_and_jobs_default_to_all_cores(tmp_path):

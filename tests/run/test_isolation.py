@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import subprocess
 import sys
@@ -9,9 +10,10 @@ import time
 
 import psutil
 import pytest
-from child_functions import add, die, exit_quietly, fail, hang_with_a_child
+from child_functions import add, die, exit_quietly, fail, grow, grow_in_a_child, hang_with_a_child
 
 from benchmark.run.isolation import run_isolated
+from benchmark.run.memory import out_of_memory_kills
 
 pytestmark = pytest.mark.usefixtures("warm_fork_server")
 
@@ -30,13 +32,13 @@ def test_an_exception_comes_back_as_its_traceback():
 @pytest.mark.parametrize(("number", "name"), [(signal.SIGKILL, "SIGKILL"), (signal.SIGSEGV, "SIGSEGV")])
 def test_a_death_is_told_with_its_signal(number, name):
     outcome = run_isolated(die, (number,))
-    assert outcome.reason == "died"
+    assert outcome.reason == "killed"
     assert name in outcome.message
 
 
 def test_a_silent_exit_is_told_with_its_code():
     outcome = run_isolated(exit_quietly, ())
-    assert outcome.reason == "died"
+    assert outcome.reason == "exited"
     assert "exit code 3" in outcome.message
 
 
@@ -48,6 +50,35 @@ def test_the_time_limit_kills_the_child_and_its_children(tmp_path):
     assert outcome.seconds < 30
     for pid in note.read_text().split():
         assert gone(int(pid))
+
+
+@pytest.mark.parametrize("function", [grow, grow_in_a_child])
+def test_the_memory_limit_kills_the_child_and_its_children(tmp_path, function):
+    note = tmp_path / "pids"
+    limit = 700 * 2**20
+    outcome = run_isolated(function, (str(note), 800), time_limit=100, memory_limit=limit)
+    assert outcome.reason == "out-of-memory"
+    assert re.search("killed as it used [0-9,]+ MiB, more than the limit of 700 MiB", outcome.message)
+    for pid in note.read_text().split():
+        assert gone(int(pid))
+
+
+def test_a_child_within_its_memory_limit_is_left_alone(tmp_path):
+    assert run_isolated(grow, (str(tmp_path / "pids"), 10), memory_limit=2**31).value is None
+
+
+def test_a_kill_by_the_system_for_memory_is_told_from_another(monkeypatch):
+    counts = iter((7, 8))
+    monkeypatch.setattr("benchmark.run.isolation.out_of_memory_kills", lambda: next(counts))
+    outcome = run_isolated(die, (signal.SIGKILL,))
+    assert (outcome.reason, "memory ran out" in outcome.message) == ("out-of-memory", True)
+
+
+def test_the_systems_own_count_of_kills_for_memory_is_read(tmp_path):
+    counters = tmp_path / "vmstat"
+    assert out_of_memory_kills(counters) == 0
+    counters.write_text("pgfault 3\noom_kill 12\noom_kill_x 5\n")
+    assert out_of_memory_kills(counters) == 12
 
 
 def test_a_limit_of_months_is_none_that_waiting_cannot_count():

@@ -18,7 +18,7 @@ import psutil
 import pytest
 import tiny_benchmark
 from rich.console import Console
-from tiny_benchmark import Careful, ToyData, method, quick_and_slow, registry
+from tiny_benchmark import Careful, KillsWorkerOnce, ToyData, method, quick_and_slow, registry
 
 from benchmark.cli import main
 from benchmark.contracts import Job, Provenance, Shape
@@ -63,7 +63,11 @@ class Toys:
         return make_plan(self.bench(toys, **choice), retry_failed=retry_failed)
 
     def run(self, toys, *, jobs=1, backend="loky", retry_failed=False, **choice):
-        running, plan = Running(jobs, backend=backend), self.plan(toys, retry_failed=retry_failed, **choice)
+        how = {
+            name: choice.pop(name) for name in ("job_timeout", "job_memory", "fail_fast") if name in choice
+        }
+        running = Running(jobs, backend=backend, **how)
+        plan = self.plan(toys, retry_failed=retry_failed, **choice)
         output = io.StringIO()
         progress = Progress(plan.to_run(), jobs, Console(file=output))
         devices = DevicePool(("cpu",), self.folder)
@@ -137,9 +141,9 @@ def test_a_failing_job_keeps_its_traceback_and_stops_no_other(bench):
 
 
 @pytest.mark.parametrize(("trouble", "signal_name"), [("kill", "SIGKILL"), ("crash", "SIGSEGV")])
-def test_a_job_that_dies_is_a_failed_record_and_stops_no_other(bench, trouble, signal_name):
+def test_a_job_that_dies_is_a_record_of_its_own_status_and_stops_no_other(bench, trouble, signal_name):
     toys = registry(method("Bad", trouble=trouble), method("Good"))
-    assert bench.run(toys, seeds=(0,)).counts == {"failed": 1, "done": 1}
+    assert bench.run(toys, seeds=(0,)).counts == {"killed": 1, "done": 1}
     assert signal_name in bench.plan(toys, seeds=(0,)).jobs[0].record.error
 
 
@@ -149,6 +153,61 @@ def test_a_job_that_hangs_is_timed_out(bench):
     assert bench.run(toys, profile=profile).counts == {"timeout": 1, "done": 1}
     record = bench.plan(toys, profile=profile).jobs[0].record
     assert (record.status, record.error) == ("timeout", "killed after the time limit of 4 s")
+
+
+def test_every_end_is_one_record_with_its_reason_and_the_rest_goes_on(bench):
+    """A hang, a crash, a kill, memory, an exception, an exit, under limits that change no hash."""
+    troubles = {
+        **{"hang": "timeout", "crash": "killed", "kill": "killed", "swallow": "out-of-memory"},
+        **{"raise": "failed", "exit": "failed"},
+    }
+    toys = registry(method("Good"), *(method(trouble, trouble=trouble) for trouble in troubles))
+    limits = {"job_timeout": 30.0, "job_memory": 900 * 2**20}
+    summary = bench.run(toys, seeds=(0, 1), jobs=2, **limits)
+    assert summary.counts == {"done": 8, "timeout": 1, "killed": 2, "out-of-memory": 1, "failed": 2}
+    found = {job.job.method: job.record for job in bench.plan(toys, seeds=(0,)).jobs}
+    assert {name: record.status for name, record in found.items()} == {"Good": "done"} | troubles
+    assert {name: record.attempts for name, record in found.items()} == dict.fromkeys(found, 1)
+    assert found["hang"].error == "killed after the time limit of 30 s"
+    assert "more than the limit of 900 MiB" in found["swallow"].error
+    assert "SIGSEGV" in found["crash"].error
+    assert "SIGKILL" in found["kill"].error
+    assert "exit code 3" in found["exit"].error
+    assert "this seed is in trouble" in found["raise"].error
+    assert "swallow seed 0 OUT OF MEMORY" in bench.printed
+    assert bench.states(toys, seeds=(0,)).count("failed") == 6
+
+
+def test_the_shorter_time_limit_counts_of_profile_and_run(bench):
+    toys = registry(method("Bad", trouble="hang"))
+    profile = Profile("tiny", "", limits=Limits(time_limit_seconds=4))
+    for seconds, told in ((2.0, "2 s"), (60.0, "4 s")):
+        bench.run(toys, profile=profile, seeds=(0,), job_timeout=seconds)
+        assert bench.plan(toys, profile=profile, seeds=(0,)).jobs[0].record.error.endswith(told)
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_after_a_failure_no_job_starts_if_so_asked(bench, jobs):
+    toys = registry(method("Bad", trouble="raise"), method("Good", seconds=0.2))
+    summary = bench.run(toys, seeds=range(6), jobs=jobs, fail_fast=True)
+    assert summary.counts["failed"] == 1
+    assert sum(summary.counts.values()) <= 2 * jobs
+    assert "missing" in bench.states(toys, seeds=range(6))
+    assert sum(bench.run(toys, seeds=range(6), jobs=jobs).counts.values()) >= 12 - 2 * jobs
+
+
+def test_workers_that_are_killed_cost_their_jobs_another_start_and_no_more(bench):
+    toys = registry(method("Murderer", KillsWorkerOnce, log=str(bench.folder / "log")), method("Good"))
+    assert bench.run(toys, seeds=range(3), jobs=2).counts == {"done": 6}
+    assert set(bench.states(toys, seeds=range(3))) == {"done"}
+
+
+def test_workers_that_are_killed_again_and_again_end_the_run_with_what_to_do(bench):
+    toys = registry(method("Murderer", KillsWorkerOnce, log=""))
+    summary = bench.run(toys, seeds=range(2), jobs=2)
+    assert [result.status for result in summary.failures if result.job.seed == 0] == ["killed"]
+    assert "--job-memory" in summary.failures[0].error
+    assert bench.states(toys, seeds=(0,)) == ["missing"]
 
 
 def test_a_failed_job_is_retried_once_and_later_only_when_asked(bench):
