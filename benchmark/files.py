@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 import platform
 import re
-import shutil
 import tempfile
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from threading import get_ident
 from typing import TYPE_CHECKING
@@ -25,20 +24,25 @@ def temporary_folder(name: str) -> Path:
 
 
 def this_process() -> str:
-    """Name this process on this machine, for what must not outlive it; see `remove_those_of_the_dead`."""
+    """Name this process on this machine, for what must not outlive it; see `those_of_the_dead`."""
     return f"{zlib.crc32(platform.node().encode()):08x}-{os.getpid()}"
 
 
-def remove_those_of_the_dead(folder: Path, prefix: str = "") -> None:
-    """Remove what lies in a folder under a prefix and the name of a process of this machine that is gone."""
+def those_of_the_dead(folder: Path, prefix: str = "") -> Iterator[tuple[Path, int]]:
+    """Yield what lies in a folder under a prefix and the name of a process of this machine that is gone."""
     import psutil
 
     machine = this_process().partition("-")[0]
-    for path in folder.iterdir() if folder.is_dir() else ():
+    for path in list(folder.iterdir()) if folder.is_dir() else ():
         found = re.fullmatch(rf"{re.escape(prefix)}{machine}-(\d+)(?:\.\d+)?", path.name)
         if found and not psutil.pid_exists(int(found[1])):
-            with suppress(OSError):  # another process does the same
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
+            yield path, int(found[1])
+
+
+def remove_files_of_the_dead(folder: Path, prefix: str) -> None:
+    """Remove files that processes were at when they were killed; see `those_of_the_dead`."""
+    for path, _ in those_of_the_dead(folder, prefix):
+        path.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -67,7 +71,7 @@ def write_bytes(path: Path, content: bytes) -> None:
             path.write_bytes(content)
         return
     path = path.resolve()  # a link stays one
-    remove_those_of_the_dead(path.parent, f".{path.name}.")
+    remove_files_of_the_dead(path.parent, f".{path.name}.")
     partial = path.with_name(f".{path.name}.{this_process()}.{get_ident()}")
     try:
         with naming(path):

@@ -15,6 +15,7 @@ from benchmark.contracts import Array, Dataset, DatasetSpec, Provenance
 from benchmark.registry import MOST_SEEDS, Registry, suggestion
 from benchmark.run.split import sizes
 from benchmark.tables.printed import read_printed
+from benchmark.untrusted import read_table
 
 ROOT = Path(__file__).resolve().parents[2]
 PAPER = ROOT / "results" / "paper"
@@ -104,7 +105,7 @@ def _read_text(path: Path) -> pd.DataFrame:
     if not path.is_file():
         raise ValueError(f"{path}: no such file; name a CSV, such as metrics.csv of a folder of tables")
     try:
-        return pd.read_csv(path, dtype=str, keep_default_na=False)
+        return read_table(path, dtype=str, keep_default_na=False)
     except ValueError as error:  # ParserError, EmptyDataError, UnicodeDecodeError
         raise ValueError(f"{path} cannot be read as CSV ({str(error).strip()})") from error
 

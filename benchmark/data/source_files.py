@@ -10,6 +10,7 @@ import numpy as np
 
 from benchmark.contracts import Array, DataError
 from benchmark.data.check import Files
+from benchmark.untrusted import read_table
 from datasets.formats.files import file_sha256
 from datasets.formats.tables import few
 
@@ -38,11 +39,9 @@ def read_files(given: Path, n: int) -> Files:
 
 
 def _table(path: Path, n: int) -> Files:
-    import pandas as pd
-
     try:
-        table = pd.read_csv(path)
-    except (ValueError, UnicodeError) as error:
+        table = read_table(path)
+    except ValueError as error:
         raise DataError(
             f"{path}: no readable CSV ({error}); give a folder, or a CSV with a header"
         ) from error

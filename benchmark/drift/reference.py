@@ -23,6 +23,7 @@ from benchmark.tables.reference import (
     read_environments,
     read_settings,
 )
+from benchmark.untrusted import read_table
 
 REFITS_FILE, ACCEPTED_FILE = "refit_noise.csv", "accepted.md"
 REFIT_KEYS = (*REFERENCE_KEYS[:3], "refit", *REFERENCE_KEYS[3:])
@@ -96,7 +97,7 @@ def read_refits(folder: Path) -> pd.DataFrame:
     if not path.is_file():
         return pd.DataFrame(columns=list(REFIT_COLUMNS))
     try:
-        frame = pd.read_csv(path, dtype=dict.fromkeys(("config_hash", "data_hash", "score_digest"), str))
+        frame = read_table(path, dtype=dict.fromkeys(("config_hash", "data_hash", "score_digest"), str))
     except ValueError as error:
         raise ConfigError(f"cannot judge: {path} cannot be read ({error}); measure it again") from error
     if missing := set(REFIT_COLUMNS) - set(frame.columns):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
@@ -16,6 +15,7 @@ from benchmark.paper.margins import COLUMNS as MARGIN_COLUMNS
 from benchmark.run.config import ConfigError
 from benchmark.tables.names import TABLE3_DATASET
 from benchmark.tables.printed import read_printed
+from benchmark.untrusted import read_table, read_toml
 
 PAPER = Path(__file__).resolve().parents[2] / "results" / "paper"
 PAPER_SEEDS = 10
@@ -73,8 +73,8 @@ def read_cells(folder: Path) -> pd.DataFrame:
     frames = []
     for table, name, dataset in (("II", "table2.csv", None), ("III", "table3.csv", TABLE3_DATASET)):
         path = folder / name
-        texts = pd.read_csv(path, dtype=str)["mean"]
         frame = read_printed(path, dataset)
+        texts = read_table(path, dtype=str)["mean"]
         if not all(is_any_real_numeric_dtype(frame[name]) for name in ("mean", "std")):
             raise ValueError(f"{path}: a mean or a standard deviation is no number; correct the table")
         frames.append(frame.assign(table=table, unit=texts.map(unit_of).to_numpy()))
@@ -101,7 +101,10 @@ def read_margins(path: Path) -> pd.DataFrame:
     ValueError
         If columns are missing, a cell appears twice or a margin is no number above 0.
     """
-    frame = pd.read_csv(path, dtype=str)
+    try:
+        frame = read_table(path, dtype=str)
+    except ValueError as error:
+        raise ValueError(f"{path} cannot be read as CSV ({error}); write the file again") from error
     if missing := set(MARGIN_COLUMNS) - set(frame.columns):
         raise ValueError(
             f"{path}: expected the columns {', '.join(MARGIN_COLUMNS)}, {', '.join(sorted(missing))} missing"
@@ -125,8 +128,8 @@ def read_claims(path: Path) -> list[Mapping[str, Any]]:
         If it is not TOML, or holds no `[[claim]]`.
     """
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        content = read_toml(path)
+    except ValueError as error:
         raise ConfigError(f"{path} is not valid TOML: {error}") from error
     claims = content.get("claim")
     if not isinstance(claims, list) or not all(isinstance(claim, dict) for claim in claims):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from math import isfinite
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any, TypeGuard
 
 from benchmark.registry import parse_seeds, suggestion
+from benchmark.untrusted import read_toml
 
 PROFILES_DIR = Path(__file__).parent / "profiles"
 BACKENDS = ("loky", "dask")
@@ -180,8 +180,8 @@ def load_profile(name: str, folder: Path = PROFILES_DIR) -> Profile:
         )
     path = folder / f"{name.lower()}.toml"
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        content = read_toml(path)
+    except ValueError as error:
         raise ConfigError(f"{path} is not valid TOML: {error}") from error
     try:
         return _profile(name.lower(), content)

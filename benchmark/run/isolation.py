@@ -14,23 +14,21 @@ import math
 import multiprocessing
 import os
 import pickle
-import shutil
 import signal
 import threading
 import time
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from multiprocessing.connection import Connection, wait
-from multiprocessing.util import Finalize
 from typing import Any, Literal
 
 import psutil
 
-from benchmark.files import remove_those_of_the_dead, temporary_folder, this_process
 from benchmark.run.memory import out_of_memory_kills, resident
+from benchmark.run.scratch import claim_folder
 
-SOCKETS = "m3la-sockets"
 LOOK_SECONDS = 0.1
 """How often the memory of a child that has a limit is looked at."""
 LONGEST_WAIT = 2_147_483
@@ -141,40 +139,32 @@ def _die_with_parent() -> None:
         os._exit(1)
 
 
+@lru_cache(maxsize=1)
+def end_with(parent: int) -> None:
+    """End this process soon after its parent, which may be killed; nothing where it is no child of `parent`.
+
+    joblib's workers would wait for the next job, and go on with the one at hand, for minutes.
+    """
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(LOOK_SECONDS)
+        os._exit(1)  # its own children notice
+
+    if os.getppid() == parent:
+        threading.Thread(target=watch, daemon=True).start()
+
+
 def _context(preload: Sequence[str]) -> Any:
     if multiprocessing.get_start_method(allow_none=True) == "loky":
         # joblib's workers would pass this name on, and a fresh child does not know it.
         multiprocessing.set_start_method(None, force=True)
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
-    _keep_sockets_apart()
+    claim_folder()
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(list(preload))
     return context
-
-
-def remove_sockets_of_the_dead() -> None:
-    """Remove the folders of fork servers whose workers were killed."""
-    remove_those_of_the_dead(temporary_folder(SOCKETS))
-
-
-def _keep_sockets_apart() -> None:
-    """Let the fork server listen in a folder of which later workers can tell that its worker was killed."""
-    folder = temporary_folder(SOCKETS)
-    config = multiprocessing.current_process()._config  # type: ignore[attr-defined]
-    if config.get("tempdir"):
-        return
-    try:
-        folder.mkdir(mode=0o700, exist_ok=True)
-        if folder.stat().st_uid != os.getuid():  # somebody else's: Python's own place is safer
-            return
-        remove_sockets_of_the_dead()
-        own = folder / this_process()
-        own.mkdir(mode=0o700, exist_ok=True)
-    except OSError:
-        return
-    Finalize(None, shutil.rmtree, args=(own,), kwargs={"ignore_errors": True}, exitpriority=-100)
-    config["tempdir"] = str(own)
 
 
 def _kill_tree(child: Any) -> None:

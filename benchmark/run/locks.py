@@ -9,7 +9,7 @@ from pathlib import Path
 
 from filelock import FileLock, SoftFileLock
 
-from benchmark.files import remove_those_of_the_dead, this_process
+from benchmark.files import remove_files_of_the_dead, this_process
 
 
 def require_locks(folder: Path) -> None:
@@ -22,7 +22,7 @@ def require_locks(folder: Path) -> None:
         are refused: they would outlive a holder that is killed.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    remove_those_of_the_dead(folder, ".probe-")
+    remove_files_of_the_dead(folder, ".probe-")
     path = folder / f".probe-{this_process()}"  # a file that is new, and nobody else's
     lock = FileLock(path, is_singleton=False)
     try:

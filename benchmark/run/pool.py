@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from concurrent.futures.process import BrokenProcessPool
@@ -15,9 +16,9 @@ from benchmark.run.backends import parallel
 from benchmark.run.bench import Bench
 from benchmark.run.config import Running
 from benchmark.run.devices import DevicePool
-from benchmark.run.isolation import remove_sockets_of_the_dead
 from benchmark.run.plan import Plan, side_by_side
 from benchmark.run.progress import Progress
+from benchmark.run.scratch import claim_folder, remove_what_the_dead_left
 from benchmark.run.seeding import limit_threads_of_new_processes
 from benchmark.run.worker import FAILURES, Deadline, JobResult, Task, make_task, supervise
 
@@ -66,6 +67,7 @@ def run_plan(
     if not planned:
         return Summary()
     limit_threads_of_new_processes()
+    claim_folder()
     batches = [
         tuple(make_task(job, bench, running) for job in batch)
         for batch in side_by_side(planned, running.batch_seeds)
@@ -103,7 +105,7 @@ def _results(
             if failed and running.fail_fast:
                 return
             deadline = None if end is None else Deadline(end, progress.expected(first))
-            yield joblib.delayed(supervise)(tasks, devices, deadline)
+            yield joblib.delayed(supervise)(tasks, devices, deadline, os.getpid())
 
     while waiting and deaths <= MOST_DEATHS:
         try:
@@ -132,4 +134,4 @@ def _stop_workers() -> None:
     from joblib.externals.loky import get_reusable_executor  # type: ignore[import-untyped]
 
     get_reusable_executor().shutdown(wait=True, kill_workers=True)
-    remove_sockets_of_the_dead()
+    remove_what_the_dead_left()

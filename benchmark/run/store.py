@@ -108,7 +108,14 @@ class RecordStore:
             ) from error
 
     def folder(self, job: Job, config_hash: str) -> Path:
-        """Return where a job's record is, or would be."""
+        """Return where a job's record is, or would be.
+
+        Raises
+        ------
+        RecordError
+            If a name would lead out of the store, as one of a file from elsewhere may.
+        """
+        _require_names(job.dataset, job.method, config_hash)
         return self.root / job.dataset / job.method / f"{job.seed}-{config_hash}"
 
     @property
@@ -119,8 +126,8 @@ class RecordStore:
     @contextmanager
     def lock(self, job: Job, config_hash: str) -> Iterator[bool]:
         """Hold the job's lock, or yield False at once if another process holds it."""
-        self.lock_dir.mkdir(parents=True, exist_ok=True)
         lock = FileLock(self._lock_file(job, config_hash))
+        self.lock_dir.mkdir(parents=True, exist_ok=True)
         try:
             lock.acquire(blocking=False)
         except Timeout:
@@ -143,6 +150,7 @@ class RecordStore:
             return True
 
     def _lock_file(self, job: Job, config_hash: str) -> Path:
+        _require_names(job.dataset, job.method, config_hash)
         return self.lock_dir / f"{job.dataset}-{job.method}-{job.seed}-{config_hash}.lock"
 
     def write(self, record: Record, arrays: Mapping[str, Array] | None = None) -> Path:
@@ -211,6 +219,13 @@ class RecordStore:
         return Scan(tuple(records), tuple(broken))
 
 
+def _require_names(*names: str) -> None:
+    """Refuse what would lead out of the store, as a name in a file from elsewhere may."""
+    for name in names:
+        if not name or name.startswith(".") or set(name) & {"/", "\\", "\0"}:
+            raise RecordError(f"{name!r} is no name of a data set, a method or a hash; correct the file")
+
+
 def read_record(folder: Path) -> Record:
     """Read and check one record folder; of an older schema only the fields that there still are.
 
@@ -271,6 +286,24 @@ def record_text(content: Mapping[str, Any]) -> str:
 def sha256(content: bytes) -> str:
     """Return the SHA-256 of some bytes."""
     return hashlib.sha256(content).hexdigest()
+
+
+def read_arrays_file(path: Path) -> dict[str, Array]:
+    """Read an archive of arrays that has no digest, with the same care.
+
+    Raises
+    ------
+    RecordError
+        If it is too large, damaged, or of something else.
+    """
+    try:
+        if (size := path.stat().st_size) > MOST_ARRAYS:
+            raise ValueError(f"it has {size} bytes")
+        return _read_arrays(path.read_bytes())
+    except DAMAGED as error:
+        raise RecordError(
+            f"{path} cannot be read ({type(error).__name__}: {error}); write it again"
+        ) from error
 
 
 def _read_arrays(content: bytes) -> dict[str, Array]:

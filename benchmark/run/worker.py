@@ -20,7 +20,7 @@ from benchmark.run.bench import Bench, Slot
 from benchmark.run.config import Limits, Running
 from benchmark.run.devices import DevicePool
 from benchmark.run.fingerprint import code_digest, code_roots
-from benchmark.run.isolation import run_isolated
+from benchmark.run.isolation import end_with, run_isolated
 from benchmark.run.seeding import limit_threads_of_new_processes, make_deterministic
 from benchmark.run.store import SCHEMA_VERSION, RecordStore, score_digest
 from benchmark.score.thresholds import is_transductive
@@ -143,7 +143,7 @@ def make_task(slot: Slot, bench: Bench, running: Running | None = None) -> Task:
 
 
 def supervise(
-    tasks: Sequence[Task], pool: DevicePool, deadline: Deadline | None = None
+    tasks: Sequence[Task], pool: DevicePool, deadline: Deadline | None = None, main: int = 0
 ) -> tuple[JobResult, ...]:
     """Run jobs in one child process and make sure that a record of each one's end exists; it never raises.
 
@@ -158,8 +158,11 @@ def supervise(
     deadline
         A job that is not expected to end by then does not start; one that runs is killed then, and leaves
         no record.
+    main
+        The run's process, with which this one ends where it is its child.
     """
     try:
+        end_with(main)
         return _supervise(tasks, pool, deadline)
     except Exception:
         error = traceback.format_exc()

@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from benchmark.score.metrics import METRICS
+from benchmark.untrusted import read_table
 
 COLUMNS = ("dataset", "method", "metric", "direction", "mean", "std", "bold")
 MARKS = {"": False, "0": False, "false": False, "no": False, "1": True, "true": True, "yes": True}
@@ -33,7 +34,10 @@ def read_printed(path: Path, dataset: str | None = None) -> pd.DataFrame:
     ValueError
         If columns, metrics, directions or marks are not the expected ones, or a cell appears twice.
     """
-    printed = pd.read_csv(path, dtype={"bold": str})
+    try:
+        printed = read_table(path, dtype={"bold": str, "dataset": str, "method": str})
+    except ValueError as error:
+        raise ValueError(f"{path} cannot be read as CSV ({error}); correct the table") from error
     if dataset is not None:
         printed = printed.assign(dataset=dataset)
     missing = set(COLUMNS) - set(printed.columns)

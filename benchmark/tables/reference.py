@@ -16,7 +16,9 @@ from benchmark.score.metrics import METRICS
 from benchmark.tables.results import Results
 from benchmark.tables.traces import write_traces
 from benchmark.tables.write import write_all
+from benchmark.untrusted import read_json, read_table
 
+MOST_SEED = 2**32 - 1
 PROVENANCE_FILE, PER_SEED_FILE, STEPS_FILE = "metrics.csv", "per_seed.csv", "steps.csv"
 ENVIRONMENT_FILE, SETTINGS_FILE = "environment.json", "settings.json"
 RESOURCES_FILE, ACQUISITION_FILE, TRACES_FILE = "resources.csv", "acquisition.csv", "traces.npz"
@@ -127,7 +129,7 @@ def read_csv(path: Path, columns: Sequence[str], numbers: Sequence[str] = ("seed
     if not path.is_file():
         raise ConfigError(f"cannot judge: {path} is missing; write the reference again")
     try:
-        frame = pd.read_csv(path, dtype=dict.fromkeys(set(columns) - set(numbers), str))
+        frame = read_table(path, dtype=dict.fromkeys(set(columns) - set(numbers), str))
     except ValueError as error:
         raise ConfigError(
             f"cannot judge: {path} cannot be read ({error}); write the reference again"
@@ -137,6 +139,8 @@ def read_csv(path: Path, columns: Sequence[str], numbers: Sequence[str] = ("seed
     for column in sorted(set(numbers) & set(columns)):
         if len(frame) and not pd.api.types.is_numeric_dtype(frame[column]):
             raise ConfigError(f"cannot judge: {path} holds a {column} that is not a number")
+    if "seed" in columns and not (frame["seed"].between(0, MOST_SEED) & (frame["seed"] % 1 == 0)).all():
+        raise ConfigError(f"cannot judge: {path} holds a seed that is no whole number; write it again")
     return frame
 
 
@@ -190,7 +194,7 @@ def _read_json(path: Path, kind: type, default: Any) -> Any:
     if not path.is_file():
         return default
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json(path)
     except ValueError as error:
         raise ConfigError(f"cannot judge: {path} is not JSON ({error}); write the reference again") from error
     if not isinstance(content, kind):

@@ -15,6 +15,7 @@ import numpy as np
 
 from benchmark.contracts import Array
 from benchmark.files import write_bytes
+from benchmark.run.store import RecordError, read_arrays_file
 
 LOSS_POINTS = 60
 """Epochs of which the training loss is kept: the first, the last, and others evenly between them."""
@@ -142,17 +143,36 @@ def read_traces(path: Path, dataset: str) -> dict[Pair, Traces]:
 
     Raises
     ------
-    OSError, ValueError, KeyError
-        If it cannot be read or lacks an array.
+    OSError, RecordError
+        If it cannot be read, or lacks or holds what `write_traces` does not write.
     """
-    with np.load(path, allow_pickle=False) as archive:
-        methods = dict.fromkeys(name.rpartition("/")[0] for name in archive.files)
-        return {
-            (dataset, method): Traces(
-                **{field.name: archive[f"{method}/{field.name}"] for field in fields(Traces)}
-            )
-            for method in methods
-        }
+    arrays = read_arrays_file(path)
+    methods = dict.fromkeys(name.rpartition("/")[0] for name in arrays)
+    if odd := {*arrays} ^ {f"{method}/{field.name}" for method in methods for field in fields(Traces)}:
+        raise RecordError(f"{path} lacks or adds {', '.join(sorted(odd)[:5])}; write the reference again")
+    traces = {}
+    for method in methods:
+        one = Traces(**{field.name: arrays[f"{method}/{field.name}"] for field in fields(Traces)})
+        if wrong := _misfit(one):
+            raise RecordError(f"{path}: {wrong} of {method} has another shape than it is written with")
+        traces[dataset, method] = one
+    return traces
+
+
+def _misfit(one: Traces) -> str:
+    """Name the first array whose axes are not those of `Traces`, or that holds no numbers."""
+    shapes = {
+        **{"seeds": "s", "reading": "mm", "reading_by_label": "qmm", "attention": "mm"},
+        **{"attention_by_label": "qmm", "w_co": "wqq", "phi": "qq", "loss": "sp", "epochs": "p"},
+    }
+    sizes: dict[str, int] = {}
+    for name, axes in shapes.items():
+        array = getattr(one, name)
+        if array.dtype.kind not in "iuf" or array.ndim != len(axes):
+            return name
+        if any(sizes.setdefault(axis, size) != size for axis, size in zip(axes, array.shape, strict=True)):
+            return name
+    return ""
 
 
 def by_pair(found: Iterable[tuple[Pair, Traces | None]]) -> dict[Pair, Traces]:

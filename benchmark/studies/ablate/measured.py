@@ -18,6 +18,7 @@ from benchmark.files import write_csv
 from benchmark.run.config import ConfigError
 from benchmark.run.plan import Plan
 from benchmark.score.metrics import METRICS
+from benchmark.untrusted import read_table
 
 MEASURED_FILE = "measured.csv"
 KEYS = ("stage", "method", "seed", "config_hash")
@@ -51,8 +52,8 @@ def read_measured(folder: Path) -> pd.DataFrame:
     if not path.is_file():
         return pd.DataFrame(columns=list(COLUMNS))
     try:
-        frame = pd.read_csv(path, dtype=dict.fromkeys(TEXT, str))
-    except (ValueError, pd.errors.ParserError, UnicodeDecodeError) as error:
+        frame = read_table(path, dtype=dict.fromkeys(TEXT, str))
+    except ValueError as error:
         raise ConfigError(f"{path} is no table ({error}); delete it to measure anew") from error
     if missing := [name for name in COLUMNS if name not in frame]:
         raise ConfigError(f"{path} lacks the columns {', '.join(missing)}; delete it to measure anew")
