@@ -63,11 +63,11 @@ def run_plan(
     Summary
         `interrupted` is true after Ctrl-C; then all children are gone and the rest of the plan is missing.
     """
+    claim_folder()
     planned = plan.to_run()
     if not planned:
         return Summary()
     limit_threads_of_new_processes()
-    claim_folder()
     batches = [
         tuple(make_task(job, bench, running) for job in batch)
         for batch in side_by_side(planned, running.batch_seeds)
