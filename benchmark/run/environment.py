@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Mapping
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -35,7 +37,7 @@ def describe_environment() -> dict[str, Any]:
         "implementation": platform.python_implementation(),
         "system": platform.system(),
         "machine": platform.machine(),
-        "libraries": {name: _version(name) for name in LIBRARIES},
+        "libraries": dict(library_versions()),
         "processor": processor(),
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
         "torch_threads": torch.get_num_threads(),
@@ -44,9 +46,15 @@ def describe_environment() -> dict[str, Any]:
     }
 
 
+@cache
+def library_versions() -> Mapping[str, str | None]:
+    """Return the versions of `LIBRARIES`, read once: they take longer to look up than many a job."""
+    return {name: _version(name) for name in LIBRARIES}
+
+
 def processor_and_libraries() -> str:
     """Return in one line what decides how fast a fit is: the processor and the libraries' versions."""
-    versions = [f"{name} {_version(name)}" for name in LIBRARIES]
+    versions = [f"{name} {version}" for name, version in library_versions().items()]
     return ", ".join([processor() or platform.machine(), *versions])
 
 

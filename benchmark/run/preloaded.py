@@ -14,6 +14,8 @@ signal.signal(signal.SIGINT, signal.SIG_IGN)
 import sklearn.base  # noqa: F401 - every method is a BaseEstimator
 
 from benchmark.contracts import Streams
+from benchmark.run.environment import library_versions
 from benchmark.run.seeding import make_deterministic
 
 make_deterministic(Streams("", 0))
+library_versions()

@@ -131,7 +131,8 @@ def strike(soak: Soak, run: subprocess.Popen[bytes], kind: str, back: Path) -> i
     if kind.startswith("clock"):
         write_text(back, "")
         time.sleep(0.5)
-    chosen = targets(kind, run.pid, soak.processes())
+    while not (chosen := targets(kind, run.pid, soak.processes())) and run.poll() is None:
+        pass  # jobs are short
     for process in chosen:
         with suppress(psutil.Error):
             process.send_signal(signal.SIGTERM if kind.startswith("TERM") else signal.SIGKILL)
