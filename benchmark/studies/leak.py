@@ -97,6 +97,7 @@ class Watched(Progress):
         super().finished(result)
         if len(self.ended) % WARM == 0:
             self.samples.append({"jobs": len(self.ended), **lasting()})
+            print(", ".join(f"{name} {value:g}" for name, value in self.samples[-1].items()), flush=True)
 
 
 def lasting() -> dict[str, float]:
@@ -191,8 +192,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
         print(times, flush=True)
         samples = watched_run(Path(second), args.tasks, args.jobs)
-    for sample in (samples[0], samples[-1]):
-        print(", ".join(f"{name} {value:g}" for name, value in sample.items()))
     found = grown(samples)
     if beside > OVERHEAD_SECONDS:
         found.append(f"a job's overhead of {1000 * beside:.1f} ms is above {1000 * OVERHEAD_SECONDS:g} ms")

@@ -38,8 +38,8 @@ GOES_ON = ("KILL worker", "KILL job", "KILL fork server")
 """After which a run is to go on to its end."""
 MARK = "M3LA_SOAK"
 """In the environment of every process of a run, so that none can hide."""
-PATIENCE = 30.0
-"""Seconds after which a run that was killed must have no process left."""
+PATIENCE = 60.0
+"""Seconds after which a killed run must have no process left; a fork server first ends its imports."""
 CLOCK = """import os, time
 real = time.time
 time.time = lambda: real() - 86400.0 * os.path.exists({flag!r})
