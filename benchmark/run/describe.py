@@ -98,6 +98,8 @@ def _profile(plan: Plan) -> str:
 
 
 def _outlook(plan: Plan, running: Running) -> list[str]:
+    if not plan.jobs:
+        return ["no job: the chosen methods run on other data sets, unless each is named in full"]
     to_run = plan.to_run()
     return [
         f"{_counts(plan.jobs)} on {running.jobs} at a time, {_time(to_run, running)}",
@@ -221,9 +223,7 @@ def _by_setup(slots: Sequence[AnySlot]) -> list[list[AnySlot]]:
 
 
 def _counts(jobs: Sequence[PlannedJob]) -> str:
-    done, to_run = (
-        sum(flags) for flags in zip(*((job.state == "done", job.to_run) for job in jobs), strict=True)
-    )
+    done, to_run = sum(job.state == "done" for job in jobs), sum(job.to_run for job in jobs)
     return f"{len(jobs)} jobs, {done} done, {to_run} to run"
 
 
