@@ -67,7 +67,8 @@ def describe_start(plan: Plan, running: Running) -> str:
     for dataset, jobs in by_dataset.items():
         facts, to_run = jobs[0].setup.facts, [job for job in jobs if job.to_run]
         whose = f", {facts.source}" if facts.folder else ""
-        time = f", {_time(to_run, running, source=False)}" if to_run else ""
+        known = any(job.expected for job in to_run)
+        time = f", {_time(to_run, running, source=False)}" if known else ""
         lines.append(f"{dataset} ({facts.provenance}{whose}): {_counts(jobs)}{time}")
     return "\n".join([_profile(plan), *lines, *_outlook(plan, running)])
 
