@@ -188,7 +188,7 @@ class TestConstraints:
 
     def test_the_small_build_of_torch_is_the_version_that_is_installed_next(self) -> None:
         (given,) = re.findall(
-            r"pip install torch==(\S+) --index-url https://download\.pytorch\.org/whl/cpu ", README
+            r"pip install torch==(\S+) --extra-index-url https://download\.pytorch\.org/whl/cpu ", README
         )
         assert given == constraints()["torch"]  # or pip would replace it by a large one
 

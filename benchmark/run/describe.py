@@ -67,7 +67,8 @@ def describe_start(plan: Plan, running: Running) -> str:
     for dataset, jobs in by_dataset.items():
         facts, to_run = jobs[0].setup.facts, [job for job in jobs if job.to_run]
         whose = f", {facts.source}" if facts.folder else ""
-        time = f", {_time(to_run, running, source=False)}" if to_run else ""
+        known = any(job.expected for job in to_run)
+        time = f", {_time(to_run, running, source=False)}" if known else ""
         lines.append(f"{dataset} ({facts.provenance}{whose}): {_counts(jobs)}{time}")
     return "\n".join([_profile(plan), *lines, *_outlook(plan, running)])
 
@@ -98,6 +99,8 @@ def _profile(plan: Plan) -> str:
 
 
 def _outlook(plan: Plan, running: Running) -> list[str]:
+    if not plan.jobs:
+        return ["no job: the chosen methods run on other data sets, unless each is named in full"]
     to_run = plan.to_run()
     return [
         f"{_counts(plan.jobs)} on {running.jobs} at a time, {_time(to_run, running)}",
@@ -230,9 +233,7 @@ def _by_setup(slots: Sequence[AnySlot]) -> list[list[AnySlot]]:
 
 
 def _counts(jobs: Sequence[PlannedJob]) -> str:
-    done, to_run = (
-        sum(flags) for flags in zip(*((job.state == "done", job.to_run) for job in jobs), strict=True)
-    )
+    done, to_run = sum(job.state == "done" for job in jobs), sum(job.to_run for job in jobs)
     return f"{len(jobs)} jobs, {done} done, {to_run} to run"
 
 

@@ -20,6 +20,8 @@ from benchmark.run.flags import Command
 if TYPE_CHECKING:
     from benchmark.registry import Registry
     from benchmark.run.bench import Bench
+    from benchmark.run.config import Running
+    from benchmark.run.devices import DevicePool
     from benchmark.run.plan import Plan
     from benchmark.run.pool import Summary
     from benchmark.tables.results import Results
@@ -56,43 +58,49 @@ def run(args: argparse.Namespace, registry: Registry, write_page: Callable[[Benc
     """Run what is missing, then write the tables and the page; with --dry-run only say what that would be."""
     from rich.console import Console
 
-    from benchmark.run.budget import within_budget
-    from benchmark.run.check_method import require_promises
     from benchmark.run.describe import describe_fractions, describe_plan, describe_start
     from benchmark.run.devices import available_pool
-    from benchmark.run.plan import make_plan
     from benchmark.run.pool import run_plan
     from benchmark.run.progress import Progress
-    from benchmark.run.times import Machine
 
     started = time.time()
     bench, running = flags.bench_of(args, registry), flags.running_of(args)
     devices = available_pool(running.device)
     if not args.dry_run:
         bench.store.require_writable()  # before hours of work rather than after
-    outsiders = [
-        bench.registry.methods[name] for name in bench.methods.ids if name in bench.registry.outsiders
-    ]
-    require_promises(outsiders, tuple(bench.registry.datasets))
-    plan = make_plan(bench, retry_failed=running.retry_failed, machine=Machine.of(running, devices))
-    end = None
-    if running.time_budget is not None:
-        end = started + running.time_budget
-        plan = within_budget(plan, running.cores, running.time_budget)
+    plan = _plan(bench, running, devices)
     describe = describe_plan if args.dry_run else describe_start
     print("\n".join(filter(None, [describe(plan, running), describe_fractions(plan, running)])), flush=True)
     if args.dry_run:
         return OK
     progress = Progress(plan.to_run(), running.jobs, Console(), running.batch_seeds)
+    end = None if running.time_budget is None else started + running.time_budget
     summary = run_plan(plan, bench, running, devices, progress, end)
     if summary.interrupted:
         print(
-            f"interrupted; finished jobs are kept, and the same command goes on from there; tables of them: "
+            "interrupted; finished jobs are kept, and the same command goes on from there; tables of them: "
             f"{bench.command('tables')}",
             file=sys.stderr,
         )
         return INTERRUPTED
     return _end(args, bench, plan, summary, time.time() - started, write_page)
+
+
+def _plan(bench: Bench, running: Running, devices: DevicePool) -> Plan:
+    """Plan what is missing, after methods from outside have shown that they keep their promises."""
+    from benchmark.run.budget import within_budget
+    from benchmark.run.check_method import require_promises
+    from benchmark.run.plan import make_plan
+    from benchmark.run.times import Machine
+
+    outsiders = [
+        bench.registry.methods[name] for name in bench.methods.ids if name in bench.registry.outsiders
+    ]
+    require_promises(outsiders, tuple(bench.registry.datasets))
+    plan = make_plan(bench, retry_failed=running.retry_failed, machine=Machine.of(running, devices))
+    if running.time_budget is None:
+        return plan
+    return within_budget(plan, running.cores, running.time_budget)
 
 
 def _end(

@@ -22,7 +22,7 @@ class Words(HTMLParser):
         self._hidden = 0
         self.feed(page)
 
-    def handle_starttag(self, tag, attrs):
+    def handle_starttag(self, tag, attrs):  # noqa: ARG002 (the base class's signature)
         self._hidden += tag in ("style", "script", "svg")
 
     def handle_endtag(self, tag):

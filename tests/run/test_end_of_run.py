@@ -78,6 +78,15 @@ def test_a_short_run_says_none_of_that(said):
     assert "Ctrl-C" not in out
 
 
+def test_a_choice_of_no_job_says_how_to_choose_some(said):
+    elsewhere = replace(method("A"), datasets=("home",))
+    toys = registry(elsewhere, datasets=(ToyData(),))
+    for flags in ((), ("--dry-run",)):
+        assert "no job: the chosen methods run on other data sets, unless each is named in full" in said(
+            *flags, "--methods", "A*", toys=toys, seconds={}
+        )
+
+
 def test_what_is_real_alone_or_already_cut_is_offered_no_smaller(said):
     toys = registry(method("A"), datasets=(ToyData(),))
     out = said("--dry-run", "--seeds", "4", "--time-budget", "30m", toys=toys, seconds={"A": 1500.0})
