@@ -1,16 +1,65 @@
-"""Where jobs run: joblib's own processes, or a dask cluster of single-threaded workers."""
+"""Where jobs run: joblib's own processes, or the workers of a dask cluster; it knows no job."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import joblib
 
+from benchmark.run.config import Running
+from benchmark.run.devices import DevicePool
+from benchmark.run.worker import Deadline, JobResult, Task, supervise
+
 
 class BackendError(RuntimeError):
     """A backend that cannot run jobs here; the message says what to install or change."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """Jobs that one child process runs, and by when."""
+
+    tasks: tuple[Task, ...]
+    deadline: Deadline | None = None
+
+
+RunCalls = Callable[[Iterable[Call]], Iterator[tuple[JobResult, ...]]]
+"""Runs calls, several at a time, and yields how the jobs of each ended, as they do."""
+
+
+@contextmanager
+def started(running: Running, jobs: int, devices: DevicePool, modules: Sequence[str]) -> Iterator[RunCalls]:
+    """Start a backend for as long as a run lasts.
+
+    Parameters
+    ----------
+    running
+        Which one.
+    jobs
+        How many at a time, where the backend is started for them.
+    devices
+        For jobs on this machine; a cluster's workers look for their own.
+    modules
+        What jobs import.
+
+    Raises
+    ------
+    BackendError
+        As `parallel` and `cluster.connected`.
+    """
+    if running.backend == "dask":
+        from benchmark.run.cluster import Cluster, connected
+
+        with connected(running.scheduler, jobs) as client:
+            yield Cluster(client, running.device, modules).run
+        return
+    with parallel(running.backend, jobs) as run:
+        yield lambda calls: run(
+            joblib.delayed(supervise)(call.tasks, devices, call.deadline) for call in calls
+        )
 
 
 @contextmanager
@@ -20,43 +69,18 @@ def parallel(backend: str, jobs: int) -> Iterator[joblib.Parallel]:
     Raises
     ------
     BackendError
-        For threads (they share one process's random state), for dask workers with more than one thread,
-        and for dask where it is not installed.
+        For threads, which share one process's random state, and whatever else is not loky.
     """
-    if backend not in ("loky", "dask"):
+    if backend != "loky":
         raise BackendError(
             f"backend {backend!r} cannot run jobs: use loky, or dask with one thread per worker "
             f"(threads in one process corrupt each other's seeding)"
         )
-    with ExitStack() as stack:
-        if backend == "dask":
-            stack.enter_context(_dask_cluster(jobs))
-        stack.enter_context(joblib.parallel_config(backend=backend, n_jobs=jobs))
+    with joblib.parallel_config(backend=backend, n_jobs=jobs):
         yield joblib.Parallel(return_as="generator_unordered", batch_size=1, pre_dispatch="n_jobs")
 
 
-@contextmanager
-def _dask_cluster(jobs: int) -> Iterator[None]:
-    """Connect to the scheduler of dask's configuration if there is one, else start a local cluster."""
-    try:
-        import dask
-        from distributed import Client, LocalCluster
-    except ImportError as error:
-        raise BackendError('--backend dask needs the extra: pip install -e ".[dask]"') from error
-
-    # Workers must not be daemons, since each job runs in a child process of its worker.
-    with dask.config.set({"distributed.worker.daemon": False}), ExitStack() as stack:
-        address = dask.config.get("scheduler-address", None)
-        if address is None:
-            address = stack.enter_context(
-                LocalCluster(n_workers=jobs, threads_per_worker=1, processes=True, dashboard_address=None)
-            )
-        client = stack.enter_context(Client(address))
-        refuse_threads(client.scheduler_info(n_workers=-1)["workers"])
-        yield
-
-
-def refuse_threads(workers: dict[str, Any]) -> None:
+def refuse_threads(workers: Mapping[str, Any]) -> None:
     """Raise `BackendError` if a dask worker runs more than one thread."""
     for name, worker in workers.items():
         if worker["nthreads"] > 1:

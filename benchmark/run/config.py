@@ -90,6 +90,8 @@ class Running:
     """Seconds that the run may take; None for no limit."""
     batch_seeds: int = 1
     """How many seeds of one method on one data set train side by side, where the method can."""
+    scheduler: str | None = None
+    """Address of a dask scheduler; None: dask's configuration names one, or jobs run on this machine."""
 
     def __post_init__(self) -> None:
         if not is_number(self.jobs, Integral) or self.jobs < 1:
@@ -108,6 +110,8 @@ class Running:
                 f"--backend {self.backend!r} cannot be used{suggestion(self.backend, BACKENDS)} (there are: "
                 f"{', '.join(BACKENDS)}; threads share one process's random state, so `threading` is refused)"
             )
+        if self.scheduler is not None and self.backend != "dask":
+            raise ConfigError(f"--scheduler {self.scheduler} is dask's; add --backend dask")
 
     @classmethod
     def of(
@@ -119,6 +123,7 @@ class Running:
         retry_failed: bool = False,
         time_budget: str | None = None,
         batch_seeds: int = 1,
+        scheduler: str | None = None,
     ) -> Running:
         """Read what the command line says; by default all cores are kept busy.
 
@@ -134,12 +139,18 @@ class Running:
             retry_failed,
             None if time_budget is None else parse_duration(time_budget),
             batch_seeds,
+            scheduler,
         )
 
     @property
     def cores(self) -> int:
         """How many cores the jobs keep busy: with more jobs than cores, each takes that much longer."""
-        return min(self.jobs, available_cores())
+        return min(self.jobs, available_cores()) if self.scheduler is None else self.jobs
+
+    @property
+    def local_device(self) -> str:
+        """What to look for on this machine: the device, or no more than a CPU if jobs run elsewhere."""
+        return self.device if self.scheduler is None else "cpu"
 
 
 def profile_names(folder: Path = PROFILES_DIR) -> tuple[str, ...]:

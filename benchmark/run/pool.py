@@ -8,16 +8,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-import joblib
-
-from benchmark.run.backends import parallel
+from benchmark.run.backends import Call, started
 from benchmark.run.bench import Bench
 from benchmark.run.config import Running
 from benchmark.run.devices import DevicePool
 from benchmark.run.plan import Plan, side_by_side
 from benchmark.run.progress import Progress
 from benchmark.run.seeding import limit_threads_of_new_processes
-from benchmark.run.worker import Deadline, JobResult, make_task, supervise
+from benchmark.run.worker import Deadline, JobResult, make_task
 
 
 @dataclass(frozen=True)
@@ -66,11 +64,10 @@ def run_plan(
     ended: list[JobResult] = []
     interrupted = False
     try:
-        with parallel(running.backend, workers) as run, progress:
+        modules = sorted({module for _, tasks in batches for module in tasks[0].preload})
+        with started(running, workers, devices, modules) as run, progress:
             calls = (
-                joblib.delayed(supervise)(
-                    tasks, devices, None if end is None else Deadline(end, progress.expected(first.job))
-                )
+                Call(tasks, None if end is None else Deadline(end, progress.expected(first.job)))
                 for first, tasks in batches
             )
             for result in (result for results in _closing(run(calls)) for result in results):

@@ -9,13 +9,13 @@ import math
 import pickle
 import time
 import traceback
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from benchmark.contracts import Job, Record, Streams
+from benchmark.contracts import Dataset, Job, Record, Streams
 from benchmark.run.bench import Bench, Slot
 from benchmark.run.config import Limits
 from benchmark.run.devices import DevicePool
@@ -39,8 +39,10 @@ class Task:
     blank: Record
     """The job's record, but for how it ended."""
     payload: bytes
-    """Estimator, options, `fit_together` and `DatasetSpec`, pickled: to unpickle them imports them, which is
-    for the child alone."""
+    """Estimator, options and `fit_together`, pickled: to unpickle them imports them, which is for the child
+    alone."""
+    dataset: bytes
+    """The `DatasetSpec`, pickled."""
     data_dir: Path
     rows_id: str
     """What the streams of randomness are drawn by, see `Dataset.rows_id`."""
@@ -110,7 +112,8 @@ def make_task(slot: Slot, bench: Bench) -> Task:
         attempts=slot.record.attempts + 1 if slot.record else 1,
     )
     try:
-        payload = pickle.dumps((spec.estimator, dict(setup.options), spec.fit_together, dataset))
+        payload = pickle.dumps((spec.estimator, dict(setup.options), spec.fit_together))
+        pickled_dataset = pickle.dumps(dataset)
     except (pickle.PicklingError, AttributeError, TypeError) as error:
         raise TypeError(
             f"{blank.method} on {blank.dataset} cannot be sent to another process ({error}); its MethodSpec "
@@ -119,6 +122,7 @@ def make_task(slot: Slot, bench: Bench) -> Task:
     return Task(
         blank=blank,
         payload=payload,
+        dataset=pickled_dataset,
         data_dir=bench.data_dir,
         rows_id=setup.facts.rows_id,
         store_root=bench.store.root,
@@ -160,6 +164,15 @@ def _supervise(tasks: Sequence[Task], pool: DevicePool, deadline: Deadline | Non
     if code_digest(*first.code_roots) != first.blank.settings["code"]:
         message = "not run: the project's code was edited after this run was planned; start the run again"
         return tuple(JobResult(task.blank.job, "failed", error=message) for task in tasks)
+    with claim(tasks, store) as (results, mine):
+        return (*results, *(_run_in_child(mine, store, pool, deadline) if mine else ()))
+
+
+@contextmanager
+def claim(
+    tasks: Sequence[Task], store: RecordStore
+) -> Iterator[tuple[tuple[JobResult, ...], tuple[Task, ...]]]:
+    """Hold the locks of jobs; yield how those stand that are done or another run's, and those to be run."""
     with ExitStack() as locks:
         results, mine = [], []
         for task in tasks:
@@ -172,7 +185,7 @@ def _supervise(tasks: Sequence[Task], pool: DevicePool, deadline: Deadline | Non
                 results.append(JobResult.of(earlier))
             else:
                 mine.append(task)
-        return (*results, *(_run_in_child(mine, store, pool, deadline) if mine else ()))
+        yield tuple(results), tuple(mine)
 
 
 def _run_in_child(
@@ -235,18 +248,13 @@ def _trials(tasks: Sequence[Task], device: str) -> list[Trial | str]:
     from benchmark.run.trial import build_estimator, run_trial
 
     first = tasks[0]
-    estimator, options, fit_together, spec = pickle.loads(first.payload)
+    estimator, options, fit_together = pickle.loads(first.payload)
     streams = [Streams(task.rows_id, method_seed(task.blank.seed, task.refit)) for task in tasks]
     make_deterministic(streams[0])
     keep_freed_memory()
     clock = time.perf_counter()
-    dataset = spec.load(first.data_dir)
+    dataset = load_planned(first)
     loaded = (time.perf_counter() - clock) / len(tasks)
-    if dataset.data_hash != first.blank.data_hash:
-        raise RuntimeError(
-            f"data set {first.blank.dataset!r} changed after the run was planned: its hash is "
-            f"{dataset.data_hash}, planned was {first.blank.data_hash}; start the run again"
-        )
     methods = [build_estimator(estimator, options, one, device) for one in streams]
     caps = (first.limits.max_train_rows, first.limits.max_test_rows)
     trials: list[Trial | Exception]
@@ -261,6 +269,17 @@ def _trials(tasks: Sequence[Task], device: str) -> list[Trial | str]:
         else replace(trial, seconds={"load": loaded, **trial.seconds})
         for trial in trials
     ]
+
+
+def load_planned(task: Task) -> Dataset:
+    """Load a task's data set; `RuntimeError` if it is not the one that the run was planned with."""
+    dataset: Dataset = pickle.loads(task.dataset).load(task.data_dir)
+    if dataset.data_hash != task.blank.data_hash:
+        raise RuntimeError(
+            f"data set {task.blank.dataset!r} changed after the run was planned: its hash is "
+            f"{dataset.data_hash}, planned was {task.blank.data_hash}; start the run again"
+        )
+    return dataset
 
 
 def _written(task: Task, trial: Trial | str, share: float, device: str, beside: int) -> Record:
