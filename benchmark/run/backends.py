@@ -57,8 +57,8 @@ def started(running: Running, jobs: int, devices: DevicePool, modules: Sequence[
             yield Cluster(client, running.device, modules).run
         return
     with parallel(running.backend, jobs) as run:
-        yield lambda calls: run(
-            joblib.delayed(supervise)(call.tasks, devices, call.deadline) for call in calls
+        yield lambda calls: iter(
+            run(joblib.delayed(supervise)(call.tasks, devices, call.deadline) for call in calls)
         )
 
 

@@ -196,6 +196,6 @@ def running_of(args: argparse.Namespace) -> Running:
 
     if args.jobs is not None:
         raise ConfigError(
-            f"--jobs {args.jobs} with --scheduler: each worker of a cluster runs one job at a time; leave it out"
+            f"--jobs {args.jobs} with --scheduler: each of its workers runs one job at a time; leave it out"
         )
     return replace(running, jobs=count_workers(running.scheduler))
