@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import importlib
 import io
 import multiprocessing
 import pickle
@@ -33,6 +32,7 @@ from benchmark.run.devices import DeviceError, DevicePool, available_pool
 from benchmark.run.fingerprint import PROJECT_PACKAGES
 from benchmark.run.isolation import run_isolated
 from benchmark.run.seeding import limit_threads_of_new_processes
+from benchmark.run.source import forget_places
 from benchmark.run.store import RecordStore
 from benchmark.run.worker import Deadline, JobResult, Task, supervise
 
@@ -222,9 +222,9 @@ def run(errand: Errand) -> tuple[Returned, ...]:
     deadline = None if errand.left is None else Deadline(time.time() + errand.left, errand.expected)
     sent = _sent.get(data.data_hash)
     spec = OwnDataset(data.dataset) if sent is None else SentDataset(data, *sent)
+    _use(errand.sources, Path(worker.local_directory) / "m3la-sources")
     with (
         tempfile.TemporaryDirectory(dir=worker.local_directory) as folder,
-        _importable(errand.sources, Path(folder) / "sources"),
         _ended_with_its_run(worker),
     ):
         store = RecordStore(Path(folder) / "runs")
@@ -240,23 +240,21 @@ def run(errand: Errand) -> tuple[Returned, ...]:
         )
 
 
-@contextmanager
-def _importable(sources: Mapping[str, bytes], folder: Path) -> Iterator[None]:
-    """Let code be imported here and in child processes, then forget it: another run's may differ."""
-    if not sources:
-        yield
+def _use(sources: Mapping[str, bytes], base: Path) -> None:
+    """Let code be imported here and in child processes, in place of what an earlier run sent."""
+    digest = hashlib.sha256(repr(sorted(sources.items())).encode()).hexdigest()
+    folder = base / digest[:16]
+    if str(folder) in sys.path:
         return
+    for earlier in [Path(place) for place in sys.path if Path(place).parent == base]:
+        sys.path.remove(str(earlier))
+        names = {path.stem for path in earlier.iterdir()}
+        for module in [name for name in sys.modules if name.partition(".")[0] in names]:
+            del sys.modules[module]
     for name, content in sources.items():
         write_bytes(folder / name, content)
     sys.path.insert(0, str(folder))
-    importlib.invalidate_caches()
-    try:
-        yield
-    finally:
-        sys.path.remove(str(folder))
-        names = {name.partition("/")[0].removesuffix(".py") for name in sources}
-        for module in [name for name in sys.modules if name.partition(".")[0] in names]:
-            del sys.modules[module]
+    forget_places()
 
 
 @contextmanager

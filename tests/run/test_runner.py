@@ -62,8 +62,9 @@ class Toys:
     def plan(self, toys, *, retry_failed=False, **choice):
         return make_plan(self.bench(toys, **choice), retry_failed=retry_failed)
 
-    def run(self, toys, *, jobs=1, backend="loky", retry_failed=False, **choice):
-        running, plan = Running(jobs, backend=backend), self.plan(toys, retry_failed=retry_failed, **choice)
+    def run(self, toys, *, jobs=1, backend="loky", scheduler=None, retry_failed=False, **choice):
+        running = Running(jobs, backend=backend, scheduler=scheduler)
+        plan = self.plan(toys, retry_failed=retry_failed, **choice)
         output = io.StringIO()
         progress = Progress(plan.to_run(), jobs, Console(file=output))
         devices = DevicePool(("cpu",), self.folder)
