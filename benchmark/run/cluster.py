@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import logging
 import sys
 import tempfile
 import threading
@@ -54,6 +55,7 @@ def connected(address: str | None, jobs: int) -> Iterator[Any]:
     except ImportError as error:
         raise BackendError('--backend dask needs the extra: pip install -e ".[dask]"') from error
 
+    logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # what it meets, `BackendError` tells
     # Workers must not be daemons, since each job runs in a child process of its worker.
     with dask.config.set({"distributed.worker.daemon": False}), ExitStack() as stack:
         address = address or dask.config.get("scheduler-address", None)

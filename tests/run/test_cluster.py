@@ -36,7 +36,7 @@ PATIENCE = 60.0
 class Machines:
     """A scheduler, and workers that know of this project no more than a copy of its packages."""
 
-    def __init__(self, folder, stack):
+    def __init__(self, folder, stack, n_workers):
         self.folder, self.stack, self.copy = folder, stack, folder / "copy"
         for package in ("benchmark", "baselines", "m3la", "datasets"):
             shutil.copytree(ROOT / package, self.copy / package)
@@ -54,10 +54,10 @@ class Machines:
         while not (text := where.read_text()).rstrip().endswith("}"):
             time.sleep(0.05)
         self.address = text.partition('"address": "')[2].partition('"')[0]
-        with_nanny = ("--nthreads", "1", "--nworkers", "2", "--local-directory", folder / "scratch")
+        with_nanny = ("--nthreads", "1", "--nworkers", n_workers, "--local-directory", folder / "scratch")
         self.workers = self.start("worker", self.address, *with_nanny)
         with connected(self.address, 1) as client:
-            client.wait_for_workers(2, timeout=PATIENCE)
+            client.wait_for_workers(n_workers, timeout=PATIENCE)
 
     def start(self, kind, *arguments):
         command = [sys.executable, "-m", f"distributed.cli.dask_{kind}", "--no-dashboard"]
@@ -93,14 +93,14 @@ def wait_for(condition):
 
 
 @contextmanager
-def machines_in(folder):
+def machines_in(folder, n_workers):
     with ExitStack() as stack:
-        yield Machines(folder, stack)
+        yield Machines(folder, stack, n_workers)
 
 
 @pytest.fixture(scope="module")
 def machines(tmp_path_factory):
-    with machines_in(tmp_path_factory.mktemp("machines")) as started:
+    with machines_in(tmp_path_factory.mktemp("machines"), 2) as started:
         yield started
 
 
@@ -242,7 +242,7 @@ def test_a_worker_is_refused_by_name_with_the_remedy(threads, answer, said):
 def test_a_scheduler_that_dies_leaves_what_is_done_and_the_run_says_how_to_go_on(bench, tmp_path):
     toys, raised = registry(method("Slow", seconds=0.3)), []
     (tmp_path / "machines").mkdir()
-    with machines_in(tmp_path / "machines") as doomed:
+    with machines_in(tmp_path / "machines", 1) as doomed:
 
         def run():
             try:
@@ -263,7 +263,8 @@ def test_a_scheduler_that_dies_leaves_what_is_done_and_the_run_says_how_to_go_on
     assert bench.run(toys, seeds=range(40), jobs=2).counts == {"done": 40 - len(done)}
 
 
-def test_an_address_where_no_scheduler_answers_is_named():
+def test_an_address_where_no_scheduler_answers_is_named(monkeypatch):
+    monkeypatch.setattr("benchmark.run.cluster.CONNECT_SECONDS", 1.0)
     with pytest.raises(
         BackendError, match=r"no dask scheduler answers at 'tcp://127.0.0.1:9'.*dask scheduler"
     ):
