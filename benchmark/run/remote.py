@@ -251,6 +251,7 @@ def _use(sources: Mapping[str, bytes], base: Path) -> None:
         names = {path.stem for path in earlier.iterdir()}
         for module in [name for name in sys.modules if name.partition(".")[0] in names]:
             del sys.modules[module]
+    folder.mkdir(parents=True, exist_ok=True)
     for name, content in sources.items():
         write_bytes(folder / name, content)
     sys.path.insert(0, str(folder))

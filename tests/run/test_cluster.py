@@ -24,6 +24,7 @@ from benchmark.registry import discover
 from benchmark.run import remote
 from benchmark.run.backends import BackendError, Call
 from benchmark.run.cluster import Cluster, _unfit, connected, count_workers, outside_sources
+from benchmark.run.fingerprint import FingerprintError, code_digest
 from benchmark.run.remote import Data, Introduction, SentDataset, packed
 from benchmark.run.worker import make_task
 
@@ -306,3 +307,18 @@ def test_code_beside_the_project_travels_with_its_package_and_installed_code_doe
         "outsider/inner/__init__.py",
     }
     assert {*outside_sources(["tiny_benchmark"])} == {"tiny_benchmark.py"}
+
+
+def test_code_that_a_run_sends_takes_the_place_of_what_an_earlier_one_sent(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    sent = [{"outside/__init__.py": b"", "outside/made.py": b"class A:\n    b = %d\n" % k} for k in (1, 2)]
+    digests = []
+    for sources in ({}, sent[0], {}, sent[1], sent[0]):
+        remote._use(sources, tmp_path)
+        if sources:
+            digests.append(code_digest(("outside.made", "A")))
+        else:
+            with pytest.raises(FingerprintError):
+                code_digest(("outside.made", "A"))
+    assert digests[0] == digests[2] != digests[1]
+    assert sum(Path(place).parent == tmp_path for place in sys.path) == 1
