@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +13,9 @@ import joblib
 from benchmark.run.config import Running
 from benchmark.run.devices import DevicePool
 from benchmark.run.worker import Deadline, JobResult, Task, supervise
+
+CONNECT_SECONDS = 10.0
+AGAIN = "finished jobs are kept, and the same command goes on from there"
 
 
 class BackendError(RuntimeError):
@@ -48,10 +52,10 @@ def started(running: Running, jobs: int, devices: DevicePool, modules: Sequence[
     Raises
     ------
     BackendError
-        As `parallel` and `cluster.connected`.
+        As `parallel` and `connected`.
     """
     if running.backend == "dask":
-        from benchmark.run.cluster import Cluster, connected
+        from benchmark.run.cluster import Cluster
 
         with connected(running.scheduler, jobs) as client:
             yield Cluster(client, running.device, modules).run
@@ -78,6 +82,71 @@ def parallel(backend: str, jobs: int) -> Iterator[joblib.Parallel]:
         )
     with joblib.parallel_config(backend=backend, n_jobs=jobs):
         yield joblib.Parallel(return_as="generator_unordered", batch_size=1, pre_dispatch="n_jobs")
+
+
+@contextmanager
+def connected(address: str | None, jobs: int) -> Iterator[Any]:
+    """Yield a client of the scheduler at an address, or of dask's configuration, else of a local cluster.
+
+    Raises
+    ------
+    BackendError
+        If dask is not installed, nobody answers at the address, or a worker has more than one thread.
+    """
+    try:
+        import dask
+        from distributed import Client, LocalCluster
+    except ImportError as error:
+        raise BackendError('--backend dask needs the extra: pip install -e ".[dask]"') from error
+
+    logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # what it meets, `BackendError` tells
+    # Workers must not be daemons, since each job runs in a child process of its worker.
+    with dask.config.set({"distributed.worker.daemon": False}), ExitStack() as stack:
+        address = address or dask.config.get("scheduler-address", None)
+        if address is None:
+            local = LocalCluster(n_workers=jobs, threads_per_worker=1, processes=True, dashboard_address=None)
+            client = Client(stack.enter_context(local))
+        else:
+            try:
+                client = Client(address, timeout=CONNECT_SECONDS)
+            except (OSError, ValueError) as error:
+                raise BackendError(
+                    f"no dask scheduler answers at {address!r} ({error}); start one with `dask scheduler`, "
+                    "and give --scheduler the address that it prints"
+                ) from error
+        stack.enter_context(client)
+        refuse_threads(workers_of(client))
+        yield client
+
+
+def workers_of(client: Any) -> dict[str, Any]:
+    """Return what the scheduler knows of each worker, by address.
+
+    Raises
+    ------
+    BackendError
+        If the scheduler is gone.
+    """
+    gone = f"the dask scheduler is gone; {AGAIN} once there is a scheduler with workers again"
+    if client.status != "running":
+        raise BackendError(gone)
+    try:  # not `scheduler_info`, which returns the last answer where there is no new one
+        workers: dict[str, Any] = client.sync(client.scheduler.identity, n_workers=-1)["workers"]
+    except (OSError, TimeoutError) as error:
+        raise BackendError(gone) from error
+    return workers
+
+
+def count_workers(address: str) -> int:
+    """Return how many workers a cluster has; `BackendError` if it has none, or as `connected`."""
+    with connected(address, 1) as client:
+        count = len(workers_of(client))
+    if not count:
+        raise BackendError(
+            f"the dask scheduler at {address} has no worker; start some in a copy of this project: "
+            f"dask worker {address} --nthreads 1 (docs/many-machines.md)"
+        )
+    return count
 
 
 def refuse_threads(workers: Mapping[str, Any]) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-import logging
 import sys
 import tempfile
 import threading
@@ -17,92 +16,24 @@ import traceback
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from benchmark.run import remote
-from benchmark.run.backends import BackendError, Call, refuse_threads
+from benchmark.run.backends import AGAIN, BackendError, Call, refuse_threads, workers_of
 from benchmark.run.fingerprint import PROJECT_PACKAGES, is_installed
 from benchmark.run.remote import POLL_SECONDS, Data, Errand, Introduction, Returned
 from benchmark.run.store import RecordStore
 from benchmark.run.worker import Deadline, JobResult, Task, claim, load_planned
 
-CONNECT_SECONDS = 10.0
 PATIENCE_SECONDS = 60.0
 """How long a run waits for a worker where there is none: dask starts one that died again."""
 MOST_WORKERS = 4_096
-AGAIN = "finished jobs are kept, and the same command goes on from there"
 
 
 class _WorkerLostError(Exception):
     """A worker that died, or a run that ends, while a call waited for an answer."""
-
-
-@contextmanager
-def connected(address: str | None, jobs: int) -> Iterator[Any]:
-    """Yield a client of the scheduler at an address, or of dask's configuration, else of a local cluster.
-
-    Raises
-    ------
-    BackendError
-        If dask is not installed, nobody answers at the address, or a worker has more than one thread.
-    """
-    try:
-        import dask
-        from distributed import Client, LocalCluster
-    except ImportError as error:
-        raise BackendError('--backend dask needs the extra: pip install -e ".[dask]"') from error
-
-    logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # what it meets, `BackendError` tells
-    # Workers must not be daemons, since each job runs in a child process of its worker.
-    with dask.config.set({"distributed.worker.daemon": False}), ExitStack() as stack:
-        address = address or dask.config.get("scheduler-address", None)
-        if address is None:
-            local = LocalCluster(n_workers=jobs, threads_per_worker=1, processes=True, dashboard_address=None)
-            client = Client(stack.enter_context(local))
-        else:
-            try:
-                client = Client(address, timeout=CONNECT_SECONDS)
-            except (OSError, ValueError) as error:
-                raise BackendError(
-                    f"no dask scheduler answers at {address!r} ({error}); start one with `dask scheduler`, "
-                    "and give --scheduler the address that it prints"
-                ) from error
-        stack.enter_context(client)
-        refuse_threads(workers_of(client))
-        yield client
-
-
-def workers_of(client: Any) -> dict[str, Any]:
-    """Return what the scheduler knows of each worker, by address.
-
-    Raises
-    ------
-    BackendError
-        If the scheduler is gone.
-    """
-    gone = f"the dask scheduler is gone; {AGAIN} once there is a scheduler with workers again"
-    if client.status != "running":
-        raise BackendError(gone)
-    try:  # not `scheduler_info`, which returns the last answer where there is no new one
-        workers: dict[str, Any] = client.sync(client.scheduler.identity, n_workers=-1)["workers"]
-    except (OSError, TimeoutError) as error:
-        raise BackendError(gone) from error
-    return workers
-
-
-def count_workers(address: str) -> int:
-    """Return how many workers a cluster has; `BackendError` if it has none, or as `connected`."""
-    with connected(address, 1) as client:
-        count = len(workers_of(client))
-    if not count:
-        raise BackendError(
-            f"the dask scheduler at {address} has no worker; start some in a copy of this project: "
-            f"dask worker {address} --nthreads 1 (docs/many-machines.md)"
-        )
-    return count
 
 
 class Cluster:
@@ -126,6 +57,7 @@ class Cluster:
         self.asked = 0.0
         self.unfit: dict[str, str] = {}
         self.fit: set[str] = set()
+        self.known: set[str] = set()
         self.has: set[tuple[str, Data]] = set()
         self.over = threading.Event()
         self.packing = threading.Lock()
@@ -143,13 +75,15 @@ class Cluster:
         with ThreadPoolExecutor(MOST_WORKERS, "dask worker") as threads:
             try:
                 while True:
-                    for worker in self._free({worker for worker, _, _ in busy.values()}, bool(busy)):
+                    if not busy and not again:
+                        if (call := next(left, None)) is None:
+                            return
+                        again.append((call, ""))
+                    for worker in self._free({worker for worker, _, _ in busy.values()}, threads):
                         one = again.popleft() if again else ((call := next(left, None)) and (call, ""))
                         if not one:
                             break
                         busy[threads.submit(self._attempt, worker, one[0])] = (worker, *one)
-                    if not busy:
-                        return
                     for done in wait(busy, POLL_SECONDS, FIRST_COMPLETED).done:
                         worker, call, died = busy.pop(done)
                         if not isinstance(done.exception(), _WorkerLostError):
@@ -161,38 +95,44 @@ class Cluster:
             finally:
                 self.over.set()
 
-    def _free(self, busy: set[str], waiting: bool) -> list[str]:
-        """Return the workers that can take a job now; wait for one where all have died."""
+    def _free(self, busy: set[str], threads: ThreadPoolExecutor) -> list[str]:
+        """Return the workers that can take a job now; where none is busy, wait for one."""
         patience = time.monotonic() + PATIENCE_SECONDS
         while True:
-            self._look()
+            self._look(threads)
             free = [worker for worker in self.alive if worker in self.fit and worker not in busy]
-            if free or waiting:
+            if free or busy:
                 return free
             if time.monotonic() > patience:
                 reasons = "; ".join(self.unfit.values()) or "all have died"
                 raise BackendError(f"the dask cluster has no worker left ({reasons}); {AGAIN}")
             time.sleep(POLL_SECONDS)
 
-    def _look(self) -> None:
+    def _look(self, threads: ThreadPoolExecutor) -> None:
         """See which workers there are, at most twice a second, and get to know new ones."""
         if time.monotonic() < self.asked + POLL_SECONDS:
             return
         self.alive, self.asked = workers_of(self.client), time.monotonic()
-        new = [worker for worker in self.alive if worker not in self.fit and worker not in self.unfit]
-        if not new:
-            return
-        answers = self.client.run(remote.introduce, self.device, self.preload, workers=new, on_error="return")
-        begun = bool(self.fit)
-        for worker, answer in answers.items():
-            reason = _unfit(worker, self.alive[worker], answer)
-            if not reason:
-                self.fit.add(worker)
-            elif not begun:
+        new = [worker for worker in self.alive if worker not in self.known]
+        self.known |= {*new}
+        if new and not self.fit:
+            self._meet(new, at_start=True)
+        elif new:  # without keeping the others waiting
+            threads.submit(self._meet, new, at_start=False)
+
+    def _meet(self, workers: Sequence[str], *, at_start: bool) -> None:
+        """Ask workers who they are: one that is unfit ends a run at its start, and later gets no job."""
+        answers = self.client.run(
+            remote.introduce, self.device, self.preload, workers=[*workers], on_error="return"
+        )
+        for worker in answers.keys() & self.alive.keys():
+            reason = _unfit(worker, self.alive[worker], answers[worker])
+            if reason and at_start:
                 raise BackendError(reason)
-            else:  # a run of hours does not end for it
+            if reason:
                 self.unfit[worker] = reason
                 print(f"not used: {reason}", file=sys.stderr)
+        self.fit |= answers.keys() - self.unfit.keys()
 
     def _attempt(self, worker: str, call: Call) -> tuple[JobResult, ...]:
         """Run jobs on a worker, holding their locks here, and write their records."""

@@ -192,7 +192,7 @@ def running_of(args: argparse.Namespace) -> Running:
     running = Running.of(**{name: getattr(args, name) for name in names if name in args})
     if running.scheduler is None:
         return running
-    from benchmark.run.cluster import count_workers
+    from benchmark.run.backends import count_workers
 
     if args.jobs is not None:
         raise ConfigError(

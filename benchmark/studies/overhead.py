@@ -6,20 +6,23 @@ python -m benchmark.studies.overhead --number 1000
 from __future__ import annotations
 
 import argparse
+import hashlib
 import io
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from rich.console import Console
 from sklearn.base import BaseEstimator
 
 from benchmark.contracts import Array, Dataset, Factor, Holdout, MethodSpec, Modalities, Provenance, Shape
 from benchmark.registry import Registry, Selection
+from benchmark.run import remote
+from benchmark.run.backends import connected, workers_of
 from benchmark.run.bench import Bench
 from benchmark.run.config import Profile, Running
 from benchmark.run.devices import DevicePool
@@ -36,7 +39,7 @@ class Nothing(BaseEstimator):
 
     FACTORS: tuple[Factor, ...] = ()
 
-    def fit(self, modalities: Modalities, labels: Array, holdout: Holdout | None = None) -> Nothing:
+    def fit(self, _: Modalities, labels: Array, holdout: Holdout | None = None) -> Nothing:  # noqa: ARG002
         """Keep the frequencies."""
         self.frequencies_ = labels.mean(axis=0)
         return self
@@ -62,7 +65,7 @@ class Drawn:
         return Shape(1_000, 3, (max(int(self.megabytes * 250), 2),))
 
     def provenance(self, _: Path) -> Provenance:
-        """Nothing of them is real."""
+        """Say that nothing of them is real."""
         return Provenance.LOOK_ALIKE
 
     def load(self, _: Path) -> Dataset:
@@ -72,10 +75,12 @@ class Drawn:
         labels = (generator.random((shape.n, shape.q)) < 0.4).astype(np.uint8)
         names = tuple(f"label{j}" for j in range(shape.q))
         digest = f"drawn-{self.megabytes}"
-        return Dataset(self.id, (features,), labels, self.modality_names, names, self.provenance(_), digest)
+        return Dataset(
+            self.id, (features,), labels, self.modality_names, names, Provenance.LOOK_ALIKE, digest
+        )
 
 
-def run(data: Any, number: int, jobs: int, backend: str, scheduler: str | None = None) -> float:
+def run(data: Any, number: int, jobs: int, backend: str) -> float:
     """Run jobs that do nothing, and return the seconds from their first to their last record."""
     method = MethodSpec("Nothing", Nothing, in_paper=False)
     chosen = Selection(("Nothing",)), Selection((data.id,))
@@ -84,7 +89,7 @@ def run(data: Any, number: int, jobs: int, backend: str, scheduler: str | None =
         registry = Registry({method.id: method}, {data.id: data})
         seeds = tuple(range(number))
         bench = Bench(registry, Profile("tiny", ""), *chosen, seeds, data_dir=folder, results_dir=folder)
-        plan, running = make_plan(bench), Running(jobs, "cpu", backend, scheduler=scheduler)
+        plan, running = make_plan(bench), Running(jobs, "cpu", backend)
         progress = _Watch(plan.to_run(), jobs)
         summary = run_plan(plan, bench, running, DevicePool(("cpu",), folder), progress)
         if summary.counts != {"done": number}:
@@ -96,8 +101,6 @@ class _Watch(Progress):
     """Notes when jobs ended, and shows nothing."""
 
     def __init__(self, planned: Any, jobs: int) -> None:
-        from rich.console import Console
-
         super().__init__(planned, jobs, Console(file=io.StringIO()))
         self.times: list[float] = []
 
@@ -107,27 +110,12 @@ class _Watch(Progress):
         super().finished(result)
 
     def seconds(self) -> float:
-        """Return the time from the first end to the last; of one job alone, none."""
+        """Return the time from the first end to the last."""
         return self.times[-1] - self.times[0]
-
-
-@contextmanager
-def cluster(workers: int) -> Iterator[Any]:
-    """Yield a client of workers on this machine, whose children may be processes."""
-    from benchmark.run.cluster import connected
-
-    with connected(None, workers) as client:
-        client.wait_for_workers(workers)
-        yield client
 
 
 def travel(client: Any, megabytes: float) -> tuple[int, float]:
     """Return how many bytes data are, and the seconds until the first worker of a client keeps them."""
-    import hashlib
-
-    from benchmark.run import remote
-    from benchmark.run.cluster import workers_of
-
     dataset, worker = Drawn(megabytes).load(Path()), next(iter(workers_of(client)))
     started = time.perf_counter()
     content = remote.packed(dataset)
@@ -155,7 +143,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             f"{backend}: {each * args.rounds} jobs, {args.jobs} at a time, {seconds:.1f} s, "
             f"{per_job:.0f} ms of a worker each"
         )
-    with cluster(1) as client:
+    with connected(None, 1) as client:
         for megabytes in SIZES_MB:
             size, seconds = travel(client, megabytes)
             print(f"data of {size / 1e6:.0f} MB reach a worker in {seconds:.2f} s")

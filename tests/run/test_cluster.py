@@ -22,8 +22,8 @@ from tiny_benchmark import Careful, Deadly, ToyData, fit_each, method, registry
 from benchmark.contracts import Provenance
 from benchmark.registry import discover
 from benchmark.run import remote
-from benchmark.run.backends import BackendError, Call
-from benchmark.run.cluster import Cluster, _unfit, connected, count_workers, outside_sources
+from benchmark.run.backends import BackendError, Call, connected, count_workers
+from benchmark.run.cluster import Cluster, _unfit, outside_sources
 from benchmark.run.fingerprint import FingerprintError, code_digest
 from benchmark.run.remote import Data, Introduction, SentDataset, packed
 from benchmark.run.worker import make_task
@@ -265,7 +265,7 @@ def test_a_scheduler_that_dies_leaves_what_is_done_and_the_run_says_how_to_go_on
 
 
 def test_an_address_where_no_scheduler_answers_is_named(monkeypatch):
-    monkeypatch.setattr("benchmark.run.cluster.CONNECT_SECONDS", 1.0)
+    monkeypatch.setattr("benchmark.run.backends.CONNECT_SECONDS", 1.0)
     with pytest.raises(
         BackendError, match=r"no dask scheduler answers at 'tcp://127.0.0.1:9'.*dask scheduler"
     ):
