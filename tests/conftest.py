@@ -10,7 +10,7 @@ import pytest
 
 from benchmark.run.isolation import run_isolated
 from benchmark.run.seeding import limit_threads_of_new_processes
-from benchmark.run.worker import PRELOAD
+from benchmark.run.task import PRELOAD
 
 
 @pytest.fixture(scope="session")

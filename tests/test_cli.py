@@ -21,7 +21,7 @@ from tiny_benchmark import ToyData, method, registry
 from benchmark.cli import COMMANDS, GROUPS, main
 from benchmark.contracts import Provenance
 from benchmark.registry import RegistryError
-from benchmark.run.store import SCORES_DIGEST, record_text, sha256
+from benchmark.run.record_file import SCORES_DIGEST, record_text, sha256
 
 ROOT = Path(__file__).resolve().parents[1]
 pytestmark = pytest.mark.usefixtures("warm_fork_server")

@@ -10,7 +10,8 @@ import pandas as pd
 import pytest
 
 from benchmark.contracts import Job
-from benchmark.run.store import RecordError, RecordStore
+from benchmark.run.record_file import RecordError
+from benchmark.run.store import RecordStore
 from benchmark.untrusted import MOST_TABLE, MOST_TEXT, read_json, read_table, read_toml
 
 

@@ -76,7 +76,7 @@ def _one_refit(bench: Bench, pairs: Sequence[Pair], running: Running) -> pd.Data
     bench.store.require_writable()
     plan = make_plan(bench, pairs, retry_failed=running.retry_failed)
     progress = Progress(plan.to_run(), running.jobs, Console(stderr=True))
-    if run_plan(plan, bench, running, available_pool(running.device), progress).interrupted:
+    if run_plan(plan, bench, running, available_pool(running.local_device), progress).interrupted:
         raise KeyboardInterrupt
     inventory = bench.inventory(pairs)
     undone = [slot.job for slot in inventory.slots if slot.state != "done"]

@@ -16,8 +16,8 @@ from benchmark.run.config import ConfigError
 from benchmark.run.describe import describe_mixed_versions
 from benchmark.run.features import LEAKED
 from benchmark.run.lacking import no_records, with_reference
+from benchmark.run.record_file import RecordError
 from benchmark.run.split import sizes
-from benchmark.run.store import RecordError
 from benchmark.tables.aggregate import PER_SEED_COLUMNS
 from benchmark.tables.reference import (
     METRIC_COLUMNS,

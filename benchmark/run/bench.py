@@ -13,8 +13,9 @@ from benchmark.registry import Registry, Selection, parse_seeds
 from benchmark.run.config import ConfigError, Limits, Profile, is_number, load_profile
 from benchmark.run.features import LEAKED, DatasetFacts, leaking_seeds
 from benchmark.run.fingerprint import canonical, code_digest, code_roots, config_hash
+from benchmark.run.record_file import is_outdated
 from benchmark.run.split import SPLIT_VERSION, sizes
-from benchmark.run.store import RecordStore, is_outdated
+from benchmark.run.store import RecordStore
 from benchmark.run.trial import PASSED_BY_HARNESS
 
 State = Literal["done", "missing", "failed"]

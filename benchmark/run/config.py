@@ -102,6 +102,8 @@ class Running:
     """Bytes that one job may use; None for no limit."""
     fail_fast: bool = False
     """Whether no further job starts after one that failed."""
+    scheduler: str | None = None
+    """Address of a dask scheduler; None: dask's configuration names one, or jobs run on this machine."""
 
     def __post_init__(self) -> None:
         if not is_number(self.jobs, Integral) or self.jobs < 1:
@@ -120,6 +122,8 @@ class Running:
                 f"--backend {self.backend!r} cannot be used{suggestion(self.backend, BACKENDS)} (there are: "
                 f"{', '.join(BACKENDS)}; threads share one process's random state, so `threading` is refused)"
             )
+        if self.scheduler is not None and self.backend != "dask":
+            raise ConfigError(f"--scheduler {self.scheduler} is dask's; add --backend dask")
 
     @classmethod
     def of(
@@ -134,6 +138,7 @@ class Running:
         job_timeout: str | None = None,
         job_memory: str | None = None,
         fail_fast: bool = False,
+        scheduler: str | None = None,
     ) -> Running:
         """Read what the command line says; by default all cores are kept busy.
 
@@ -152,12 +157,18 @@ class Running:
             None if job_timeout is None else parse_duration(job_timeout, "--job-timeout"),
             None if job_memory is None else parse_size(job_memory, "--job-memory"),
             fail_fast,
+            scheduler,
         )
 
     @property
     def cores(self) -> int:
         """How many cores the jobs keep busy: with more jobs than cores, each takes that much longer."""
-        return min(self.jobs, available_cores())
+        return min(self.jobs, available_cores()) if self.scheduler is None else self.jobs
+
+    @property
+    def local_device(self) -> str:
+        """What to look for on this machine: the device, or no more than a CPU if jobs run elsewhere."""
+        return self.device if self.scheduler is None else "cpu"
 
 
 def profile_names(folder: Path = PROFILES_DIR) -> tuple[str, ...]:

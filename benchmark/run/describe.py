@@ -14,9 +14,9 @@ from benchmark.run.budget import fitting
 from benchmark.run.config import Running
 from benchmark.run.phrases import about, duration, in_few, last_line
 from benchmark.run.plan import Plan, PlannedJob, expected_total
-from benchmark.run.store import is_outdated
+from benchmark.run.record_file import is_outdated
+from benchmark.run.task import JobResult
 from benchmark.run.times import TIMINGS
-from benchmark.run.worker import JobResult
 from benchmark.words import visible
 
 AnySlot = TypeVar("AnySlot", bound=Slot)

@@ -95,7 +95,7 @@ def code_roots(estimator: type, options: Mapping[str, Any]) -> tuple[tuple[str, 
     Those of installed libraries are left out: their versions are in the environment.
     """
     held = {type(value) for value in _estimators(options.values())}
-    found = {_code_root(kind) for kind in held if not _is_installed(kind.__module__)}
+    found = {_code_root(kind) for kind in held if not is_installed(kind.__module__)}
     return (_code_root(estimator), *sorted(found - {_code_root(estimator)}))
 
 
@@ -110,7 +110,8 @@ def _estimators(values: Iterable[Any]) -> Iterator[Any]:
             yield from _estimators(value.get_params(deep=False).values())
 
 
-def _is_installed(module: str) -> bool:
+def is_installed(module: str) -> bool:
+    """Return whether a module is a library's, not a file of the project or of a user."""
     spec = importlib.util.find_spec(module) if module != "__main__" else None
     libraries = tuple(sysconfig.get_paths()[kind] for kind in ("purelib", "platlib", "stdlib"))
     return spec is not None and (spec.origin is None or spec.origin.startswith(libraries))

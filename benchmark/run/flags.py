@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import shlex
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -91,6 +91,11 @@ def add_running(parser: argparse.ArgumentParser, what: str = "jobs") -> None:
     add_jobs(how, what)
     how.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:0,1; default: auto")
     how.add_argument("--backend", default="loky", help="loky, or dask (needs the extra); default: loky")
+    how.add_argument(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="with --backend dask: run on this cluster, one job at a time on each worker",
+    )
     how.add_argument("--retry-failed", action="store_true", help=f"run {what} again that have failed twice")
     how.add_argument(
         "--fail-fast", action="store_true", help=f"start no more {what} after the first that fails"
@@ -197,11 +202,28 @@ def with_what_the_user_brings(args: argparse.Namespace, registry: Registry) -> R
 
 
 def running_of(args: argparse.Namespace) -> Running:
-    """Return how the flags want jobs to be run."""
-    from benchmark.run.config import Running
+    """Return how the flags want jobs to be run.
+
+    Raises
+    ------
+    ConfigError
+        For a value that cannot be used, or two that exclude each other.
+    BackendError
+        If the cluster that they name cannot be used.
+    """
+    from benchmark.run.config import ConfigError, Running
 
     names = (
-        *("jobs", "device", "backend", "retry_failed", "time_budget", "batch_seeds"),
+        *("jobs", "device", "backend", "scheduler", "retry_failed", "time_budget", "batch_seeds"),
         *("job_timeout", "job_memory", "fail_fast"),
     )
-    return Running.of(**{name: getattr(args, name) for name in names if name in args})
+    running = Running.of(**{name: getattr(args, name) for name in names if name in args})
+    if running.scheduler is None:
+        return running
+    from benchmark.run.backends import count_workers
+
+    if args.jobs is not None:
+        raise ConfigError(
+            f"--jobs {args.jobs} with --scheduler: each of its workers runs one job at a time; leave it out"
+        )
+    return replace(running, jobs=count_workers(running.scheduler))

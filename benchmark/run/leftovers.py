@@ -14,7 +14,8 @@ from pathlib import Path
 
 from benchmark.contracts import Job, Record
 from benchmark.run.bench import Bench
-from benchmark.run.store import RECORD_FILE, RecordStore
+from benchmark.run.record_file import RECORD_FILE
+from benchmark.run.store import RecordStore
 
 _NAME = re.compile(
     r"(?P<hidden>\.?)(?P<seed>\d+)-(?P<hash>[0-9a-z]+)\.(?P<end>partial|old|(?:broken|outdated)-\d+)"

@@ -8,8 +8,8 @@ from operator import attrgetter
 
 from benchmark.contracts import Record
 from benchmark.run.bench import Bench, Inventory, Pair, Slot, State
+from benchmark.run.task import JobResult
 from benchmark.run.times import Expected, Machine, Source
-from benchmark.run.worker import JobResult
 
 AUTOMATIC_ATTEMPTS = 2
 """A failed job is retried once by itself; after that only when asked for."""

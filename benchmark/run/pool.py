@@ -1,32 +1,21 @@
-"""Runs the jobs of a plan on workers and ends them on Ctrl-C; what a job is, it leaves to `worker`."""
+"""Runs the jobs of a plan and sums up how they ended; where they run, it leaves to `backends`."""
 
 from __future__ import annotations
 
-import os
 from collections import Counter
-from collections.abc import Generator, Iterator, Mapping, Sequence
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
-from typing import Any
 
-import joblib
-
-from benchmark.run.backends import parallel
+from benchmark.run.backends import Call, started
 from benchmark.run.bench import Bench
 from benchmark.run.config import Running
 from benchmark.run.devices import DevicePool
 from benchmark.run.plan import Plan, side_by_side
 from benchmark.run.progress import Progress
-from benchmark.run.scratch import claim_folder, remove_what_the_dead_left
+from benchmark.run.scratch import claim_folder
 from benchmark.run.seeding import limit_threads_of_new_processes
-from benchmark.run.worker import FAILURES, Deadline, JobResult, Task, make_task, supervise
-
-MOST_DEATHS = 3
-"""How often in succession, with no job ended in between, workers may die before the rest is given up."""
-REMEDY = "if memory runs out, run fewer at a time (--jobs), or limit each with --job-memory"
-Batch = tuple[Task, ...]
-"""A job, or several that train side by side."""
+from benchmark.run.task import FAILURES, Deadline, JobResult, make_task
 
 
 @dataclass(frozen=True)
@@ -74,14 +63,25 @@ def run_plan(
     ]
     ended: list[JobResult] = []
     interrupted = False
+
+    def calls() -> Iterator[Call]:
+        for tasks in batches:
+            if running.fail_fast and any(result.status in FAILURES for result in ended):
+                return
+            deadline = None if end is None else Deadline(end, progress.expected(tasks[0].blank.job))
+            yield Call(tasks, deadline)
+
     try:
-        with progress, closing(_results(batches, running, devices, progress, end)) as results:
-            for result in results:
+        modules = sorted({module for tasks in batches for module in tasks[0].preload})
+        with (
+            started(running, min(running.jobs, len(batches)), devices, modules) as run,
+            progress,
+            closing(run(calls())) as groups,
+        ):
+            for result in (result for group in groups for result in group):
                 ended.append(result)
                 progress.finished(result)
     except KeyboardInterrupt:
-        if running.backend == "loky":
-            _stop_workers()
         interrupted = True
     return Summary(
         Counter(result.status for result in ended),
@@ -89,49 +89,3 @@ def run_plan(
         tuple(result for result in ended if result.status == "left out"),
         interrupted,
     )
-
-
-def _results(
-    batches: Sequence[Batch], running: Running, devices: DevicePool, progress: Progress, end: float | None
-) -> Generator[JobResult]:
-    """Yield how jobs ended; those that a worker's death took along start again on new workers."""
-    waiting = {tasks[0].blank.job: tasks for tasks in batches}
-    workers = min(running.jobs, len(batches))
-    failed = False
-    deaths = 0
-
-    def calls() -> Iterator[Any]:
-        for first, tasks in tuple(waiting.items()):
-            if failed and running.fail_fast:
-                return
-            deadline = None if end is None else Deadline(end, progress.expected(first))
-            yield joblib.delayed(supervise)(tasks, devices, deadline, os.getpid())
-
-    while waiting and deaths <= MOST_DEATHS:
-        try:
-            with parallel(running.backend, workers) as run, _closed(run(calls())) as groups:
-                for result in (result for group in groups for result in group):
-                    deaths = 0
-                    failed |= result.status in FAILURES
-                    waiting.pop(result.job, None)
-                    yield result
-            return
-        except BrokenProcessPool:
-            deaths += 1
-    error = f"its worker was killed, {deaths} times; {REMEDY}"
-    yield from (
-        JobResult(task.blank.job, "killed", error=error) for tasks in waiting.values() for task in tasks
-    )
-
-
-def _closed(groups: Any) -> closing[Any]:
-    """Close joblib's generator at once when its consumer stops early; its stubs call it a list."""
-    return closing(groups)
-
-
-def _stop_workers() -> None:
-    """Kill joblib's processes; their children end with them (see `isolation`)."""
-    from joblib.externals.loky import get_reusable_executor  # type: ignore[import-untyped]
-
-    get_reusable_executor().shutdown(wait=True, kill_workers=True)
-    remove_what_the_dead_left()

@@ -19,7 +19,7 @@ from rich.text import Text
 from benchmark.contracts import Job
 from benchmark.run.phrases import duration, in_few, last_line
 from benchmark.run.plan import PlannedJob, side_by_side
-from benchmark.run.worker import JobResult
+from benchmark.run.task import JobResult
 
 Batch = tuple[Job, ...]
 """A job, or several that train side by side."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import copy
 import hashlib
+import importlib
 import importlib.util
 from collections.abc import Iterable, Iterator
 from functools import cache
@@ -206,6 +207,12 @@ def _source_file(module: str) -> Path | None:
     if found is None or found.origin is None or not found.origin.endswith(".py"):
         return None
     return Path(found.origin)
+
+
+def forget_places() -> None:
+    """Look for modules anew, since what can be imported has changed."""
+    importlib.invalidate_caches()
+    _source_file.cache_clear()
 
 
 def parse(module: str) -> SourceModule | None:

@@ -17,7 +17,7 @@ from typing import Any, Literal, NamedTuple
 
 from benchmark.contracts import Record
 from benchmark.run.bench import Setup
-from benchmark.run.config import ConfigError, Running
+from benchmark.run.config import ConfigError, Running, available_cores
 from benchmark.run.devices import DevicePool
 from benchmark.run.environment import processor
 from benchmark.run.yardstick import yardstick_seconds
@@ -117,7 +117,7 @@ class Machine:
     @classmethod
     def of(cls, running: Running, pool: DevicePool) -> Machine:
         """Return this machine as a run would use it."""
-        return cls(device_kind(pool.devices[0]), running.cores)
+        return cls(device_kind(pool.devices[0]), min(running.cores, available_cores()))
 
     @cached_property
     def table(self) -> tuple[Timing, ...]:

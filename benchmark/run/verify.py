@@ -18,7 +18,8 @@ from benchmark.run.leftovers import Leftover, leftovers, stores_in
 from benchmark.run.plan import Plan, PlannedJob
 from benchmark.run.pool import run_plan
 from benchmark.run.progress import Progress
-from benchmark.run.store import RecordError, RecordStore, is_outdated
+from benchmark.run.record_file import RecordError, is_outdated
+from benchmark.run.store import RecordStore
 
 SHAPES: Mapping[str, str] = {
     **{"scores": "nq", "labels": "nq", "test_index": "n"},

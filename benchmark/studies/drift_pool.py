@@ -15,11 +15,11 @@ import pandas as pd
 
 from baselines.problem_transform.classifier_chain import ClassifierChain
 from benchmark.contracts import Dataset, MethodSpec, Streams
+from benchmark.run.child import method_seed
 from benchmark.run.features import data_directory, leaking_seeds
 from benchmark.run.fingerprint import code_digest, code_roots
 from benchmark.run.seeding import make_deterministic
 from benchmark.run.trial import build_estimator, run_trial
-from benchmark.run.worker import method_seed
 from benchmark.score.metrics import METRICS
 from benchmark.score.reading import read_scores
 from benchmark.tables.results import EQUAL_RULE

@@ -32,7 +32,8 @@ from benchmark.run.isolation import run_isolated
 from benchmark.run.plan import make_plan
 from benchmark.run.pool import run_plan
 from benchmark.run.progress import Progress
-from benchmark.run.worker import JobResult, make_task, supervise
+from benchmark.run.task import JobResult, make_task
+from benchmark.run.worker import supervise
 
 WARM = 200
 """Jobs after which memory and open files must stay as they are."""

@@ -21,13 +21,14 @@ from benchmark.contracts import DataError
 from benchmark.files import write_text
 from benchmark.registry import discover
 from benchmark.run.bench import Bench, Pair
+from benchmark.run.child import run_tasks
 from benchmark.run.config import available_cores
 from benchmark.run.features import data_directory
 from benchmark.run.flags import MOST_JOBS, whole_number
 from benchmark.run.isolation import run_isolated
 from benchmark.run.seeding import limit_threads_of_new_processes
+from benchmark.run.task import Task, make_task
 from benchmark.run.times import TIMINGS, Cpu, Timing, read_timings
-from benchmark.run.worker import Task, make_task, run_tasks
 from benchmark.run.yardstick import yardstick_seconds
 
 FEW = (1, 4)

@@ -65,7 +65,7 @@ def run(args: argparse.Namespace, registry: Registry, write_page: Callable[[Benc
 
     started = time.time()
     bench, running = flags.bench_of(args, registry), flags.running_of(args)
-    devices = available_pool(running.device)
+    devices = available_pool(running.local_device)
     if not args.dry_run:
         bench.store.require_writable()  # before hours of work rather than after
     plan = _plan(bench, running, devices)

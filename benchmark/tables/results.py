@@ -13,7 +13,8 @@ import pandas as pd
 from benchmark.contracts import Array, DatasetSpec, Job, MethodSpec, Provenance, Record, Shape, users_folder
 from benchmark.run.bench import Bench, Inventory
 from benchmark.run.features import DatasetFacts
-from benchmark.run.store import RecordError, RecordStore
+from benchmark.run.record_file import RecordError
+from benchmark.run.store import RecordStore
 from benchmark.score.acquisition import read_acquisition
 from benchmark.score.metrics import METRICS
 from benchmark.score.reading import read_scores, read_steps

@@ -15,7 +15,8 @@ import numpy as np
 
 from benchmark.contracts import Array
 from benchmark.files import write_bytes
-from benchmark.run.store import RecordError, read_arrays_file
+from benchmark.run.arrays_file import read_arrays_file
+from benchmark.run.record_file import RecordError
 
 LOSS_POINTS = 60
 """Epochs of which the training loss is kept: the first, the last, and others evenly between them."""

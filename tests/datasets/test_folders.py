@@ -89,7 +89,7 @@ def test_a_broken_neighbour_stays_out_of_a_run_that_did_not_ask_for_it(tmp_path:
 def test_data_sets_of_the_same_rows_share_splits_hold_outs_and_randomness(tmp_path: Path) -> None:
     from benchmark.registry import Registry
     from benchmark.run.bench import Bench
-    from benchmark.run.worker import make_task
+    from benchmark.run.task import make_task
 
     for name in ("first", "second"):
         make(tmp_path / name, split_id="shared")

@@ -21,7 +21,7 @@ from benchmark.run.devices import available_pool
 from benchmark.run.plan import make_plan
 from benchmark.run.pool import run_plan
 from benchmark.run.progress import Progress
-from benchmark.run.store import SCHEMA_VERSION
+from benchmark.run.record_file import SCHEMA_VERSION
 
 pytestmark = pytest.mark.usefixtures("warm_fork_server")
 SEEDS = ("--seeds", "4")

@@ -19,8 +19,9 @@ from benchmark.run.devices import DevicePool
 from benchmark.run.plan import Plan, make_plan
 from benchmark.run.pool import run_plan
 from benchmark.run.progress import Progress
+from benchmark.run.task import Deadline, make_task
 from benchmark.run.times import Machine
-from benchmark.run.worker import Deadline, make_task, supervise
+from benchmark.run.worker import supervise
 
 A_AND_B = {"A": 10.0, "B": 30.0}
 TWO_JOBS = Running(jobs=2)

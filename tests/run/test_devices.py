@@ -20,7 +20,8 @@ from benchmark.run.bench import Bench
 from benchmark.run.config import Limits, Profile
 from benchmark.run.devices import DeviceError, DevicePool, available_pool, parse_devices
 from benchmark.run.plan import make_plan
-from benchmark.run.worker import make_task, supervise
+from benchmark.run.task import make_task
+from benchmark.run.worker import supervise
 
 TWO = ("pretended:0", "pretended:1")
 

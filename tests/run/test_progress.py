@@ -15,7 +15,7 @@ from benchmark.run import progress
 from benchmark.run.bench import Bench
 from benchmark.run.plan import make_plan
 from benchmark.run.progress import Progress
-from benchmark.run.worker import JobResult
+from benchmark.run.task import JobResult
 
 TWO = (ToyData("home"), ToyData("away"))
 

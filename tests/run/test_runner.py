@@ -18,18 +18,19 @@ import psutil
 import pytest
 import tiny_benchmark
 from rich.console import Console
-from tiny_benchmark import Careful, KillsWorkerOnce, ToyData, method, quick_and_slow, registry
+from tiny_benchmark import Careful, Deadly, ToyData, method, quick_and_slow, registry
 
 from benchmark.cli import main
 from benchmark.contracts import Job, Provenance, Shape
 from benchmark.registry import Selection
-from benchmark.run.backends import BackendError, parallel, refuse_threads
+from benchmark.run.backends import BackendError, refuse_threads
 from benchmark.run.bench import Bench
 from benchmark.run.config import Limits, Profile, Running
 from benchmark.run.describe import describe_status
 from benchmark.run.devices import DevicePool
 from benchmark.run.plan import make_plan
 from benchmark.run.pool import run_plan
+from benchmark.run.processes import parallel
 from benchmark.run.progress import Progress
 from benchmark.run.store import RecordStore
 from benchmark.run.times import Machine
@@ -62,11 +63,11 @@ class Toys:
     def plan(self, toys, *, retry_failed=False, **choice):
         return make_plan(self.bench(toys, **choice), retry_failed=retry_failed)
 
-    def run(self, toys, *, jobs=1, backend="loky", retry_failed=False, **choice):
+    def run(self, toys, *, jobs=1, backend="loky", scheduler=None, retry_failed=False, **choice):
         how = {
             name: choice.pop(name) for name in ("job_timeout", "job_memory", "fail_fast") if name in choice
         }
-        running = Running(jobs, backend=backend, **how)
+        running = Running(jobs, backend=backend, scheduler=scheduler, **how)
         plan = self.plan(toys, retry_failed=retry_failed, **choice)
         output = io.StringIO()
         progress = Progress(plan.to_run(), jobs, Console(file=output))
@@ -197,17 +198,21 @@ def test_after_a_failure_no_job_starts_if_so_asked(bench, jobs):
 
 
 def test_workers_that_are_killed_cost_their_jobs_another_start_and_no_more(bench):
-    toys = registry(method("Murderer", KillsWorkerOnce, log=str(bench.folder / "log")), method("Good"))
+    toys = registry(method("Deadly", Deadly, note=str(bench.folder / "note")), method("Good"))
     assert bench.run(toys, seeds=range(3), jobs=2).counts == {"done": 6}
     assert set(bench.states(toys, seeds=range(3))) == {"done"}
 
 
-def test_workers_that_are_killed_again_and_again_end_the_run_with_what_to_do(bench):
-    toys = registry(method("Murderer", KillsWorkerOnce, log=""))
-    summary = bench.run(toys, seeds=range(2), jobs=2)
-    assert [result.status for result in summary.failures if result.job.seed == 0] == ["killed"]
-    assert "--job-memory" in summary.failures[0].error
-    assert bench.states(toys, seeds=(0,)) == ["missing"]
+def test_a_job_that_kills_its_workers_is_a_record_and_the_rest_goes_on(bench):
+    toys = registry(method("Deadly", Deadly, note=str(bench.folder / "note"), times=99), method("Good"))
+    summary = bench.run(toys, seeds=range(3), jobs=2)
+    assert summary.counts == {"killed": 3, "done": 3}
+    found = [job.record for job in bench.plan(toys, seeds=range(3)).jobs if job.state == "failed"]
+    assert [(record.method, record.status, record.attempts) for record in found] == [
+        ("Deadly", "killed", 1)
+    ] * 3
+    assert "two workers died while the job ran" in found[0].error
+    assert "--job-memory" in found[0].error
 
 
 def test_a_failed_job_is_retried_once_and_later_only_when_asked(bench):

@@ -18,17 +18,17 @@ import numpy as np
 import pytest
 
 from benchmark.contracts import Job, Provenance, Record
-from benchmark.run.store import (
+from benchmark.run.arrays_file import score_digest
+from benchmark.run.record_file import (
     SCHEMA_VERSION,
     SCORES_DIGEST,
     RecordError,
-    RecordStore,
     is_outdated,
     read_record,
     record_text,
-    score_digest,
     sha256,
 )
+from benchmark.run.store import RecordStore
 
 JOB = Job("toy", "Prior", 3)
 SCORES = np.array([[0.25, 0.5], [1.0, 0.0]], np.float32)

@@ -15,8 +15,8 @@ from benchmark.run.bench import Bench
 from benchmark.run.config import ConfigError, profile_names
 from benchmark.run.environment import processor
 from benchmark.run.plan import expected_total, make_plan
+from benchmark.run.task import make_task
 from benchmark.run.times import Cpu, Expected, Machine, Timing, read_timings
-from benchmark.run.worker import make_task
 
 ELSEWHERE = Cpu("Another 1 2", "NEON")
 TOYS = registry(method("A", epochs=4), method("G", OnDevice, log="unused"))

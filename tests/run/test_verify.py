@@ -13,7 +13,9 @@ from tiny_benchmark import Careful, OneByOne, method, registry
 
 from benchmark.cli import build_parser, main
 from benchmark.contracts import Job
-from benchmark.run.store import SCORES_DIGEST, RecordStore, record_text, score_digest, sha256
+from benchmark.run.arrays_file import score_digest
+from benchmark.run.record_file import SCORES_DIGEST, record_text, sha256
+from benchmark.run.store import RecordStore
 from benchmark.run.verify import array_faults
 
 pytestmark = pytest.mark.usefixtures("warm_fork_server")

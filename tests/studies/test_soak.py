@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from benchmark.run.child import run_tasks
 from benchmark.run.store import RecordStore
-from benchmark.run.worker import make_task, run_tasks
+from benchmark.run.task import make_task
 from benchmark.studies import leak, soak
 
 PLUGIN = """import time

@@ -4,8 +4,9 @@ from example_results import record_of
 
 from benchmark.cli import main
 from benchmark.registry import Registry
+from benchmark.run.arrays_file import score_digest
 from benchmark.run.bench import Bench
-from benchmark.run.store import SCHEMA_VERSION, score_digest
+from benchmark.run.record_file import SCHEMA_VERSION
 from benchmark.run.trial import run_trial
 
 

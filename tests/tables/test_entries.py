@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from tiny_benchmark import HalfTraced, OneByOne, method, registry
 
-from benchmark.run.store import SCORES_DIGEST, record_text, sha256
+from benchmark.run.record_file import SCORES_DIGEST, record_text, sha256
 from benchmark.tables.results import Entries, results_of
 
 

@@ -72,7 +72,7 @@ def train(study: Study, stage: Stage) -> bool:
     stage.bench.store.require_writable()
     out = _progress_to(study)
     print(describe_plan(plan, stage.running), file=out, flush=True)
-    devices = available_pool(stage.running.device)
+    devices = available_pool(stage.running.local_device)
     progress = Progress(plan.to_run(), stage.running.jobs, Console(file=out))
     if not run_plan(plan, stage.bench, stage.running, devices, progress).interrupted:
         return True

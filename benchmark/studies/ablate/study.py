@@ -63,7 +63,7 @@ class Stage:
 
     def plan(self) -> Plan:
         """Compare the jobs of the stage with its store."""
-        machine = Machine.of(self.running, available_pool(self.running.device))
+        machine = Machine.of(self.running, available_pool(self.running.local_device))
         plan = make_plan(self.bench, retry_failed=self.running.retry_failed, machine=machine)
         return without_measured(plan, self.measured, self.configurations[0].spec.id)
 
