@@ -274,7 +274,7 @@ class DMP(SequentialClassifier):
             if neighbourhood is not None:  # the neighbours run too, with the same weights
                 run = torch.cat((rows, neighbourhood.indices[rows].flatten()))
             acquisitions = self.network_(
-                [x[run] for x in inputs], dropout_generator=dropout, n_labelled=len(rows)
+                [x.index_select(0, run) for x in inputs], dropout_generator=dropout, n_labelled=len(rows)
             )
             return self._loss(acquisitions, rows, targets[rows], norms[rows], neighbourhood)
 

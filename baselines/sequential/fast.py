@@ -25,6 +25,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
@@ -51,9 +52,7 @@ class Steps:
         self.overwritten = False
         T, (L, h, _), B, M = len(w.V), w.U.shape, len(x[0]), len(x)
         new = w.U.new_empty
-        self.products = new(M, B, L, 4 * h)
-        for x_k, W, product in zip(x, w.W_in, self.products, strict=True):
-            torch.mm(x_k, W, out=product.view(B, -1))
+        self.products = Products(x, w.W_in, new(M, B, L, 4 * h))
         self.gates, self.history, self.cells = new(T, L, B, 4 * h), new(L, B, T * h), new(T + 1, L, B, h)
         self.cells[0] = 0
         self.bias = w.b_in.detach().view(L, 4 * h)
@@ -67,11 +66,13 @@ class Steps:
         w, t = self.w, len(self.choices)
         n = self._rows(t)
         self.choices.append(choice.contiguous())
+        self.products.look_up(choice[:, :n])
         if t:
             torch.bmm(self._of(self.history, t - 1, t, n), w.U, out=self.gates[t, :, :n])
         kernels.lstm_step(
             *_arrays(
-                self.products,
+                self.products.values,
+                self.products.place,
                 self.bias,
                 self.peepholes,
                 self.choices[t],
@@ -135,20 +136,18 @@ class Steps:
         grad_hidden, grad_cell = torch.zeros_like(self.cells[0]), torch.zeros_like(self.cells[0])
         grad_bias, grad_peepholes = torch.zeros_like(self.bias), torch.zeros_like(self.peepholes)
         grad_U = torch.zeros_like(w.U)
-        written = torch.zeros(self.products.shape[:3], dtype=torch.bool)
+        products, place = self.products.values, self.products.place
+        written = torch.zeros(products.shape[:3], dtype=torch.bool)
         gradients = _arrays(grad_history, grad_hidden, grad_cell, grad_bias, grad_peepholes, written)
         for t in reversed(range(len(self.choices))):
             n, gates = self._rows(t), self.gates[t, :, : self._rows(t)]
-            values = _arrays(self.products, self.peepholes, self.choices[t], self.gates, self.cells)
+            values = _arrays(products, place, self.peepholes, self.choices[t], self.gates, self.cells)
             kernels.lstm_step_backward(*values, *gradients, t, n)
             if t:
                 torch.bmm(gates, w.U.mT, out=grad_hidden[:, :n])
                 grad_U.baddbmm_(self._of(self.history, t - 1, t, n).mT, gates)
-        kernels.clear_unread(*_arrays(self.products, written))
-        of_products = self.products.view(*self.products.shape[:2], -1)
-        W_in = [x_k.T @ grad for x_k, grad in zip(self.x, of_products, strict=True)]
         peepholes = None if w.peepholes is None else grad_peepholes.unsqueeze(1)
-        return [*W_in, grad_bias.view(-1), grad_U, peepholes]
+        return [*self.products.weight_gradients(written), grad_bias.view(-1), grad_U, peepholes]
 
     def _rows(self, t: int) -> int:
         """How many rows take step t."""
@@ -167,6 +166,45 @@ class Steps:
         """What step t's label head looks at."""
         seen = self._of(self.history, 0, t + 1, self.n_labelled)
         return seen if self.masks is None else seen * self.masks[t]
+
+
+class Products:
+    """The products x^k W_k of the rows that read k, made when a copy first asks for them.
+
+    Attributes
+    ----------
+    values : (M, B, L, 4h), as many rows of each modality as were asked for.
+    place : (M, B) where among them an instance is; -1 for nowhere.
+    """
+
+    def __init__(self, x: Sequence[Tensor], W_in: Sequence[Tensor], values: Tensor) -> None:
+        self.x, self.W_in, self.values = x, W_in, values
+        self.place = torch.full(values.shape[:2], -1)
+        self.read: list[list[Tensor]] = [[x_k[:0]] for x_k in x]
+        self.filled = [0] * len(x)
+
+    def look_up(self, choice: Tensor) -> None:
+        """Make what the choices (L, n) of the first n rows need."""
+        n, B = choice.shape[1], self.values.shape[1]
+        for k, (x_k, W, start) in enumerate(zip(self.x, self.W_in, self.filled, strict=True)):
+            if start == B:
+                continue
+            rows = ((choice == k).any(0) & (self.place[k, :n] < 0)).nonzero().flatten()
+            stop = start + len(rows)
+            if stop > start:
+                read = x_k if stop - start == B else x_k.index_select(0, rows)
+                torch.mm(read, W, out=self.values[k, start:stop].flatten(1))
+                self.place[k, rows] = torch.arange(start, stop)
+                self.read[k].append(read)
+                self.filled[k] = stop
+
+    def weight_gradients(self, written: Tensor) -> list[Tensor]:
+        """Return dW_k, where the `written` values (M, B, L) are gradients by now."""
+        kernels.clear_unread(*_arrays(self.values, written), np.array(self.filled))
+        return [
+            torch.cat(read).T @ grad[:stop].flatten(1)
+            for read, grad, stop in zip(self.read, self.values, self.filled, strict=True)
+        ]
 
 
 class _Heads(torch.autograd.Function):

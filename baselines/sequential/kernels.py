@@ -2,7 +2,7 @@
 
 Each kernel works in place on whole working memories, C-contiguous, for step t and the first `n` rows::
 
-    products   (M, B, L, 4h)        x^k W_k
+    products   (M, B, L, 4h)        x^k W_k, the row of instance b at place[k, b]
     gates      (T, L, B, 4h)        columns input | forget | output | candidate
     cells      (T + 1, L, B, h)     before and after each step, zeros first
     history    (L, B, T h)          h_1..h_T side by side
@@ -10,9 +10,13 @@ Each kernel works in place on whole working memories, C-contiguous, for step t a
     choice     (L, B)               modality read, -1 for none
 
 The equations are `baselines.sequential.reference.lstm`, the derivatives stand in `baselines.sequential.fast`.
+Loops are short, and what several of them need stays in an array of the kernel's own: the compiler then sees
+that nothing overlaps, and uses the processor's vector units.
 """
 
 from __future__ import annotations
+
+import numpy as np
 
 from benchmark.contracts import Array
 from benchmark.learning.compiled import compiled, inlined, sigmoid, tanh
@@ -21,6 +25,7 @@ from benchmark.learning.compiled import compiled, inlined, sigmoid, tanh
 @compiled
 def lstm_step(
     products: Array,
+    place: Array,
     bias: Array,
     peepholes: Array,
     choice: Array,
@@ -32,47 +37,50 @@ def lstm_step(
 ) -> None:
     """From h_{t-1} U in `gates` (nothing at the first step) to gates, cell and hidden state."""
     h = cells.shape[3]
+    a = np.empty(4 * h, gates.dtype)
     for i in range(len(bias)):
         own = bias[i]
         for b in range(n):
             block, k = gates[t, i, b], choice[i, b]
-            if t == 0:
+            for j in range(4 * h):
+                a[j] = own[j]
+            if t > 0:
                 for j in range(4 * h):
-                    block[j] = own[j]
-            else:
-                for j in range(4 * h):
-                    block[j] += own[j]
+                    a[j] += block[j]
             if k >= 0:
-                read = products[k, b, i]
+                read = products[k, place[k, b], i]
                 for j in range(4 * h):
-                    block[j] += read[j]
+                    a[j] += read[j]
             out = history[i, b, t * h : (t + 1) * h]
-            _activate(block, peepholes[i], cells[t, i, b], cells[t + 1, i, b], out)
+            _activate(a, block, peepholes[i], cells[t, i, b], cells[t + 1, i, b], out)
 
 
 @inlined
-def _activate(block: Array, peephole: Array, before: Array, after: Array, out: Array) -> None:
-    """One row's gates, new cell and hidden state."""
+def _activate(a: Array, block: Array, p: Array, before: Array, after: Array, out: Array) -> None:
+    """One row's gates, new cell and hidden state, from the sums `a`, which are used up."""
     h = len(out)
-    p_i, p_f, p_o = peephole[:h], peephole[h : 2 * h], peephole[2 * h : 3 * h]
-    i, f, o, g = block[:h], block[h : 2 * h], block[2 * h : 3 * h], block[3 * h : 4 * h]
     for j in range(h):
-        i[j] = sigmoid(i[j] + p_i[j] * before[j])
+        a[j] += p[j] * before[j]
     for j in range(h):
-        f[j] = sigmoid(f[j] + p_f[j] * before[j])
+        a[h + j] += p[h + j] * before[j]
+    for j in range(2 * h):
+        block[j] = sigmoid(a[j])
     for j in range(h):
-        g[j] = tanh(g[j])
+        block[3 * h + j] = tanh(a[3 * h + j])
     for j in range(h):
-        after[j] = f[j] * before[j] + i[j] * g[j]
+        after[j] = block[h + j] * before[j] + block[j] * block[3 * h + j]
     for j in range(h):
-        o[j] = sigmoid(o[j] + p_o[j] * after[j])
+        a[j] = sigmoid(a[2 * h + j] + p[2 * h + j] * after[j])
     for j in range(h):
-        out[j] = o[j] * tanh(after[j])
+        block[2 * h + j] = a[j]
+    for j in range(h):
+        out[j] = a[j] * tanh(after[j])
 
 
 @compiled
 def lstm_step_backward(
     products: Array,
+    place: Array,
     peepholes: Array,
     choice: Array,
     gates: Array,
@@ -88,88 +96,78 @@ def lstm_step_backward(
 ) -> None:
     """Replace a step's gates by their gradient, and what was read of `products` by the same.
 
-    From dL/dh_t, the sum of `grad_history` (L, B, T h) and `grad_hidden` (L, B, h), which is used up, and
-    dL/dc_t in `grad_cell` (L, B, h) to dL/dc_{t-1} there. Adds to the gradients of bias and peepholes; `written` (M, B, L) marks
-    what of the products is a gradient already, to which one is added where a row reads a modality again.
+    From dL/dh_t, the sum of `grad_history` (L, B, T h) and `grad_hidden` (L, B, h), and dL/dc_t in
+    `grad_cell` (L, B, h) to dL/dc_{t-1} there. Adds to the gradients of bias and peepholes; `written`
+    (M, B, L) marks what of the products is a gradient already, to which a row that reads again adds.
     """
     h = cells.shape[3]
+    a, e, d = np.empty(4 * h, gates.dtype), np.empty(h, gates.dtype), np.empty(h, gates.dtype)
     for i in range(len(peepholes)):
         total = grad_bias[i]
         for b in range(n):
             block, k, before, after = gates[t, i, b], choice[i, b], cells[t, i, b], cells[t + 1, i, b]
-            grad, carried = grad_hidden[i, b], grad_cell[i, b]
-            of_heads = grad_history[i, b, t * h : (t + 1) * h]
+            of_heads, of_next = grad_history[i, b, t * h : (t + 1) * h], grad_hidden[i, b]
             for j in range(h):
-                grad[j] += of_heads[j]
-            _activate_backward(
-                block,
-                peepholes[i],
-                cells[t, i, b],
-                cells[t + 1, i, b],
-                grad,
-                grad_cell[i, b],
-                grad_peepholes[i],
-            )
+                e[j] = (of_heads[j] + of_next[j]) * block[2 * h + j]
+            _activate_backward(a, d, e, block, peepholes[i], before, after, grad_cell[i, b])
+            _add_products(a, before, after, grad_peepholes[i])
             for j in range(4 * h):
-                total[j] += block[j]
+                block[j] = a[j]
+            for j in range(4 * h):
+                total[j] += a[j]
             if k >= 0:
-                read = products[k, b, i]
-                if written[k, b, i]:
+                at = place[k, b]
+                read = products[k, at, i]
+                if written[k, at, i]:
                     for j in range(4 * h):
-                        read[j] += block[j]
+                        read[j] += a[j]
                 else:
-                    written[k, b, i] = True
+                    written[k, at, i] = True
                     for j in range(4 * h):
-                        read[j] = block[j]
+                        read[j] = a[j]
 
 
 @inlined
 def _activate_backward(
-    block: Array,
-    peephole: Array,
-    before: Array,
-    after: Array,
-    grad: Array,
-    grad_cell: Array,
-    grad_peephole: Array,
+    a: Array, d: Array, e: Array, block: Array, p: Array, before: Array, after: Array, carried: Array
 ) -> None:
-    """One row's gradients, those of its gates in their place; `grad`, dL/dh', is used up."""
-    h = len(grad)
-    p_i, p_f, p_o = peephole[:h], peephole[h : 2 * h], peephole[2 * h : 3 * h]
-    i, f, o, g = block[:h], block[h : 2 * h], block[2 * h : 3 * h], block[3 * h : 4 * h]
-    d_i, d_f, d_o = grad_peephole[:h], grad_peephole[h : 2 * h], grad_peephole[2 * h : 3 * h]
+    """Write one row's gate gradients to `a`, from e = dh' o and dc' in `carried`, which becomes dc; uses `d`."""
+    h = len(e)
     for j in range(h):
         u = tanh(after[j])
-        e = grad[j] * o[j]
-        grad[j] = e * u * (1 - o[j])  # do
-        grad_cell[j] += e * (1 - u * u) + grad[j] * p_o[j]
+        d[j] = e[j] * (1 - u * u)
+        a[2 * h + j] = e[j] * u * (1 - block[2 * h + j])
     for j in range(h):
-        o[j] = grad[j]
+        d[j] += carried[j] + a[2 * h + j] * p[2 * h + j]
     for j in range(h):
-        d_o[j] += o[j] * after[j]
+        a[j] = d[j] * block[3 * h + j] * block[j] * (1 - block[j])
     for j in range(h):
-        grad[j] = grad_cell[j] * i[j]  # dc i
+        a[3 * h + j] = d[j] * block[j] * (1 - block[3 * h + j] * block[3 * h + j])
     for j in range(h):
-        i[j] = grad[j] * g[j] * (1 - i[j])
+        d[j] *= block[h + j]
     for j in range(h):
-        g[j] = grad[j] * (1 - g[j] * g[j])
+        a[h + j] = d[j] * before[j] * (1 - block[h + j])
     for j in range(h):
-        grad_cell[j] *= f[j]
+        carried[j] = d[j] + a[j] * p[j] + a[h + j] * p[h + j]
+
+
+@inlined
+def _add_products(a: Array, before: Array, after: Array, total: Array) -> None:
+    """Add one row's gradients of the peepholes."""
+    h = len(before)
     for j in range(h):
-        f[j] = grad_cell[j] * before[j] * (1 - f[j])
+        total[j] += a[j] * before[j]
     for j in range(h):
-        d_i[j] += i[j] * before[j]
+        total[h + j] += a[h + j] * before[j]
     for j in range(h):
-        d_f[j] += f[j] * before[j]
-    for j in range(h):
-        grad_cell[j] += i[j] * p_i[j] + f[j] * p_f[j]
+        total[2 * h + j] += a[2 * h + j] * after[j]
 
 
 @compiled
-def clear_unread(products: Array, written: Array) -> None:
-    """Zero the rows of `products` that are no gradient."""
+def clear_unread(products: Array, written: Array, filled: Array) -> None:
+    """Zero the rows of `products` that are no gradient, among the first `filled` (M,) of each modality."""
     for k in range(len(products)):
-        for b in range(products.shape[1]):
+        for b in range(filled[k]):
             for i in range(products.shape[2]):
                 if not written[k, b, i]:
                     row = products[k, b, i]

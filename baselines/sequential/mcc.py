@@ -187,7 +187,7 @@ class MCC(SequentialClassifier):
             worth = self._tensor(margin_targets(margins, self.network_.options.costs))  # (q, n, m + 1)
 
         def loss_of_rows(rows: Tensor) -> Tensor:
-            acquisitions = self.network_([x[rows] for x in inputs], 2 * targets[rows] - 1)
+            acquisitions = self.network_([x.index_select(0, rows) for x in inputs], 2 * targets[rows] - 1)
             return self._loss(acquisitions, targets[rows].T, None if worth is None else worth[:, rows])
 
         return loss_of_rows

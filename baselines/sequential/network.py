@@ -165,20 +165,22 @@ class AcquisitionNetwork(nn.Module):
         n = B if n_labelled is None or self.options.confidence is not None else n_labelled
         form = fast if fast.runs_on(w.U) else reference
         steps = form.Steps(x, w, n, self._masks(dropout_generator, L, B, n))
-        offered = self.offered[copies].unsqueeze(1).expand(L, B, self.M)
-        choice, remaining = self.start[copies].unsqueeze(1).expand(L, B), offered
+        remaining = offered = self.offered[copies].unsqueeze(1).expand(L, B, self.M)
+        choice = self.start[copies].unsqueeze(1).expand(L, B)
         cost = w.U.new_zeros(L, B)
         choices, selectables = [], []
         for _ in range(self.n_steps):
             z, preference = steps.read(choice)
-            acquired = choice.unsqueeze(2) == torch.arange(self.M, device=choice.device)
-            cost = cost + ((acquired & remaining) * self.costs).sum(2)
-            remaining = remaining & ~acquired
+            index = choice.clamp_min(0).unsqueeze(2)
+            new = remaining.gather(2, index).squeeze(2) & (choice >= 0)
+            cost = cost + self.costs[index.squeeze(2)] * new
+            remaining = remaining.scatter(2, index, False)
             selectable = offered if self.options.allow_repeats else remaining
             choices.append(choice)
             selectables.append(selectable)
-            following = preference.detach().masked_fill(~selectable, -torch.inf).argmax(2)
-            stops = (choice < 0) | self._stops(z, cost) | ~selectable.any(2)
+            # log(0) bars what may not be acquired; masked_fill takes five times as long.
+            largest, following = (preference.detach() + selectable.to(preference).log()).max(2)
+            stops = (choice < 0) | self._stops(z, cost) | (largest == -torch.inf)
             choice = following.masked_fill(stops, -1)
             if not self.training and bool(stops.all()):
                 break
