@@ -4,16 +4,15 @@ Heads that look at a part of the rows need no masks for the others, yet which nu
 must not depend on that: what nobody needs is skipped, and the rest is drawn ten times as fast as
 `Tensor.bernoulli_` does.
 
-A CPU generator of torch is a Mersenne Twister (MT19937; M. Matsumoto and T. Nishimura, ACM TOMACS 8, 1998). A
-number of `bernoulli_(p)` takes two of its words, the upper one first, and is 1 where their lowest 53 bits, as a
-fraction, are below p.
+A CPU generator of torch is a Mersenne Twister (MT19937; Matsumoto and Nishimura, ACM TOMACS 8, 1998). A
+number of `bernoulli_(p)` takes two of its words, the upper one first, and is 1 where their lowest 53 bits,
+as a fraction, are below p.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import Any
 from typing import Any
 
 import numpy as np
@@ -32,7 +31,7 @@ LEFT, NEXT, WORDS = slice(8, 12), slice(16, 24), slice(24, 24 + 8 * N)
 def masks_of_first(
     n: int, B: int, widths: Sequence[int], keep: float, generator: torch.Generator
 ) -> Iterator[Tensor]:
-    """Yield, width by width, the first n rows of `torch.empty(B, width).bernoulli_(keep, generator=generator)`."""
+    """Yield, for each width, the first n rows of `torch.empty(B, width).bernoulli_(keep, generator)`."""
     state = generator.get_state()
     held = state.numpy()
     words = held[WORDS].view(np.uint64)

@@ -1,11 +1,11 @@
-"""`baselines.sequential.reference` on a CPU, several times as fast: the same numbers, derived by hand, compiled.
+"""`baselines.sequential.reference` on a CPU, several times as fast: the same numbers by hand, and compiled.
 
-Left to autograd, each step adds into every shared gradient, that of all products x^k W_k among them, to which a
-step sends nearly nothing but zeros. Here the steps run forth and back without a graph; a step back leaves the
-gradients of the gates in the gates' place and in that of the product that was read, and the gradient of each W_k
-is one product.
+Left to autograd, each step adds into every shared gradient, that of all products x^k W_k among them, to
+which a step sends nearly nothing but zeros. Here the steps run forth and back without a graph; a step back
+leaves the gradients of the gates in the gates' place and in that of the product that was read, and the
+gradient of each W_k is one product.
 
-With a_t the gates before their activation, c = c_{t-1}, c' = c_t, u = tanh(c')::
+With the gates' sums a_t, c = c_{t-1}, c' = c_t and u = tanh(c')::
 
     a_t = x^k W_k + b + h_{t-1} U + (p_i c | p_f c | p_o c' | 0)       k = what was chosen
     c'  = f c + i g,    h_t = o u
@@ -17,7 +17,8 @@ backwards, from dh_t, which all heads from t on and the next step send, and dc' 
     dc = dc' f + di p_i + df p_f        dh_{t-1} += da_t U^T
     dU = sum_t h_{t-1}^T da_t           dW_k = x^k^T dP_k, where dP_k has da_t in the rows that read k at t
 
-The heads' gradients need no recurrence, so that all of dh_t but the next step's part is there before it starts.
+The heads' gradients need no recurrence, so that all of dh_t but the next step's part is there before it
+starts.
 """
 
 from __future__ import annotations
@@ -25,7 +26,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
@@ -52,7 +52,9 @@ class Steps:
         self.overwritten = False
         T, (L, h, _), B, M = len(w.V), w.U.shape, len(x[0]), len(x)
         new = w.U.new_empty
-        self.products = Products(x, w.W_in, new(M, B, L, 4 * h))
+        self.products = new(M, B, L, 4 * h)
+        for x_k, W, product in zip(x, w.W_in, self.products, strict=True):
+            torch.mm(x_k, W, out=product.view(B, -1))
         self.gates, self.history, self.cells = new(T, L, B, 4 * h), new(L, B, T * h), new(T + 1, L, B, h)
         self.cells[0] = 0
         self.bias = w.b_in.detach().view(L, 4 * h)
@@ -66,23 +68,10 @@ class Steps:
         w, t = self.w, len(self.choices)
         n = self._rows(t)
         self.choices.append(choice.contiguous())
-        self.products.look_up(choice[:, :n])
         if t:
             torch.bmm(self._of(self.history, t - 1, t, n), w.U, out=self.gates[t, :, :n])
-        kernels.lstm_step(
-            *_arrays(
-                self.products.values,
-                self.products.place,
-                self.bias,
-                self.peepholes,
-                self.choices[t],
-                self.gates,
-                self.cells,
-                self.history,
-            ),
-            t,
-            n,
-        )
+        given = _arrays(self.products, self.bias, self.peepholes, self.choices[t])
+        kernels.lstm_step(*given, *_arrays(self.gates, self.cells, self.history), t, n)
         torch.baddbmm(w.b_label[t], self._seen(t), w.V[t], out=self.logits[t])
         source = self._of(self.history, self._first(t), t + 1, n)
         torch.baddbmm(w.b_modal[t], source, w.V_modal[t], out=self.preferences[t, :, :n])
@@ -112,8 +101,8 @@ class Steps:
         self, grad_logits: Tensor, grad_preferences: Tensor, grad_history: Tensor
     ) -> list[Tensor | None]:
         """Return the gradients of all heads' weights, and add what they send to the history's."""
-        T, w = len(self.gates), self.w
-        grads: list[list[Tensor | None]] = [[None] * T for _ in range(4)]
+        w = self.w
+        grads: list[list[Tensor | None]] = [[None] * len(w.V) for _ in range(4)]
         V, b_label, V_modal, b_modal = grads
         for t in range(len(self.choices)):
             grad, n = grad_logits[t], self.n_labelled
@@ -124,30 +113,30 @@ class Steps:
             else:
                 sent.addcmul_(torch.bmm(grad, w.V[t].mT), self.masks[t])
             first, n = self._first(t), self._rows(t)
-            grad = grad_preferences[t, :, :n]
-            source = self._of(self.history, first, t + 1, n)
+            grad, source = grad_preferences[t, :, :n], self._of(self.history, first, t + 1, n)
             V_modal[t], b_modal[t] = torch.bmm(source.mT, grad), grad.sum(1, keepdim=True)
             self._of(grad_history, first, t + 1, n).baddbmm_(grad, w.V_modal[t].mT)
         return [*V, *b_label, *V_modal, *b_modal]
 
     def _steps_backward(self, grad_history: Tensor) -> list[Tensor | None]:
         """Return the gradients of W_in, b_in, U and the peepholes."""
-        w = self.w
+        w, products = self.w, self.products
         grad_hidden, grad_cell = torch.zeros_like(self.cells[0]), torch.zeros_like(self.cells[0])
         grad_bias, grad_peepholes = torch.zeros_like(self.bias), torch.zeros_like(self.peepholes)
         grad_U = torch.zeros_like(w.U)
-        products, place = self.products.values, self.products.place
         written = torch.zeros(products.shape[:3], dtype=torch.bool)
         gradients = _arrays(grad_history, grad_hidden, grad_cell, grad_bias, grad_peepholes, written)
         for t in reversed(range(len(self.choices))):
             n, gates = self._rows(t), self.gates[t, :, : self._rows(t)]
-            values = _arrays(products, place, self.peepholes, self.choices[t], self.gates, self.cells)
+            values = _arrays(products, self.peepholes, self.choices[t], self.gates, self.cells)
             kernels.lstm_step_backward(*values, *gradients, t, n)
             if t:
                 torch.bmm(gates, w.U.mT, out=grad_hidden[:, :n])
                 grad_U.baddbmm_(self._of(self.history, t - 1, t, n).mT, gates)
+        kernels.clear_unread(*_arrays(products, written))
+        W_in = [x_k.T @ grad.flatten(1) for x_k, grad in zip(self.x, products, strict=True)]
         peepholes = None if w.peepholes is None else grad_peepholes.unsqueeze(1)
-        return [*self.products.weight_gradients(written), grad_bias.view(-1), grad_U, peepholes]
+        return [*W_in, grad_bias.view(-1), grad_U, peepholes]
 
     def _rows(self, t: int) -> int:
         """How many rows take step t."""
@@ -166,45 +155,6 @@ class Steps:
         """What step t's label head looks at."""
         seen = self._of(self.history, 0, t + 1, self.n_labelled)
         return seen if self.masks is None else seen * self.masks[t]
-
-
-class Products:
-    """The products x^k W_k of the rows that read k, made when a copy first asks for them.
-
-    Attributes
-    ----------
-    values : (M, B, L, 4h), as many rows of each modality as were asked for.
-    place : (M, B) where among them an instance is; -1 for nowhere.
-    """
-
-    def __init__(self, x: Sequence[Tensor], W_in: Sequence[Tensor], values: Tensor) -> None:
-        self.x, self.W_in, self.values = x, W_in, values
-        self.place = torch.full(values.shape[:2], -1)
-        self.read: list[list[Tensor]] = [[x_k[:0]] for x_k in x]
-        self.filled = [0] * len(x)
-
-    def look_up(self, choice: Tensor) -> None:
-        """Make what the choices (L, n) of the first n rows need."""
-        n, B = choice.shape[1], self.values.shape[1]
-        for k, (x_k, W, start) in enumerate(zip(self.x, self.W_in, self.filled, strict=True)):
-            if start == B:
-                continue
-            rows = ((choice == k).any(0) & (self.place[k, :n] < 0)).nonzero().flatten()
-            stop = start + len(rows)
-            if stop > start:
-                read = x_k if stop - start == B else x_k.index_select(0, rows)
-                torch.mm(read, W, out=self.values[k, start:stop].flatten(1))
-                self.place[k, rows] = torch.arange(start, stop)
-                self.read[k].append(read)
-                self.filled[k] = stop
-
-    def weight_gradients(self, written: Tensor) -> list[Tensor]:
-        """Return dW_k, where the `written` values (M, B, L) are gradients by now."""
-        kernels.clear_unread(*_arrays(self.values, written), np.array(self.filled))
-        return [
-            torch.cat(read).T @ grad[:stop].flatten(1)
-            for read, grad, stop in zip(self.read, self.values, self.filled, strict=True)
-        ]
 
 
 class _Heads(torch.autograd.Function):

@@ -19,13 +19,12 @@ from __future__ import annotations
 import numpy as np
 
 from benchmark.contracts import Array
-from benchmark.learning.compiled import compiled, inlined, sigmoid, tanh
+from benchmark.learning.compiled import compiled, inlined, prefetch, sigmoid, tanh
 
 
 @compiled
 def lstm_step(
     products: Array,
-    place: Array,
     bias: Array,
     peepholes: Array,
     choice: Array,
@@ -42,13 +41,19 @@ def lstm_step(
         own = bias[i]
         for b in range(n):
             block, k = gates[t, i, b], choice[i, b]
+            if b + 1 < n:
+                following = choice[i, b + 1]
+                if following >= 0:
+                    prefetch(products[following, b + 1, i])
+                prefetch(gates[t, i, b + 1])
+                prefetch(history[i, b + 1, t * h : (t + 1) * h])
             for j in range(4 * h):
                 a[j] = own[j]
             if t > 0:
                 for j in range(4 * h):
                     a[j] += block[j]
             if k >= 0:
-                read = products[k, place[k, b], i]
+                read = products[k, b, i]
                 for j in range(4 * h):
                     a[j] += read[j]
             out = history[i, b, t * h : (t + 1) * h]
@@ -80,7 +85,6 @@ def _activate(a: Array, block: Array, p: Array, before: Array, after: Array, out
 @compiled
 def lstm_step_backward(
     products: Array,
-    place: Array,
     peepholes: Array,
     choice: Array,
     gates: Array,
@@ -107,6 +111,12 @@ def lstm_step_backward(
         for b in range(n):
             block, k, before, after = gates[t, i, b], choice[i, b], cells[t, i, b], cells[t + 1, i, b]
             of_heads, of_next = grad_history[i, b, t * h : (t + 1) * h], grad_hidden[i, b]
+            if b + 1 < n:
+                following = choice[i, b + 1]
+                if following >= 0:
+                    prefetch(products[following, b + 1, i])
+                prefetch(gates[t, i, b + 1])
+                prefetch(grad_history[i, b + 1, t * h : (t + 1) * h])
             for j in range(h):
                 e[j] = (of_heads[j] + of_next[j]) * block[2 * h + j]
             _activate_backward(a, d, e, block, peepholes[i], before, after, grad_cell[i, b])
@@ -116,13 +126,12 @@ def lstm_step_backward(
             for j in range(4 * h):
                 total[j] += a[j]
             if k >= 0:
-                at = place[k, b]
-                read = products[k, at, i]
-                if written[k, at, i]:
+                read = products[k, b, i]
+                if written[k, b, i]:
                     for j in range(4 * h):
                         read[j] += a[j]
                 else:
-                    written[k, at, i] = True
+                    written[k, b, i] = True
                     for j in range(4 * h):
                         read[j] = a[j]
 
@@ -131,7 +140,7 @@ def lstm_step_backward(
 def _activate_backward(
     a: Array, d: Array, e: Array, block: Array, p: Array, before: Array, after: Array, carried: Array
 ) -> None:
-    """Write one row's gate gradients to `a`, from e = dh' o and dc' in `carried`, which becomes dc; uses `d`."""
+    """Write one row's gate gradients to `a`, from e = dh' o and dc' in `carried`, which becomes dc."""
     h = len(e)
     for j in range(h):
         u = tanh(after[j])
@@ -164,10 +173,25 @@ def _add_products(a: Array, before: Array, after: Array, total: Array) -> None:
 
 
 @compiled
-def clear_unread(products: Array, written: Array, filled: Array) -> None:
+def look_up(choice: Array, place: Array, instances: Array, filled: Array) -> None:
+    """Give what is read for the first time the next place among its modality's products.
+
+    `instances` (M, B) says who is at each place, `filled` (M,) how many there are.
+    """
+    for b in range(choice.shape[1]):
+        for i in range(len(choice)):
+            k = choice[i, b]
+            if k >= 0 and place[k, b] < 0:
+                place[k, b] = filled[k]
+                instances[k, filled[k]] = b
+                filled[k] += 1
+
+
+@compiled
+def clear_unread(products: Array, written: Array) -> None:
     """Zero the rows of `products` that are no gradient, among the first `filled` (M,) of each modality."""
     for k in range(len(products)):
-        for b in range(filled[k]):
+        for b in range(products.shape[1]):
             for i in range(products.shape[2]):
                 if not written[k, b, i]:
                     row = products[k, b, i]

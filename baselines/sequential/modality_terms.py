@@ -124,7 +124,7 @@ def hinge(preferences: Tensor, selectable: Tensor, worth: Tensor, n_offered: Ten
     -------
     Tensor of shape (.., L, B)
     """
-    best = (worth + selectable.to(worth).log()).argmax(-1, keepdim=True)  # log(0) bars the others
+    best = worth.masked_fill(~selectable, -torch.inf).argmax(-1, keepdim=True)
     others = selectable.scatter(-1, best, False)
     loss = (1 - preferences.gather(-1, best) + preferences).clamp_min(0)
     return (loss * others).sum(-1) / n_offered.unsqueeze(1)

@@ -1,12 +1,12 @@
 """What a network of DMP or MCC computes when it reads a modality, under autograd; start here.
 
-It knows no choice, no stop and no loss. `baselines.sequential.fast` is held to it; it runs on any device and in
-any precision.
+It knows no choice, no stop and no loss. `baselines.sequential.fast` is held to it; it runs on any device and
+in any precision.
 
-A leading axis of L copies (one per label in a chain, one otherwise) runs through everything. Row-vector
-convention: B rows of a batch, M modalities, T steps, h hidden units, R label outputs per copy. Both papers feed
-x~^k, the instance with every block but the k-th zeroed; x~^k times a matrix is x^k times that matrix's k-th block
-of rows, so each modality owns one matrix.
+A leading axis of L copies (one per label in a chain, one otherwise) runs through everything. Rows are
+vectors: B rows of a batch, M modalities, T steps, h hidden units, R label outputs per copy. Both papers feed
+x~^k, the instance with every block but the k-th zeroed; x~^k W is x^k W_k, with W's k-th block of rows, so
+each modality owns a matrix.
 """
 
 from __future__ import annotations

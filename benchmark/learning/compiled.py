@@ -14,10 +14,17 @@ from typing import Any
 import llvmlite.binding as llvm
 import numba
 import numpy as np
+from llvmlite import ir
 from numba import types
-from numba.extending import overload, register_jitable
+from numba.core.cgutils import get_or_insert_function
+from numba.extending import intrinsic, overload, register_jitable
+from numba.np.arrayobj import make_array
 
+from benchmark.contracts import Array
 from benchmark.learning.kernel_cache import kept_njit
+
+LINE = 16
+"""Numbers of single precision in a line of a cache."""
 
 
 def _use_longest_vectors() -> None:
@@ -93,3 +100,26 @@ def _sigmoid_of(x: Any) -> Callable[[Any], Any]:
 
 overload(tanh, strict=False)(_tanh_of)
 overload(sigmoid, strict=False)(_sigmoid_of)
+
+
+@intrinsic
+def _prefetch_entry(_: Any, row: Any, j: Any) -> Any:
+    """Compile to the processor's instruction that starts to load entry j of a row."""
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        array = make_array(signature.args[0])(context, builder, values[0])
+        pointer, number = ir.IntType(8).as_pointer(), ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [pointer, number, number, number])
+        instruction = get_or_insert_function(builder.module, kind, "llvm.prefetch.p0i8")
+        entry = builder.bitcast(builder.gep(array.data, [values[1]]), pointer)
+        builder.call(instruction, [entry, number(0), number(3), number(1)])  # to read, keep, data
+        return context.get_dummy_value()
+
+    return types.void(row, j), generate
+
+
+@inlined
+def prefetch(row: Array) -> None:
+    """Start to load a row of single precision that lies where the processor does not expect it."""
+    for j in range(0, len(row), LINE):
+        _prefetch_entry(row, j)  # type: ignore[call-arg]  # numba passes the first argument itself
