@@ -95,7 +95,10 @@ class Steps:
         self.overwritten = True
         grad_history = torch.zeros_like(self.history)
         of_heads = self._heads_backward(grad_logits, grad_preferences, grad_history)
-        return (*self._steps_backward(grad_history), *of_heads)
+        of_steps = self._steps_backward(grad_history)
+        del grad_history, self.gates, self.cells, self.history  # what follows takes as much memory
+        W_in = [x_k.T @ grad.flatten(1) for x_k, grad in zip(self.x, self.products, strict=True)]
+        return (*W_in, *of_steps, *of_heads)
 
     def _heads_backward(
         self, grad_logits: Tensor, grad_preferences: Tensor, grad_history: Tensor
@@ -119,7 +122,7 @@ class Steps:
         return [*V, *b_label, *V_modal, *b_modal]
 
     def _steps_backward(self, grad_history: Tensor) -> list[Tensor | None]:
-        """Return the gradients of W_in, b_in, U and the peepholes."""
+        """Return the gradients of b_in, U and peepholes, and leave those of the products in their place."""
         w, products = self.w, self.products
         grad_hidden, grad_cell = torch.zeros_like(self.cells[0]), torch.zeros_like(self.cells[0])
         grad_bias, grad_peepholes = torch.zeros_like(self.bias), torch.zeros_like(self.peepholes)
@@ -134,9 +137,8 @@ class Steps:
                 torch.bmm(gates, w.U.mT, out=grad_hidden[:, :n])
                 grad_U.baddbmm_(self._of(self.history, t - 1, t, n).mT, gates)
         kernels.clear_unread(*_arrays(products, written))
-        W_in = [x_k.T @ grad.flatten(1) for x_k, grad in zip(self.x, products, strict=True)]
         peepholes = None if w.peepholes is None else grad_peepholes.unsqueeze(1)
-        return [*W_in, grad_bias.view(-1), grad_U, peepholes]
+        return [grad_bias.view(-1), grad_U, peepholes]
 
     def _rows(self, t: int) -> int:
         """How many rows take step t."""
