@@ -55,7 +55,8 @@ class Steps:
         self.products = new(M, B, L, 4 * h)
         for x_k, W, product in zip(x, w.W_in, self.products, strict=True):
             torch.mm(x_k, W, out=product.view(B, -1))
-        self.gates, self.history, self.cells = new(T, L, B, 4 * h), new(L, B, T * h), new(T + 1, L, B, h)
+        self.was_read = torch.zeros(M, B, L, dtype=torch.bool)
+        self.recurrent, self.history, self.cells = new(L, B, 4 * h), new(L, B, T * h), new(T + 1, L, B, h)
         self.cells[0] = 0
         self.bias = w.b_in.detach().view(L, 4 * h)
         self.peepholes = w.U.new_zeros(L, 3 * h) if w.peepholes is None else w.peepholes.detach().squeeze(1)
@@ -69,9 +70,9 @@ class Steps:
         n = self._rows(t)
         self.choices.append(choice.contiguous())
         if t:
-            torch.bmm(self._of(self.history, t - 1, t, n), w.U, out=self.gates[t, :, :n])
-        given = _arrays(self.products, self.bias, self.peepholes, self.choices[t])
-        kernels.lstm_step(*given, *_arrays(self.gates, self.cells, self.history), t, n)
+            torch.bmm(self._of(self.history, t - 1, t, n), w.U, out=self.recurrent[:, :n])
+        given = _arrays(self.products, self.was_read, self.bias, self.peepholes, self.choices[t])
+        kernels.lstm_step(*given, *_arrays(self.recurrent, self.cells, self.history), t, n)
         torch.baddbmm(w.b_label[t], self._seen(t), w.V[t], out=self.logits[t])
         source = self._of(self.history, self._first(t), t + 1, n)
         torch.baddbmm(w.b_modal[t], source, w.V_modal[t], out=self.preferences[t, :, :n])
@@ -96,7 +97,6 @@ class Steps:
         grad_history = torch.zeros_like(self.history)
         of_heads = self._heads_backward(grad_logits, grad_preferences, grad_history)
         of_steps = self._steps_backward(grad_history)
-        del grad_history, self.gates, self.cells, self.history  # what follows takes as much memory
         W_in = [x_k.T @ grad.flatten(1) for x_k, grad in zip(self.x, self.products, strict=True)]
         return (*W_in, *of_steps, *of_heads)
 
@@ -123,26 +123,25 @@ class Steps:
 
     def _steps_backward(self, grad_history: Tensor) -> list[Tensor | None]:
         """Return the gradients of b_in, U and peepholes, and leave those of the products in their place."""
-        w, products = self.w, self.products
+        w = self.w
         grad_hidden, grad_cell = torch.zeros_like(self.cells[0]), torch.zeros_like(self.cells[0])
         grad_bias, grad_peepholes = torch.zeros_like(self.bias), torch.zeros_like(self.peepholes)
         grad_U = torch.zeros_like(w.U)
-        written = torch.zeros(products.shape[:3], dtype=torch.bool)
-        gradients = _arrays(grad_history, grad_hidden, grad_cell, grad_bias, grad_peepholes, written)
+        gradients = _arrays(grad_history, grad_hidden, grad_cell, grad_bias, grad_peepholes)
         for t in reversed(range(len(self.choices))):
-            n, gates = self._rows(t), self.gates[t, :, : self._rows(t)]
-            values = _arrays(products, self.peepholes, self.choices[t], self.gates, self.cells)
+            n, gates = self._rows(t), self.recurrent[:, : self._rows(t)]
+            values = _arrays(self.products, self.peepholes, self.choices[t], self.recurrent, self.cells)
             kernels.lstm_step_backward(*values, *gradients, t, n)
             if t:
                 torch.bmm(gates, w.U.mT, out=grad_hidden[:, :n])
                 grad_U.baddbmm_(self._of(self.history, t - 1, t, n).mT, gates)
-        kernels.clear_unread(*_arrays(products, written))
+        kernels.clear_unread(*_arrays(self.products, self.was_read))
         peepholes = None if w.peepholes is None else grad_peepholes.unsqueeze(1)
         return [grad_bias.view(-1), grad_U, peepholes]
 
     def _rows(self, t: int) -> int:
         """How many rows take step t."""
-        return self.n_labelled if t == len(self.gates) - 1 else self.history.shape[1]
+        return self.n_labelled if t == len(self.w.V) - 1 else self.history.shape[1]
 
     def _first(self, t: int) -> int:
         """The first of the hidden states that step t's modality head looks at."""

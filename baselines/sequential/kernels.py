@@ -2,10 +2,10 @@
 
 Each kernel works in place on whole working memories, C-contiguous, for step t and the first `n` rows::
 
-    products   (M, B, L, 4h)        x^k W_k, the row of instance b at place[k, b]
-    gates      (T, L, B, 4h)        columns input | forget | output | candidate
+    products   (M, B, L, 4h)        x^k W_k; once read, the gates i | f | o | g; going back, their gradient
     cells      (T + 1, L, B, h)     before and after each step, zeros first
     history    (L, B, T h)          h_1..h_T side by side
+    recurrent  (L, B, 4h)           h_{t-1} U; going back, the gates' gradient again, as products need it
     bias       (L, 4h);  peepholes (L, 3h)
     choice     (L, B)               modality read, -1 for none
 
@@ -25,39 +25,42 @@ from benchmark.learning.compiled import compiled, inlined, prefetch, sigmoid, ta
 @compiled
 def lstm_step(
     products: Array,
+    read: Array,
     bias: Array,
     peepholes: Array,
     choice: Array,
-    gates: Array,
+    recurrent: Array,
     cells: Array,
     history: Array,
     t: int,
     n: int,
 ) -> None:
-    """From h_{t-1} U in `gates` (nothing at the first step) to gates, cell and hidden state."""
+    """From `recurrent` (nothing at the first step) and what is read to gates, cell and hidden state.
+
+    Rows that read nothing get zeros; `read` (M, B, L) marks what was read.
+    """
     h = cells.shape[3]
-    a = np.empty(4 * h, gates.dtype)
+    a = np.empty(4 * h, cells.dtype)
     for i in range(len(bias)):
         own = bias[i]
         for b in range(n):
-            block, k = gates[t, i, b], choice[i, b]
-            if b + 1 < n:
-                following = choice[i, b + 1]
-                if following >= 0:
-                    prefetch(products[following, b + 1, i])
-                prefetch(gates[t, i, b + 1])
-                prefetch(history[i, b + 1, t * h : (t + 1) * h])
+            if b + 1 < n and choice[i, b + 1] >= 0:
+                prefetch(products[choice[i, b + 1], b + 1, i])
+            k, out = choice[i, b], history[i, b, t * h : (t + 1) * h]
+            if k < 0:
+                for j in range(h):
+                    out[j] = 0
+                for j in range(h):
+                    cells[t + 1, i, b, j] = 0
+                continue
+            block, sums = products[k, b, i], recurrent[i, b]
             for j in range(4 * h):
-                a[j] = own[j]
+                a[j] = own[j] + block[j]
             if t > 0:
                 for j in range(4 * h):
-                    a[j] += block[j]
-            if k >= 0:
-                read = products[k, b, i]
-                for j in range(4 * h):
-                    a[j] += read[j]
-            out = history[i, b, t * h : (t + 1) * h]
+                    a[j] += sums[j]
             _activate(a, block, peepholes[i], cells[t, i, b], cells[t + 1, i, b], out)
+            read[k, b, i] = True
 
 
 @inlined
@@ -87,53 +90,45 @@ def lstm_step_backward(
     products: Array,
     peepholes: Array,
     choice: Array,
-    gates: Array,
+    recurrent: Array,
     cells: Array,
     grad_history: Array,
     grad_hidden: Array,
     grad_cell: Array,
     grad_bias: Array,
     grad_peepholes: Array,
-    written: Array,
     t: int,
     n: int,
 ) -> None:
-    """Replace a step's gates by their gradient, and what was read of `products` by the same.
+    """Replace a step's gates by their gradient, which `recurrent` gets too.
 
     From dL/dh_t, the sum of `grad_history` (L, B, T h) and `grad_hidden` (L, B, h), and dL/dc_t in
-    `grad_cell` (L, B, h) to dL/dc_{t-1} there. Adds to the gradients of bias and peepholes; `written`
-    (M, B, L) marks what of the products is a gradient already, to which a row that reads again adds.
+    `grad_cell` (L, B, h) to dL/dc_{t-1} there. Adds to the gradients of bias and peepholes.
     """
     h = cells.shape[3]
-    a, e, d = np.empty(4 * h, gates.dtype), np.empty(h, gates.dtype), np.empty(h, gates.dtype)
+    a, e, d = np.empty(4 * h, cells.dtype), np.empty(h, cells.dtype), np.empty(h, cells.dtype)
     for i in range(len(peepholes)):
         total = grad_bias[i]
         for b in range(n):
-            block, k, before, after = gates[t, i, b], choice[i, b], cells[t, i, b], cells[t + 1, i, b]
+            if b + 1 < n and choice[i, b + 1] >= 0:
+                prefetch(products[choice[i, b + 1], b + 1, i])
+            k, sums = choice[i, b], recurrent[i, b]
+            if k < 0:
+                for j in range(4 * h):
+                    sums[j] = 0
+                continue
+            block, before, after = products[k, b, i], cells[t, i, b], cells[t + 1, i, b]
             of_heads, of_next = grad_history[i, b, t * h : (t + 1) * h], grad_hidden[i, b]
-            if b + 1 < n:
-                following = choice[i, b + 1]
-                if following >= 0:
-                    prefetch(products[following, b + 1, i])
-                prefetch(gates[t, i, b + 1])
-                prefetch(grad_history[i, b + 1, t * h : (t + 1) * h])
             for j in range(h):
                 e[j] = (of_heads[j] + of_next[j]) * block[2 * h + j]
             _activate_backward(a, d, e, block, peepholes[i], before, after, grad_cell[i, b])
             _add_products(a, before, after, grad_peepholes[i])
             for j in range(4 * h):
+                total[j] += a[j]
+            for j in range(4 * h):
                 block[j] = a[j]
             for j in range(4 * h):
-                total[j] += a[j]
-            if k >= 0:
-                read = products[k, b, i]
-                if written[k, b, i]:
-                    for j in range(4 * h):
-                        read[j] += a[j]
-                else:
-                    written[k, b, i] = True
-                    for j in range(4 * h):
-                        read[j] = a[j]
+                sums[j] = a[j]
 
 
 @inlined
@@ -188,12 +183,12 @@ def look_up(choice: Array, place: Array, instances: Array, filled: Array) -> Non
 
 
 @compiled
-def clear_unread(products: Array, written: Array) -> None:
-    """Zero the rows of `products` that are no gradient, among the first `filled` (M,) of each modality."""
+def clear_unread(products: Array, read: Array) -> None:
+    """Zero what was not read."""
     for k in range(len(products)):
         for b in range(products.shape[1]):
             for i in range(products.shape[2]):
-                if not written[k, b, i]:
+                if not read[k, b, i]:
                     row = products[k, b, i]
                     for j in range(len(row)):
                         row[j] = 0

@@ -163,7 +163,7 @@ class AcquisitionNetwork(nn.Module):
         x, w = self._inputs(modalities, labels), self._weights(copies)
         L, B = len(w.U), len(x[0])
         n = B if n_labelled is None or self.options.confidence is not None else n_labelled
-        form = fast if fast.runs_on(w.U) else reference
+        form = fast if fast.runs_on(w.U) and not self.options.allow_repeats else reference
         steps = form.Steps(x, w, n, self._masks(dropout_generator, L, B, n))
         remaining = offered = self.offered[copies].unsqueeze(1).expand(L, B, self.M)
         choice = self.start[copies].unsqueeze(1).expand(L, B)
