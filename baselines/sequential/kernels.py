@@ -168,21 +168,6 @@ def _add_products(a: Array, before: Array, after: Array, total: Array) -> None:
 
 
 @compiled
-def look_up(choice: Array, place: Array, instances: Array, filled: Array) -> None:
-    """Give what is read for the first time the next place among its modality's products.
-
-    `instances` (M, B) says who is at each place, `filled` (M,) how many there are.
-    """
-    for b in range(choice.shape[1]):
-        for i in range(len(choice)):
-            k = choice[i, b]
-            if k >= 0 and place[k, b] < 0:
-                place[k, b] = filled[k]
-                instances[k, filled[k]] = b
-                filled[k] += 1
-
-
-@compiled
 def clear_unread(products: Array, read: Array) -> None:
     """Zero what was not read."""
     for k in range(len(products)):
