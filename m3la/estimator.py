@@ -17,7 +17,8 @@ from benchmark.contracts import Array, Factor, Holdout, RandomState, Streams
 from benchmark.learning.estimator import MultiModalEstimator
 from benchmark.learning.saving import with_weights
 from benchmark.learning.scaling import fit_scalers, restore_scalers, scale
-from benchmark.learning.training import History, TrainingSettings, train
+from benchmark.learning.training import TrainingSettings, train
+from benchmark.learning.training_state import Carried, History
 from m3la import fast
 from m3la.factors import FACTORS
 from m3la.loss import LossOptions, m3la_loss
@@ -272,7 +273,7 @@ class M3LA(MultiModalEstimator):
         """Train; the loss that is no longer finite raises DivergenceError."""
         rows = self.training_rows(modalities, labels, holdout)
         self.model_ = self._build(rows.dims, rows.streams).to(self.device)
-        loss_of_rows, refresh = self._objective(rows)
+        loss_of_rows, refresh, carried = self._objective(rows)
         held = rows.held
         with fast.optimiser_of(self.model_, self.settings()) as optimiser:
             self.history_: History = train(
@@ -284,6 +285,7 @@ class M3LA(MultiModalEstimator):
                 rows.streams.generator("shuffling"),
                 monitor=None if held is None else lambda: self._final_cross_entropy(*held),
                 before_epoch=refresh,
+                carried=carried,
             )
         self.score_holdout(rows)
 
@@ -348,8 +350,8 @@ class M3LA(MultiModalEstimator):
             reinforce=self.order == "learned" and self.order_gradient == "reinforce",
         )
 
-    def _objective(self, data: TrainingRows) -> tuple[Any, Any]:
-        """Return rows -> loss, and what renews the stale predictions of (18) where they are asked for."""
+    def _objective(self, data: TrainingRows) -> tuple[Any, Any, Carried]:
+        """Return rows -> loss, what renews the stale predictions of (18), and what both carry along."""
         inputs, targets, options = data.inputs, data.targets, self.loss_options()
         cardinality = data.cardinality()
         choices, dropout = data.generator("choices"), data.generator("dropout") if self.dropout else None
@@ -369,7 +371,7 @@ class M3LA(MultiModalEstimator):
                 steps, targets[rows], cardinality, options, earlier[0][rows] if earlier else None
             )
 
-        return loss_of_rows, refresh
+        return loss_of_rows, refresh, (choices, *([dropout] if dropout else []), earlier)
 
     def noise(self, n: int, generator: torch.Generator, predicting: bool = False) -> Tensor | None:
         """Uniform numbers in (0, 1) for random orders, and for stochastic choices while training."""

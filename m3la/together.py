@@ -15,6 +15,7 @@ from torch import Tensor
 from benchmark.contracts import Problem
 from benchmark.learning.surroundings import own_surroundings
 from benchmark.learning.training import DivergenceError, train_side_by_side
+from benchmark.learning.training_state import Carried
 from m3la import fast
 from m3la.estimator import M3LA, PREDICTION_ROWS, TrainingRows
 from m3la.loss import m3la_loss
@@ -64,6 +65,7 @@ def _fit_together(methods: Sequence[M3LA], problems: Sequence[Problem]) -> list[
             [data.streams.generator("shuffling") for data in rows],
             monitor=batch.final_cross_entropies if rows[0].held is not None else None,
             before_epoch=batch.refresh,
+            carried=batch.carried(),
         )
     outcomes: list[DivergenceError | None] = []
     for i, (method, checked, data, history) in enumerate(zip(methods, given, rows, histories, strict=True)):
@@ -97,7 +99,11 @@ class _Batch:
         self.choices = [data.generator("choices") for data in rows]
         self.dropout = [data.generator("dropout") for data in rows] if method.dropout else None
         self.loss_options = method.loss_options()
-        self.earlier: Tensor | None = None
+        self.earlier: list[Tensor] = []
+
+    def carried(self) -> Carried:
+        """Return what steps and `refresh` change and read again."""
+        return (*self.choices, *(self.dropout or ()), self.earlier)
 
     def losses(self, rows: Tensor) -> Tensor:
         """Losses (n,) of the rows (n, B)."""
@@ -110,7 +116,7 @@ class _Batch:
             self.targets[chosen],
             self.cardinalities,
             self.loss_options,
-            None if self.earlier is None else self.earlier[chosen],
+            self.earlier[0][chosen] if self.earlier else None,
         )
 
     def refresh(self, epoch: int) -> None:
@@ -120,9 +126,10 @@ class _Batch:
             return
         n, B, q = self.targets.shape
         if epoch == 0:
-            self.earlier = self.targets.new_zeros(n, B, len(self.inputs), q)
+            self.earlier[:] = [self.targets.new_zeros(n, B, len(self.inputs), q)]
         else:
-            self.earlier = torch.cat([steps.scores() for _, steps in self._forward(self.inputs)], dim=1)
+            scores = [steps.scores() for _, steps in self._forward(self.inputs)]
+            self.earlier[:] = [torch.cat(scores, dim=1)]
 
     @torch.no_grad()
     def final_cross_entropies(self) -> list[float]:

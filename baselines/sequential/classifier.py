@@ -17,7 +17,8 @@ from benchmark.contracts import Array, Factor, Holdout, Modalities, RandomState
 from benchmark.learning.estimator import MultiModalEstimator
 from benchmark.learning.saving import with_weights
 from benchmark.learning.scaling import fit_scalers, restore_scalers, scale
-from benchmark.learning.training import History, TrainingSettings, make_optimiser, train
+from benchmark.learning.training import TrainingSettings, make_optimiser, train
+from benchmark.learning.training_state import History
 
 PREDICTION_ROWS = 1024
 """Rows per forward pass when predicting; bounds memory."""
@@ -61,7 +62,8 @@ class SequentialClassifier(MultiModalEstimator):
 
     def _fit(self, modalities: list[Array], labels: Array, holdout: Holdout | None) -> None:
         """Train; a loss that is no longer finite raises DivergenceError."""
-        loss_of_rows = self._start(modalities, labels)
+        dropout = self._generator("dropout")
+        loss_of_rows = self._start(modalities, labels, dropout)
         held = None if holdout is None else self._tensors(holdout.modalities)
         settings = self.training_settings()
         self.history_: History = train(
@@ -72,6 +74,7 @@ class SequentialClassifier(MultiModalEstimator):
             settings,
             self.streams_.generator("shuffling"),
             monitor=None if holdout is None else lambda: self._monitored(held or [], holdout.labels),
+            carried=[dropout],
         )
         if held is not None:
             self.holdout_scores_ = self._predict(held)["scores"]
@@ -79,13 +82,15 @@ class SequentialClassifier(MultiModalEstimator):
     def prepare(self, modalities: Modalities, labels: Array) -> Callable[[Tensor], Tensor]:
         """Do what `fit` does before the first step: set the untrained `network_`, return rows' loss."""
         given, checked, _ = self.begin(modalities, labels)
-        return self._start(given, checked)
+        return self._start(given, checked, self._generator("dropout"))
 
-    def _start(self, modalities: list[Array], labels: Array) -> Callable[[Tensor], Tensor]:
+    def _start(
+        self, modalities: list[Array], labels: Array, dropout: torch.Generator
+    ) -> Callable[[Tensor], Tensor]:
         self.scalers_ = fit_scalers(modalities, self.scaling)
         inputs = self._tensors(modalities)
         self.network_ = self._network(labels).to(self.device)
-        return self._objective(inputs, labels)
+        return self._objective(inputs, labels, dropout)
 
     def training_settings(self) -> TrainingSettings:
         """Return the settings of the training loop."""
@@ -136,8 +141,10 @@ class SequentialClassifier(MultiModalEstimator):
         """Return the untrained network for labels (n, q)."""
         raise NotImplementedError
 
-    def _objective(self, inputs: Sequence[Tensor], labels: Array) -> Callable[[Tensor], Tensor]:
-        """Return the loss of row indices (B,) of scaled inputs (n, d_k)."""
+    def _objective(
+        self, inputs: Sequence[Tensor], labels: Array, dropout: torch.Generator
+    ) -> Callable[[Tensor], Tensor]:
+        """Return the loss of row indices (B,) of scaled inputs (n, d_k); `dropout` is the source of masks."""
         raise NotImplementedError
 
     def _predict_rows(self, inputs: Sequence[Tensor]) -> dict[str, Tensor]:

@@ -259,7 +259,9 @@ class DMP(SequentialClassifier):
             self.dims_, labels.shape[1], hidden, options, start=0, generator=self._generator("initialisation")
         )
 
-    def _objective(self, inputs: Sequence[Tensor], labels: Array) -> Callable[[Tensor], Tensor]:
+    def _objective(
+        self, inputs: Sequence[Tensor], labels: Array, dropout: torch.Generator
+    ) -> Callable[[Tensor], Tensor]:
         targets = self._tensor(labels)
         neighbourhood = None
         if self.modality_loss == "neighbours" and self.modality_weight:
@@ -267,7 +269,6 @@ class DMP(SequentialClassifier):
             found = nearest(rows, self.n_neighbors)
             neighbourhood = Neighbourhood.of(inputs, labels, found, self.neighbour_sign)
         norms = torch.stack([x.square().sum(1) for x in inputs], dim=1)
-        dropout = self._generator("dropout")
 
         def loss_of_rows(rows: Tensor) -> Tensor:
             run = rows

@@ -178,7 +178,12 @@ class MCC(SequentialClassifier):
             generator=self._generator("initialisation"),
         )
 
-    def _objective(self, inputs: Sequence[Tensor], labels: Array) -> Callable[[Tensor], Tensor]:
+    def _objective(
+        self,
+        inputs: Sequence[Tensor],
+        labels: Array,
+        dropout: torch.Generator,  # noqa: ARG002 - it has none
+    ) -> Callable[[Tensor], Tensor]:
         chained = np.asarray(labels, dtype=np.float32)[:, self.chain_order_]
         targets = self._tensor(chained)
         worth = None

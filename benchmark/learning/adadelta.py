@@ -23,7 +23,7 @@ from benchmark.contracts import Array
 from benchmark.learning.compiled import compiled
 
 
-class OnePassAdadelta(torch.optim.Adadelta):
+class OnePassAdadelta(torch.optim.Optimizer):
     """What `torch.optim.Adadelta` does, but for its last digits, to contiguous parameters on a CPU.
 
     Parameters
@@ -34,7 +34,7 @@ class OnePassAdadelta(torch.optim.Adadelta):
     def __init__(
         self, params: Any, lr: float = 1.0, rho: float = 0.9, eps: float = 1e-6, weight_decay: float = 0.0
     ) -> None:
-        super().__init__(params, lr=lr, rho=rho, eps=eps, weight_decay=weight_decay)
+        super().__init__(params, {"lr": lr, "rho": rho, "eps": eps, "weight_decay": weight_decay})
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> Any:

@@ -217,7 +217,7 @@ def _flattened(value: Any, place: str, arrays: dict[str, Array]) -> Any:
         value = value.detach().cpu().numpy()
     if not isinstance(value, np.ndarray) or value.dtype.kind not in "biuf":
         raise TypeError(f"{place.lstrip('.')} is a {type(value).__name__}, which cannot be saved")
-    arrays[place.lstrip(".")] = np.ascontiguousarray(value)
+    arrays[place.lstrip(".")] = np.asarray(value, order="C")
     # Products depend on the order of a matrix in memory in their last bit, so it is kept.
     by_column = value.ndim == 2 and value.flags.f_contiguous and not value.flags.c_contiguous
     return {ARRAY: place.lstrip("."), "shape": list(value.shape), "order": "F" if by_column else "C"}

@@ -15,7 +15,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from benchmark.learning import checkpoint
 from benchmark.learning.adadelta import OnePassAdadelta
+from benchmark.learning.training_state import BestWeights, Carried, History, TrainingState
 
 OPTIMISERS = ("sgd", "sgd_momentum", "adam", "rmsprop", "adadelta")
 VANISHED = 1e-25
@@ -47,28 +49,6 @@ class TrainingSettings:
     """Epochs without a better monitored value after which training stops; None trains to the end."""
 
 
-@dataclass
-class History:
-    """Rows of what happened, one entry per finished epoch."""
-
-    loss: list[float] = field(default_factory=list)
-    """Mean training loss over the epoch's rows, without the L2 term."""
-    monitored: list[float] = field(default_factory=list)
-    best_epoch: int | None = None
-    diverged: str | None = None
-    """What `DivergenceError` would say, where other networks trained on."""
-
-    def state(self) -> dict[str, Any]:
-        """Return the history of a finished training as arrays and plain values."""
-        numbers = {name: np.asarray(getattr(self, name), dtype=np.float64) for name in ("loss", "monitored")}
-        return {**numbers, "best_epoch": self.best_epoch}
-
-    @classmethod
-    def restored(cls, state: Mapping[str, Any]) -> History:
-        """Return the history whose state it is."""
-        return cls(state["loss"].tolist(), state["monitored"].tolist(), state["best_epoch"])
-
-
 def train(
     module: nn.Module,
     optimiser: torch.optim.Optimizer,
@@ -78,6 +58,7 @@ def train(
     shuffling: np.random.Generator,
     monitor: Callable[[], float] | None = None,
     before_epoch: Callable[[int], None] | None = None,
+    carried: Carried = (),
 ) -> History:
     """Fit `module` in place and return the history.
 
@@ -92,6 +73,8 @@ def train(
     monitor : called after each epoch where `patience` is set; lower is better. The weights of the best
         epoch are restored at the end.
     before_epoch : called with the epoch's index before its first step.
+    carried : what else steps, `monitor` or `before_epoch` change and read again. With it a training that
+        was killed goes on exactly where it was, see `benchmark.learning.checkpoint`.
 
     Raises
     ------
@@ -99,7 +82,7 @@ def train(
         When a step's loss is not finite.
     """
     (history,) = _train(
-        module, optimiser, loss_of_rows, n_rows, settings, [shuffling], monitor, before_epoch, None
+        module, optimiser, loss_of_rows, n_rows, settings, [shuffling], monitor, before_epoch, carried, None
     )
     if history.diverged is not None:
         raise DivergenceError(history.diverged)
@@ -115,6 +98,7 @@ def train_side_by_side(
     shuffling: Sequence[np.random.Generator],
     monitor: Callable[[], Sequence[float]] | None = None,
     before_epoch: Callable[[int], None] | None = None,
+    carried: Carried = (),
 ) -> list[History]:
     """Fit n networks that share nothing, held by one module whose parameters all have a leading axis of n.
 
@@ -123,13 +107,15 @@ def train_side_by_side(
 
     Parameters
     ----------
-    module, optimiser, n_rows, settings, before_epoch : as of `train`.
+    module, optimiser, n_rows, settings, before_epoch, carried : as of `train`.
     loss_of_rows : maps row indices (n, B) to the mean losses (n,).
     shuffling : n sources of permutations.
     monitor : returns n numbers.
     """
     n = len(shuffling)
-    return _train(module, optimiser, loss_of_rows, n_rows, settings, shuffling, monitor, before_epoch, n)
+    return _train(
+        module, optimiser, loss_of_rows, n_rows, settings, shuffling, monitor, before_epoch, carried, n
+    )
 
 
 def _train(
@@ -141,6 +127,7 @@ def _train(
     shuffling: Sequence[np.random.Generator],
     monitor: Callable[[], float | Sequence[float]] | None,
     before_epoch: Callable[[int], None] | None,
+    carried: Carried,
     n_networks: int | None,
 ) -> list[History]:
     """Train what `train` and `train_side_by_side` describe; `n_networks` is None without a leading axis."""
@@ -149,9 +136,12 @@ def _train(
     device = next(module.parameters()).device
     scheduler = torch.optim.lr_scheduler.ExponentialLR(optimiser, settings.decay_rate)
     histories = [History() for _ in shuffling]
-    stoppers = [_BestWeights(module, None if n_networks is None else i) for i in range(len(shuffling))]
+    stoppers = [BestWeights(module, None if n_networks is None else i) for i in range(len(shuffling))]
     running = set(range(len(shuffling)))
-    for epoch in range(settings.epochs):
+    state = TrainingState(module, optimiser, scheduler, shuffling, carried, histories, stoppers, running)
+    kept = checkpoint.current()
+    found = None if kept is None else kept.begin()
+    for epoch in range(0 if found is None else state.restore(found), settings.epochs):
         if before_epoch is not None:
             before_epoch(epoch)
         module.train()
@@ -182,6 +172,8 @@ def _train(
                     running.discard(i)
             if not running:
                 break
+        if kept is not None:
+            kept.offer(lambda done=epoch + 1: state.tree(done))  # type: ignore[misc]
     if settings.patience is not None:
         for history, stopper in zip(histories, stoppers, strict=True):
             if history.diverged is None:
@@ -287,28 +279,3 @@ def parameter_groups(module: nn.Module, settings: TrainingSettings) -> list[dict
 
 def _is_bias(name: str) -> bool:
     return name.startswith("b_") or "bias" in name
-
-
-class _BestWeights:
-    """The weights of the best epoch so far, of the module or of one network on its leading axis."""
-
-    def __init__(self, module: nn.Module, index: int | None) -> None:
-        self.module, self.index = module, index
-        self.value, self.epoch = math.inf, 0
-        self.weights: list[Tensor] | None = None
-
-    def should_stop(self, epoch: int, value: float, patience: int) -> bool:
-        if value < self.value:
-            self.value, self.epoch = value, epoch
-            self.weights = [tensor.clone() for tensor in self._own()]
-        return epoch - self.epoch >= patience
-
-    def restore(self) -> int:
-        if self.weights is not None:
-            for tensor, best in zip(self._own(), self.weights, strict=True):
-                tensor.copy_(best)
-        return self.epoch
-
-    def _own(self) -> list[Tensor]:
-        tensors = self.module.state_dict().values()  # detached, sharing memory with the module
-        return [t if self.index is None else t[self.index] for t in tensors]

@@ -140,7 +140,7 @@ def test_a_step_creates_no_tensor_off_the_methods_device() -> None:
         method = M3LA(**SMALL, **options, device="meta")
         rows = method.training_rows(*method.begin(x, y))
         method.model_ = method._build(rows.dims, rows.streams).to(method.device)
-        loss_of_rows, refresh = method._objective(rows)
+        loss_of_rows, refresh, _ = method._objective(rows)
         refresh(0)
         optimiser = make_factored_optimiser(method.model_, method.settings())
         batch = torch.arange(8, device="meta")
