@@ -6,6 +6,7 @@ death against whatever waited there too, and let a job kill as many workers as t
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import importlib.util
 import sys
@@ -15,7 +16,7 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Generator, Iterable, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, ThreadPoolExecutor, wait
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -186,21 +187,30 @@ class Cluster:
         self.has.add((worker, data))
 
     def _ask(self, worker: str, function: Any, *arguments: Any) -> Any:
-        """Call a function on a worker; `_WorkerLostError` if it dies first, or the run ends."""
+        """Call a function on a worker; `_WorkerLostError` if it or its line dies first, or the run ends."""
         from distributed import KilledWorker
+        from distributed.comm import CommClosedError
+
+        async def answered() -> Any:
+            return await future
 
         future = self.client.submit(function, *arguments, workers=[worker], pure=False)
+        # Not `future.result(timeout)`, which would stop an answer on its way and have it sent again.
+        answer = asyncio.run_coroutine_threadsafe(answered(), self.client.loop.asyncio_loop)
         try:
             while not self.over.is_set():
                 try:
-                    return future.result(timeout=POLL_SECONDS)
+                    return answer.result(POLL_SECONDS)
                 except TimeoutError:
+                    if answer.done():  # the function's own
+                        raise
                     if worker not in self.alive:
                         break
-                except KilledWorker:
+                except (KilledWorker, CommClosedError, CancelledError):
                     break
             raise _WorkerLostError
         finally:
+            answer.cancel()
             future.release()
 
 

@@ -20,7 +20,6 @@ import time
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from multiprocessing.connection import Connection, wait
 from typing import Any, Literal
 
@@ -139,9 +138,8 @@ def _die_with_parent() -> None:
         os._exit(1)
 
 
-@lru_cache(maxsize=1)
 def end_with(parent: int) -> None:
-    """End this process soon after its parent, which may be killed; nothing where it is no child of `parent`.
+    """End this process soon after its parent, which may be killed, now or before this one began.
 
     joblib's workers would wait for the next job, and go on with the one at hand, for minutes.
     """
@@ -151,8 +149,7 @@ def end_with(parent: int) -> None:
             time.sleep(LOOK_SECONDS)
         os._exit(1)  # its own children notice
 
-    if os.getppid() == parent:
-        threading.Thread(target=watch, daemon=True).start()
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _context(preload: Sequence[str]) -> Any:

@@ -38,7 +38,7 @@ def parallel(backend: str, jobs: int) -> Iterator[joblib.Parallel]:
             f"backend {backend!r} cannot run jobs: use loky, or dask with one thread per worker "
             f"(threads in one process corrupt each other's seeding)"
         )
-    with joblib.parallel_config(backend=backend, n_jobs=jobs):
+    with joblib.parallel_config(backend=backend, n_jobs=jobs, initializer=end_with, initargs=(os.getpid(),)):
         yield joblib.Parallel(return_as="generator_unordered", batch_size=1, pre_dispatch="n_jobs")
 
 
@@ -76,12 +76,12 @@ class Processes:
     def _together(
         self, calls: Iterator[Call], jobs: int, begun: dict[Job, Call]
     ) -> Generator[tuple[JobResult, ...], None, bool]:
-        """Run calls until all ended or a worker died; return whether all did, and leave the others in `begun`."""
+        """Run calls until all ended or a worker died; return whether all did, the others are in `begun`."""
 
         def each() -> Iterator[Any]:
             for call in calls:
                 begun[call.tasks[0].blank.job] = call
-                yield joblib.delayed(_supervise_below)(os.getpid(), call, self.devices)
+                yield joblib.delayed(supervise)(call.tasks, self.devices, call.deadline)
 
         try:
             # joblib's stubs call the generator a list.
@@ -93,11 +93,6 @@ class Processes:
         except BrokenProcessPool:
             return False
         return True
-
-
-def _supervise_below(main: int, call: Call, devices: DevicePool) -> tuple[JobResult, ...]:
-    end_with(main)
-    return supervise(call.tasks, devices, call.deadline)
 
 
 def stop_processes() -> None:

@@ -17,13 +17,14 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 
 from benchmark.contracts import DataError, Dataset, Provenance
 from benchmark.files import write_bytes
@@ -241,6 +242,18 @@ def run(errand: Errand) -> tuple[Returned, ...]:
         )
 
 
+def _kill_jobs() -> None:
+    """Kill what this process's fork server and its children have started.
+
+    multiprocessing's own list must not be looked at here: to look takes the exit code from who waits for it.
+    """
+    own = psutil.Process()
+    for process in own.children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            if process.ppid() != own.pid:
+                process.kill()
+
+
 def _use(sources: Mapping[str, bytes], base: Path) -> None:
     """Let code be imported here and in child processes, in place of what an earlier run sent."""
     digest = hashlib.sha256(repr(sorted(sources.items())).encode()).hexdigest()
@@ -268,8 +281,7 @@ def _ended_with_its_run(worker: Any) -> Iterator[None]:
         while not over.wait(POLL_SECONDS):
             task = worker.state.tasks.get(key)
             if task is None or task.state == "cancelled" or worker.status.name in ENDING:
-                for child in multiprocessing.active_children():
-                    child.kill()
+                _kill_jobs()
 
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()

@@ -93,7 +93,8 @@ def run(data: Any, number: int, jobs: int, backend: str) -> float:
         progress = _Watch(plan.to_run(), jobs)
         summary = run_plan(plan, bench, running, DevicePool(("cpu",), folder), progress)
         if summary.counts != {"done": number}:
-            raise RuntimeError(f"{backend}: of {number} jobs ended {dict(summary.counts)}")
+            errors = "\n".join(failure.error for failure in summary.failures)
+            raise RuntimeError(f"{backend}: of {number} jobs ended {dict(summary.counts)}\n{errors}")
     return progress.seconds()
 
 

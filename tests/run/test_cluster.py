@@ -22,8 +22,8 @@ from tiny_benchmark import Careful, Deadly, ToyData, fit_each, method, registry
 from benchmark.contracts import Provenance
 from benchmark.registry import discover
 from benchmark.run import remote
-from benchmark.run.backends import BackendError, Call, connected, count_workers
-from benchmark.run.cluster import Cluster, _unfit, outside_sources
+from benchmark.run.backends import BackendError, Call, connected, count_workers, workers_of
+from benchmark.run.cluster import Cluster, _unfit, _WorkerLostError, outside_sources
 from benchmark.run.fingerprint import FingerprintError, code_digest
 from benchmark.run.remote import Data, Introduction, SentDataset, packed
 from benchmark.run.task import make_task
@@ -128,11 +128,8 @@ def test_workers_without_the_users_disk_give_the_bits_and_records_of_this_machin
         method("Dead", trouble="kill"),
     )
     here = Toys(bench.folder / "here")
-    assert (
-        here.run(toys).counts
-        == bench.run(toys, **on(machines)).counts
-        == {"done": 6, "failed": 1, "killed": 1}
-    )
+    ends = {"done": 6, "failed": 1, "killed": 1}
+    assert here.run(toys).counts == bench.run(toys, **on(machines)).counts == ends
     assert digests(bench) == digests(here)
     for one, other in zip(here.inventory(toys).records(), bench.inventory(toys).records(), strict=True):
         same = dict.fromkeys(("seconds", "peak_mib", "error"))
@@ -181,6 +178,26 @@ def test_a_worker_that_dies_costs_its_job_one_retry_and_two_make_it_fail(bench, 
     assert failed.method == "Deadly"
     assert failed.error.startswith("two dask workers died while the job ran: tcp://")
     assert [len((bench.folder / name).read_text()) for name in ("once", "twice")] == [2, 2]
+
+
+def test_a_line_that_closes_counts_as_a_lost_worker_and_an_error_as_itself(machines):
+    from distributed.comm import CommClosedError
+
+    def give(error):  # not a function of this module, which no worker has
+        raise error
+
+    with connected(machines.address, 1) as client:
+        cluster, (worker, *_) = Cluster(client, "cpu", ()), workers_of(client)
+        cluster.alive = workers_of(client)
+        with pytest.raises(_WorkerLostError):
+            cluster._ask(worker, give, CommClosedError())
+        with pytest.raises(TimeoutError, match="of the function"):
+            cluster._ask(worker, give, TimeoutError("of the function"))
+
+
+def test_an_answer_may_take_longer_than_a_look_at_the_workers(bench, machines, monkeypatch):
+    monkeypatch.setattr("benchmark.run.cluster.POLL_SECONDS", 1e-3)
+    assert bench.run(registry(), **on(machines)).counts == {"done": 2}
 
 
 def test_a_job_ends_with_its_run(bench, machines):

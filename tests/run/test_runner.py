@@ -208,9 +208,8 @@ def test_a_job_that_kills_its_workers_is_a_record_and_the_rest_goes_on(bench):
     summary = bench.run(toys, seeds=range(3), jobs=2)
     assert summary.counts == {"killed": 3, "done": 3}
     found = [job.record for job in bench.plan(toys, seeds=range(3)).jobs if job.state == "failed"]
-    assert [(record.method, record.status, record.attempts) for record in found] == [
-        ("Deadly", "killed", 1)
-    ] * 3
+    assert [(record.method, record.status) for record in found] == [("Deadly", "killed")] * 3
+    assert {record.attempts for record in found} == {1}
     assert "two workers died while the job ran" in found[0].error
     assert "--job-memory" in found[0].error
 

@@ -24,11 +24,10 @@ from benchmark.run.record_file import (
     SCORES_DIGEST,
     RecordError,
     is_outdated,
-    read_record,
     record_text,
     sha256,
 )
-from benchmark.run.store import RecordStore
+from benchmark.run.store import RecordStore, read_record
 
 JOB = Job("toy", "Prior", 3)
 SCORES = np.array([[0.25, 0.5], [1.0, 0.0]], np.float32)

@@ -24,8 +24,8 @@ from benchmark.paper.gather import read_reference
 from benchmark.paper.printed import PAPER, read_cells, read_claims, read_margins
 from benchmark.run.arrays_file import score_digest
 from benchmark.run.config import load_profile
-from benchmark.run.record_file import SCORES_DIGEST, is_outdated, read_record, record_text, sha256
-from benchmark.run.store import RecordStore
+from benchmark.run.record_file import SCORES_DIGEST, is_outdated, record_text, sha256
+from benchmark.run.store import RecordStore, read_record
 from benchmark.studies.ablate.measured import read_measured
 from benchmark.tables.reference import read_environments, read_settings
 from benchmark.tables.traces import Traces, read_traces, write_traces
