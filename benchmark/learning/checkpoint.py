@@ -41,8 +41,10 @@ class Checkpoint:
         self.seconds_before = 0.0
         """Seconds that they took."""
         self._began = self._written = time.perf_counter()
-        self._pause = FIRST_SECONDS
+        self._pause = 0.0
         self._training = 0
+        for left in path.parent.glob(f".{path.name}.*"):  # by a process that was killed while it wrote
+            left.unlink(missing_ok=True)
         self._found = self._read()
 
     def begin(self) -> Mapping[str, Any] | None:
@@ -58,7 +60,9 @@ class Checkpoint:
     def offer(self, state: Callable[[], Mapping[str, Any]]) -> None:
         """Write what `state` returns, if the last time is long enough ago."""
         started = time.perf_counter()
-        if started - self._written < self._pause or self._found is not None:  # of a later training
+        if (
+            started - self._written < max(FIRST_SECONDS, self._pause) or self._found is not None
+        ):  # of a later training
             return
         tree = {
             "identity": self.identity,
@@ -72,7 +76,7 @@ class Checkpoint:
         except OSError as error:  # the fit does not need it
             warnings.warn(f"no checkpoint was written ({error}); the fit goes on", stacklevel=2)
         self._written = time.perf_counter()
-        self._pause = max(FIRST_SECONDS, (self._written - started) / SHARE)
+        self._pause = (self._written - started) / SHARE
 
     def remove(self) -> None:
         """Delete the file, once the fit has ended."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from benchmark.contracts import Dataset, Record, Streams
 from benchmark.run.arrays_file import score_digest
@@ -16,25 +17,32 @@ from benchmark.run.store import RecordStore
 from benchmark.run.task import JobResult, Task
 
 if TYPE_CHECKING:
+    from benchmark.learning.checkpoint import Checkpoint
     from benchmark.run.trial import Trial
 
 
 def run_tasks(tasks: Sequence[Task], device: str) -> tuple[JobResult, ...]:
     """Run tasks, several that differ in their seed alone side by side, and write records; in the child."""
     started = time.perf_counter()
+    checkpoint = _checkpoint_of(tasks, device)
     try:
-        trials = _trials(tasks, device)
+        trials = _trials(tasks, device, checkpoint)
     except Exception:  # whatever it is becomes the record of each job, with its traceback
         trials = [traceback.format_exc()] * len(tasks)
     share = (time.perf_counter() - started) / len(tasks)
-    return tuple(
-        JobResult.of(_written(task, trial, share, device, len(tasks)))
-        for task, trial in zip(tasks, trials, strict=True)
+    how: dict[str, Any] = {"device": device}
+    if len(tasks) > 1:
+        how["side_by_side"] = len(tasks)
+    results = tuple(
+        JobResult.of(_written(task, trial, share, how)) for task, trial in zip(tasks, trials, strict=True)
     )
+    checkpoint.remove()
+    return results
 
 
-def _trials(tasks: Sequence[Task], device: str) -> list[Trial | str]:
+def _trials(tasks: Sequence[Task], device: str, checkpoint: Checkpoint) -> list[Trial | str]:
     """Run the trials of tasks for one method on one data set; a traceback for each that failed."""
+    from benchmark.learning.checkpoint import keeping
     from benchmark.run.memory import keep_freed_memory
     from benchmark.run.side_by_side import run_trials_together
     from benchmark.run.trial import build_estimator, run_trial
@@ -50,17 +58,31 @@ def _trials(tasks: Sequence[Task], device: str) -> list[Trial | str]:
     methods = [build_estimator(estimator, options, one, device) for one in streams]
     caps = (first.limits.max_train_rows, first.limits.max_test_rows)
     trials: list[Trial | Exception]
-    if len(tasks) == 1 or fit_together is None:
-        trials = [run_trial(methods[0], dataset, first.blank.seed, *caps)]
-    else:
-        seeds = [task.blank.seed for task in tasks]
-        trials = run_trials_together(methods, fit_together, dataset, seeds, *caps)
+    with keeping(checkpoint):
+        if len(tasks) == 1 or fit_together is None:
+            trials = [run_trial(methods[0], dataset, first.blank.seed, *caps)]
+        else:
+            seeds = [task.blank.seed for task in tasks]
+            trials = run_trials_together(methods, fit_together, dataset, seeds, *caps)
+    before = checkpoint.seconds_before / len(tasks)
     return [
         "".join(traceback.format_exception(trial))
         if isinstance(trial, Exception)
-        else replace(trial, seconds={"load": loaded, **trial.seconds})
+        else replace(trial, seconds={"load": loaded, **trial.seconds, "fit": trial.seconds["fit"] + before})
         for trial in trials
     ]
+
+
+def _checkpoint_of(tasks: Sequence[Task], device: str) -> Checkpoint:
+    """Return that of one job, or of several side by side, in the place of the first one's."""
+    from benchmark.learning.checkpoint import Checkpoint
+    from benchmark.run.environment import describe_environment
+
+    blank = tasks[0].blank
+    path = RecordStore(tasks[0].store_root).checkpoint_file(blank.job, blank.config_hash)
+    jobs = [f"{task.blank.seed}-{task.blank.config_hash}-{task.refit}" for task in tasks]
+    environment = json.loads(json.dumps(describe_environment()))  # lists for tuples, as they come back
+    return Checkpoint(path, {"jobs": jobs, "device": device.partition(":")[0], "environment": environment})
 
 
 def load_planned(task: Task) -> Dataset:
@@ -74,21 +96,25 @@ def load_planned(task: Task) -> Dataset:
     return dataset
 
 
-def _written(task: Task, trial: Trial | str, share: float, device: str, beside: int) -> Record:
-    """Write the record of one job from its trial, or from the traceback of why there is none."""
+def _written(task: Task, trial: Trial | str, share: float, how: Mapping[str, Any]) -> Record:
+    """Write the record of one job from its trial, or from the traceback of why there is none.
+
+    Parameters
+    ----------
+    how : what its environment says beside that of the process: device, and how many jobs side by side.
+    """
     from benchmark.run.environment import describe_environment
     from benchmark.run.memory import peak_mib
 
     store, error = RecordStore(task.store_root), trial
     if not isinstance(trial, str):
-        together = {"side_by_side": beside} if beside > 1 else {}
         record = replace(
             task.blank,
             status="done",
             score_digest=score_digest(trial.arrays["scores"]),
             seconds=trial.seconds,
             peak_mib=peak_mib(),
-            environment={**describe_environment(), "device": device, **together},
+            environment={**describe_environment(), **how},
         )
         try:
             store.write(record, trial.arrays)

@@ -114,12 +114,13 @@ def _clean_flags(parser: argparse.ArgumentParser) -> None:
 
 def clean(args: argparse.Namespace, registry: Registry) -> int:
     """Name what no command reads, and remove it where --yes says so."""
-    from benchmark.run.leftovers import leftovers, stale_leftovers, stores_in
+    from benchmark.run.leftovers import leftovers, stale_checkpoints, stale_leftovers, stores_in
 
     bench = flags.bench_of(args, registry)
     named = [left for store in stores_in(bench) for left in leftovers(store)]
     if args.stale:
         named += stale_leftovers(bench.store, bench.inventory(bench.recorded_pairs()).stale)
+        named += stale_checkpoints(bench)
     if args.datasets:
         named = [left for left in named if left.job.dataset in bench.datasets.ids]
     if args.methods:
@@ -130,10 +131,10 @@ def clean(args: argparse.Namespace, registry: Registry) -> int:
         print(f"{bench.results_dir} holds nothing to remove")
     elif not args.yes:
         stale = " --stale" if args.stale else ""
-        print(f"to remove these {len(named)} folders: {bench.command('clean')}{stale} --yes")
+        print(f"to remove these {len(named)}: {bench.command('clean')}{stale} --yes")
     else:
         kept = [left.path for left in named if not left.remove()]
-        print(f"removed {len(named) - len(kept)} of {len(named)} folders")
+        print(f"removed {len(named) - len(kept)} of {len(named)}")
         for path in kept:
             print(f"kept, as a process is at its job now: {path}")
     return OK

@@ -9,13 +9,13 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmark.contracts import Job, Record
 from benchmark.run.bench import Bench
 from benchmark.run.record_file import RECORD_FILE
-from benchmark.run.store import RecordStore
+from benchmark.run.store import CHECKPOINTS, RecordStore
 
 _NAME = re.compile(
     r"(?P<hidden>\.?)(?P<seed>\d+)-(?P<hash>[0-9a-z]+)\.(?P<end>partial|old|(?:broken|outdated)-\d+)"
@@ -30,7 +30,7 @@ _WHY = {
 
 @dataclass(frozen=True)
 class Leftover:
-    """One folder that no command reads."""
+    """One folder, or file, that no command reads."""
 
     store: RecordStore
     path: Path
@@ -41,8 +41,10 @@ class Leftover:
     def remove(self) -> bool:
         """Delete it, unless a process is at its job; return whether it is gone."""
         with self.store.lock(self.job, self.config_hash) as mine:
-            if mine and self.path.exists():
+            if mine and self.path.is_dir():
                 shutil.rmtree(self.path)
+            elif mine:
+                self.path.unlink(missing_ok=True)
             return mine
 
 
@@ -66,6 +68,31 @@ def leftovers(store: RecordStore) -> list[Leftover]:
         job = Job(path.parts[-3], path.parts[-2], int(name["seed"]))
         if not store.is_held(job, name["hash"]):
             found.append(Leftover(store, path, _WHY[kind], job, name["hash"]))
+    for left in checkpoints(store):
+        record = store.find(left.job, left.config_hash)
+        if record and record.status == "done" and not store.is_held(left.job, left.config_hash):
+            found.append(left)
+    return found
+
+
+def stale_checkpoints(bench: Bench) -> list[Leftover]:
+    """Name what unfinished jobs of the chosen methods and data sets cannot go on from any more."""
+    current = {pair: bench.setup(*pair).config_hash for pair in bench.chosen_pairs()}
+    return [
+        replace(left, why="a checkpoint of other code, options or data")
+        for left in checkpoints(bench.store)
+        if current.get((left.job.dataset, left.job.method), left.config_hash) != left.config_hash
+        and not bench.store.is_held(left.job, left.config_hash)
+    ]
+
+
+def checkpoints(store: RecordStore) -> list[Leftover]:
+    """Name the files that unfinished jobs go on from, and those of jobs that have ended since."""
+    found = []
+    for path in sorted(store.root.glob(f"{CHECKPOINTS}/[!.]*/[!.]*/*")):
+        if name := re.fullmatch(r"\.?(?P<seed>\d+)-(?P<hash>[0-9a-z]+)(\..*\.partial)?", path.name):
+            job = Job(path.parts[-3], path.parts[-2], int(name["seed"]))
+            found.append(Leftover(store, path, "a checkpoint of a job that has ended", job, name["hash"]))
     return found
 
 

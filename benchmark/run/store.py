@@ -36,6 +36,9 @@ from benchmark.run.record_file import (
     sha256,
 )
 
+CHECKPOINTS = ".checkpoints"
+"""Folder of a store in which each unfinished job has a file, by the names that its record will have."""
+
 
 @dataclass(frozen=True)
 class Scan:
@@ -87,6 +90,10 @@ class RecordStore:
         """
         _require_names(job.dataset, job.method, config_hash)
         return self.root / job.dataset / job.method / f"{job.seed}-{config_hash}"
+
+    def checkpoint_file(self, job: Job, config_hash: str) -> Path:
+        """Return where a job keeps what a fit needs to go on, while it is unfinished; see `folder`."""
+        return self.root / CHECKPOINTS / self.folder(job, config_hash).relative_to(self.root)
 
     @property
     def lock_dir(self) -> Path:

@@ -188,7 +188,7 @@ def test_leftovers_are_named_by_both_and_removed_only_when_asked(littered):
     before = sorted(littered.folder.rglob("*"))
     code, said = littered("clean")
     assert code == 0
-    assert "to remove these 4 folders: python run_all.py clean --profile tiny" in said
+    assert "to remove these 4: python run_all.py clean --profile tiny" in said
     assert "--yes" in said
     assert sorted(set(littered.folder.rglob("*")) - set(before)) == []
     assert set(before) <= set(littered.folder.rglob("*"))
@@ -216,7 +216,7 @@ def test_stale_records_go_only_with_their_flag_and_current_ones_never(call):
     assert "nothing to remove" in call("clean", "--stale", "--methods", "Reader", toys=changed)[1]
     code, said = call("clean", "--stale", toys=changed)
     assert code == 0
-    assert "to remove these 2 folders" in said
+    assert "to remove these 2:" in said
     assert "clean --profile tiny" in said
     assert "--stale --yes" in said
     assert call.record.exists()
