@@ -60,9 +60,8 @@ class Checkpoint:
     def offer(self, state: Callable[[], Mapping[str, Any]]) -> None:
         """Write what `state` returns, if the last time is long enough ago."""
         started = time.perf_counter()
-        if (
-            started - self._written < max(FIRST_SECONDS, self._pause) or self._found is not None
-        ):  # of a later training
+        due = started - self._written >= max(FIRST_SECONDS, self._pause)
+        if not due or self._found is not None:  # the file is of a later training of the same fit
             return
         tree = {
             "identity": self.identity,
@@ -70,8 +69,8 @@ class Checkpoint:
             "seconds": self.seconds_before + started - self._began,
             "state": state(),
         }
-        self.path.parent.mkdir(parents=True, exist_ok=True)
         try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
             write_model(self.path, KIND, tree)
         except OSError as error:  # the fit does not need it
             warnings.warn(f"no checkpoint was written ({error}); the fit goes on", stacklevel=2)
