@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -19,6 +19,7 @@ from baselines.cs3g.problem import (
     problem_of,
     raw_decision,
 )
+from baselines.cs3g.screening import Screening
 from baselines.cs3g.solver import Solution, solve
 from benchmark.contracts import Array, Modalities
 from benchmark.learning.scaling import Scaler, fit_scalers, restore_scalers, scale
@@ -54,8 +55,6 @@ class Model:
     """S, (q', q'); None unless learned."""
     relations: Array
     """R, (q, q)."""
-    natural_point: Array | None = None
-    """Where the solver stopped, in the labels' own basis; None where every label was constant."""
     objective: float = 0.0
     residual: float = 0.0
     objectives: Array | None = None
@@ -117,21 +116,44 @@ class TrainingRows:
         varying = np.ascontiguousarray(labels[:, np.isnan(constants)])
         return cls(settings, scalers, scaled, varying, constants, Design.of(scaled), relations)
 
-    def fit(self, strengths: Strengths, near: Model | None = None) -> Model:
-        """Solve for one candidate, from the solution of another one of the same rows if given."""
-        varying = np.isnan(self.constants)
-        if not varying.any():
+    @property
+    def varying(self) -> Array:
+        """(q,): whether a label is not constant."""
+        return np.isnan(self.constants)
+
+    def fit(self, strengths: Strengths, start: Array | None = None) -> Model:
+        """Solve for one candidate, from a point in the labels' own basis or from the null model."""
+        if not self.varying.any():
             nothing = tuple(np.zeros((x.shape[1], 0)) for x in self.modalities)
             return Model(self.scalers, self.constants, nothing, np.zeros(0), None, self.relations)
-        costs = balanced_costs(self.labels) if self.settings.costs == "balanced" else 1.0
-        relations = self.relations[np.ix_(varying, varying)]
-        problem = problem_of(self.design, self.labels, strengths, relations, costs)
+        problem = self._problem(strengths)
         if self.settings.variant == "learned":
             return self._learned(problem)
-        start = problem.null_point()
-        if near is not None and near.natural_point is not None:
-            start = problem.rotated(near.natural_point)
-        return self._solved(problem, solve(problem, start, self.settings.tol, self.settings.max_iter))
+        point = problem.null_point() if start is None else problem.rotated(start)
+        return self._solved(problem, solve(problem, point, self.settings.tol, self.settings.max_iter))
+
+    def screening(self, candidates: Sequence[Strengths]) -> Screening | None:
+        """Put candidates, strongest first, side by side; None where there is not one convex problem each."""
+        if self.settings.variant == "learned" or not self.varying.any():
+            return None
+        # Single precision solves standardised rows to 1e-5; of others the scale is unknown.
+        dtype = np.float32 if self.settings.scaling == "standard" else np.float64
+        return Screening(self._problem(candidates[0]), candidates, dtype)
+
+    def rotated(self, modalities: Modalities) -> Array:
+        """Return other rows as they stand in `design`."""
+        return self.design.rotated(scale(self.scalers, modalities))
+
+    def scores(self, natural_point: Array, rotated: Array) -> Array:
+        """Return probabilities (n, q) of rows of `rotated` by weights in the labels' own basis."""
+        scores = np.tile(self.constants, (len(rotated), 1))
+        scores[:, self.varying] = expit(rotated @ natural_point[:-1] + natural_point[-1])
+        return scores
+
+    def _problem(self, strengths: Strengths) -> Problem:
+        costs = balanced_costs(self.labels) if self.settings.costs == "balanced" else 1.0
+        relations = self.relations[np.ix_(self.varying, self.varying)]
+        return problem_of(self.design, self.labels, strengths, relations, costs)
 
     def _learned(self, problem: Problem) -> Model:
         settings = self.settings
@@ -162,7 +184,6 @@ class TrainingRows:
             solution.point[-1],
             None,
             self.relations,
-            natural_point=problem.natural(solution.point),
             objective=solution.objective,
             residual=solution.residual,
             n_iterations=solution.n_iterations,

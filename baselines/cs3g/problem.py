@@ -30,6 +30,14 @@ class Strengths(NamedTuple):
     laplacian: float
     lasso: float
 
+    def quadratic(self, eigenvalues: Array) -> Array:
+        """Return (q,), the curvature of ridge and Laplacian term along the Laplacian's eigenvectors."""
+        return self.ridge + self.laplacian * eigenvalues
+
+    def lasso_weights(self, design: Design) -> Array:
+        """Return (m,), the weight of each modality's norm: lasso * sqrt(d_k), d_k all its features."""
+        return self.lasso * np.sqrt([len(basis) for basis in design.bases])
+
 
 def label_relations(labels: Array, threshold: float, significance: float) -> Array:
     """Return R: phi coefficients of pairs of labels, 0 where they are small or may be chance.
@@ -94,6 +102,10 @@ class Design:
         joined = np.ascontiguousarray(np.concatenate(rows, axis=1))
         return cls(joined, tuple(blocks), tuple(bases), np.mean(joined**2, axis=0))
 
+    def rotated(self, modalities: Modalities) -> Array:
+        """Return other rows in the same bases, (n, r)."""
+        return np.concatenate([x @ basis for x, basis in zip(modalities, self.bases, strict=True)], axis=1)
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -116,8 +128,10 @@ class Problem:
     """I + S, (q, q), of variant B."""
     scale: float = field(init=False)
     """Norm of the loss's gradient at the null model; residuals are relative to it."""
+    loss_metric: Array = field(init=False)
+    """(r + 1, q): diagonal of the loss's Hessian at the null model."""
     metric: Array = field(init=False)
-    """(r + 1, q): diagonal estimate of the objective's curvature."""
+    """(r + 1, q): the objective's, as a diagonal estimate of its curvature."""
 
     def __post_init__(self) -> None:
         null = self.null_point()
@@ -125,14 +139,21 @@ class Problem:
         # The null model has no weights, so that its gradient is that of the loss alone.
         norm = float(np.linalg.norm(self.gradient(null, decision)[:-1]))
         object.__setattr__(self, "scale", max(norm, 1e-8))
-        object.__setattr__(self, "metric", self._metric(decision))
+        object.__setattr__(self, "loss_metric", self._loss_metric(decision))
+        object.__setattr__(self, "metric", self.metric_with(self.strengths))
         if not (np.isfinite(norm) and np.isfinite(self.metric).all()):
             raise ValueError("the curvature of the objective overflows; standardise the features")
 
     @property
     def lasso_weights(self) -> Array:
-        """Weight of each modality's norm: lasso * sqrt(d_k), with d_k before directions were dropped."""
-        return self.strengths.lasso * np.sqrt([len(basis) for basis in self.design.bases])
+        """Weight of each modality's norm."""
+        return self.strengths.lasso_weights(self.design)
+
+    def metric_with(self, strengths: Strengths) -> Array:
+        """Return the metric of the same problem with other penalties."""
+        metric = self.loss_metric.copy()
+        metric[:-1] += strengths.quadratic(self.eigenvalues)
+        return metric
 
     def null_point(self) -> Array:
         """Return zero weights and the intercepts that give each label its frequency."""
@@ -201,16 +222,16 @@ class Problem:
 
     @property
     def _quadratic(self) -> Array:
-        return self.strengths.ridge + self.strengths.laplacian * self.eigenvalues
+        return self.strengths.quadratic(self.eigenvalues)
 
-    def _metric(self, decision: Array) -> Array:
-        """Return the Hessian's diagonal at the null model."""
+    def _loss_metric(self, decision: Array) -> Array:
+        """Return the diagonal of the loss's Hessian."""
         p = expit(decision)
         by_label = np.mean(self.costs * p * (1 - p), axis=0)
         if self.mixing is not None:
             by_label = self.mixing**2 @ by_label
         rotated = self.eigenvectors.T**2 @ by_label
-        return np.vstack([np.outer(self.design.curvature, rotated) + self._quadratic, by_label])
+        return np.vstack([np.outer(self.design.curvature, rotated), by_label])
 
 
 def shrink_norm(point: Array, metric: Array, weight: float) -> Array:
