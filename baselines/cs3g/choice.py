@@ -1,4 +1,4 @@
-"""Chooses a candidate on a hold-out, solving to the end those that can win; it knows no solver's inside."""
+"""Chooses a candidate on a hold-out, leaving out on the way those that cannot win; it knows no solver."""
 
 from __future__ import annotations
 
@@ -8,16 +8,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from baselines.cs3g.candidates import Candidates
 from baselines.cs3g.model import TrainingRows
 from baselines.cs3g.problem import Strengths
-from baselines.cs3g.screening import Screening
 from benchmark.contracts import Array, Holdout
 
 LADDER = (1e-3, 1e-4, 1e-5)
-"""Tolerances to which candidates are solved side by side before any is solved to the end."""
+"""Tolerances at which candidates are compared on the way to the final one."""
 SAFETY = 4.5
-"""How much further a score may still move than in proportion to its residual. After a tenfold smaller
-residual, that is half as far as the score that moved most meanwhile."""
+"""How much further than in proportion to the residual a score may still move. When the residual has fallen
+tenfold, that is half as far as the score that moved most meanwhile."""
+MOST = 0.1
+"""Part to which a residual counts as fallen if it fell further, as not all scores follow it that far."""
 
 
 @dataclass(frozen=True)
@@ -26,20 +28,15 @@ class Choice:
 
     strengths: Strengths
     scores: Array
-    """(n_holdout, q), of the chosen candidate, solved to the end."""
+    """(n_holdout, q), of the chosen candidate."""
     micro_f1: Array
     """(candidates,); of one that could no longer win, as it stood when that was clear."""
     n_iterations: int
     n_not_converged: int
 
 
-def choose(
-    rows: TrainingRows, candidates: Sequence[Strengths], holdout: Holdout, ladder: Sequence[float] = LADDER
-) -> Choice:
+def choose(rows: TrainingRows, candidates: Sequence[Strengths], holdout: Holdout) -> Choice:
     """Choose the highest micro-F1 at 0.5 on the hold-out, and the first of equals.
-
-    Candidates are solved side by side from tolerance to tolerance, and left out once they can no longer
-    win. The others are solved to the end, the most promising first, until none can beat the best.
 
     Parameters
     ----------
@@ -47,68 +44,72 @@ def choose(
     candidates : sequence of Strengths
         Strongest first.
     holdout : Holdout
-    ladder : sequence of float
-        Falling tolerances; where there are none, every candidate is solved to the end.
     """
+    together = rows.side_by_side(candidates)
+    if together is None:
+        return choose_one_by_one(rows, candidates, holdout)
+    return choose_side_by_side(rows, candidates, holdout, together)
+
+
+def choose_one_by_one(rows: TrainingRows, candidates: Sequence[Strengths], holdout: Holdout) -> Choice:
+    """Choose among candidates each of which is solved to the final tolerance."""
+    models = [rows.fit(candidate) for candidate in candidates]
+    scores = [model.scores(holdout.modalities) for model in models]
+    f1 = np.array([micro_f1(holdout.labels, held >= 0.5) for held in scores])
+    best = int(np.argmax(f1))
+    return Choice(
+        candidates[best],
+        scores[best],
+        f1,
+        sum(model.n_iterations for model in models),
+        sum(model.n_not_converged for model in models),
+    )
+
+
+def choose_side_by_side(
+    rows: TrainingRows, candidates: Sequence[Strengths], holdout: Holdout, together: Candidates
+) -> Choice:
+    """Choose among candidates that are left out, from tolerance to tolerance, once they can no longer win."""
+    rotated, max_iter, final = rows.rotated(holdout.modalities), rows.settings.max_iter, rows.settings.tol
     standings = Standings(holdout.labels, len(candidates))
-    running = list(range(len(candidates)))
-    screening = rows.screening(candidates) if ladder else None
-    if screening:
-        running = screen(rows, screening, candidates, holdout, ladder, standings)
-    best, scores = -1, np.empty(0)
-    n_iterations, n_not_converged = screening.n_iterations if screening else 0, 0
-    for i in running:
-        if best >= 0 and not standings.can_beat(i, best):
-            break
-        model = rows.fit(candidates[i], screening.natural(i) if screening else None)
-        n_iterations += model.n_iterations
-        n_not_converged += model.n_not_converged
-        solved = model.scores(holdout.modalities)
-        standings.note(i, solved, 0.0)
-        if best < 0 or standings.can_beat(i, best):
-            best, scores = i, solved
-    return Choice(candidates[best], scores, standings.value, n_iterations, n_not_converged)
-
-
-def screen(
-    rows: TrainingRows,
-    screening: Screening,
-    candidates: Sequence[Strengths],
-    holdout: Holdout,
-    ladder: Sequence[float],
-    standings: Standings,
-) -> list[int]:
-    """Solve candidates from tolerance to tolerance, and return those that can win, most promising first."""
-    rotated, max_iter = rows.rotated(holdout.modalities), rows.settings.max_iter
-    running = list(range(len(candidates)))
+    running, unsolved = list(range(len(candidates))), 0
     seen: dict[int, tuple[Array, float]] = {}
-    for tol in ladder:
-        if tol <= rows.settings.tol:
-            break
+    for tol in (*(step for step in LADDER if step > final), final):
         if seen:
-            screening.advance(running, tol, max_iter)
+            together.advance(running, tol, max_iter)
         else:
-            along_ridges(screening, candidates, tol, max_iter)
+            along_ridges(together, candidates, tol, max_iter)
         for i in running:
-            residual, scores = screening.residual(i), rows.scores(screening.natural(i), rotated)
-            rest = math.inf
-            if i in seen and residual <= tol and residual < seen[i][1]:
-                before, larger = seen[i]
-                rest = SAFETY * float(np.max(np.abs(scores - before))) * residual / (larger - residual)
-            standings.note(i, scores, rest)
-            seen[i] = scores, residual
+            now = rows.scores(together.point(i), rotated), together.residual(i)
+            reached = now[1] <= tol
+            if tol == final:
+                unsolved += not reached
+                standings.note(i, now[0], 0.0)
+            else:
+                known = reached and i in seen
+                standings.note(i, now[0], still_to_move(seen[i], now) if known else math.inf)
+            seen[i] = now
         running = standings.can_win(running)
-    return running
+    best = running[0]
+    return Choice(candidates[best], seen[best][0], standings.value, together.n_iterations, unsolved)
 
 
-def along_ridges(screening: Screening, candidates: Sequence[Strengths], tol: float, max_iter: int) -> None:
+def along_ridges(together: Candidates, candidates: Sequence[Strengths], tol: float, max_iter: int) -> None:
     """Solve for one ridge after the other, from strong to weak, each from the solution of the one before."""
     for ridge in sorted({candidate.ridge for candidate in candidates}, reverse=True):
         which = [i for i, candidate in enumerate(candidates) if candidate.ridge == ridge]
         for i in which:
             if i > 0 and candidates[i - 1][1:] == candidates[i][1:]:
-                screening.put(i, i - 1)
-        screening.advance(which, tol, max_iter)
+                together.put(i, i - 1)
+        together.advance(which, tol, max_iter)
+
+
+def still_to_move(before: tuple[Array, float], now: tuple[Array, float]) -> float:
+    """Return how far a score may still move, judged by scores and residuals before and now."""
+    left = max(MOST, now[1] / before[1])
+    if not left < 1 or not math.isfinite(before[1]):
+        return math.inf
+    return SAFETY * left / (1 - left) * float(np.max(np.abs(now[0] - before[0])))
 
 
 class Standings:
@@ -120,18 +121,10 @@ class Standings:
         self._low, self._high = np.full(n_candidates, -np.inf), np.full(n_candidates, np.inf)
 
     def note(self, candidate: int, scores: Array, rest: float) -> None:
-        """Note scores (n, q) none of which will move by more than `rest`."""
+        """Note scores (n, q) none of which will move by more than `rest`; infinite: nothing new is known."""
         low, self.value[candidate], high = micro_f1_range(self._labels, scores, rest)
-        if rest == 0:
+        if rest < math.inf:
             self._low[candidate], self._high[candidate] = low, high
-        else:
-            # What was known before stays known.
-            self._low[candidate] = max(low, self._low[candidate])
-            self._high[candidate] = min(high, self._high[candidate])
-
-    def can_beat(self, candidate: int, other: int) -> bool:
-        """Return whether the candidate may end before the other one, as that stands."""
-        return (self._high[candidate], -candidate) > (self.value[other], -other)
 
     def can_win(self, candidates: Sequence[int]) -> list[int]:
         """Return those that are not sure to be beaten, most promising first."""

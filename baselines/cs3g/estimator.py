@@ -7,7 +7,7 @@ a guess.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import fields
 from itertools import product
 from typing import Any, ClassVar

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 from scipy.special import expit
 
+from baselines.cs3g.candidates import SINGLE, Candidates
 from baselines.cs3g.interactions import alternate
 from baselines.cs3g.problem import (
     Design,
@@ -19,7 +21,6 @@ from baselines.cs3g.problem import (
     problem_of,
     raw_decision,
 )
-from baselines.cs3g.screening import Screening
 from baselines.cs3g.solver import Solution, solve
 from benchmark.contracts import Array, Modalities
 from benchmark.learning.scaling import Scaler, fit_scalers, restore_scalers, scale
@@ -121,24 +122,24 @@ class TrainingRows:
         """(q,): whether a label is not constant."""
         return np.isnan(self.constants)
 
-    def fit(self, strengths: Strengths, start: Array | None = None) -> Model:
-        """Solve for one candidate, from a point in the labels' own basis or from the null model."""
+    def fit(self, strengths: Strengths) -> Model:
+        """Solve for one candidate."""
         if not self.varying.any():
             nothing = tuple(np.zeros((x.shape[1], 0)) for x in self.modalities)
             return Model(self.scalers, self.constants, nothing, np.zeros(0), None, self.relations)
         problem = self._problem(strengths)
         if self.settings.variant == "learned":
             return self._learned(problem)
-        point = problem.null_point() if start is None else problem.rotated(start)
-        return self._solved(problem, solve(problem, point, self.settings.tol, self.settings.max_iter))
+        found = solve(problem, problem.null_point(), self.settings.tol, self.settings.max_iter)
+        return self._solved(problem, found)
 
-    def screening(self, candidates: Sequence[Strengths]) -> Screening | None:
-        """Put candidates, strongest first, side by side; None where there is not one convex problem each."""
+    def side_by_side(self, candidates: Sequence[Strengths]) -> Candidates | None:
+        """Put candidates, strongest first, side by side; None unless each is one convex problem."""
         if self.settings.variant == "learned" or not self.varying.any():
             return None
-        # Single precision solves standardised rows to 1e-5; of others the scale is unknown.
-        dtype = np.float32 if self.settings.scaling == "standard" else np.float64
-        return Screening(self._problem(candidates[0]), candidates, dtype)
+        # Nothing is known of the scale of rows that are not standardised.
+        single = SINGLE if self.settings.scaling == "standard" else math.inf
+        return Candidates(self._problem(candidates[0]), candidates, single)
 
     def rotated(self, modalities: Modalities) -> Array:
         """Return other rows as they stand in `design`."""

@@ -128,10 +128,8 @@ class Problem:
     """I + S, (q, q), of variant B."""
     scale: float = field(init=False)
     """Norm of the loss's gradient at the null model; residuals are relative to it."""
-    loss_metric: Array = field(init=False)
-    """(r + 1, q): diagonal of the loss's Hessian at the null model."""
     metric: Array = field(init=False)
-    """(r + 1, q): the objective's, as a diagonal estimate of its curvature."""
+    """(r + 1, q): diagonal estimate of the objective's curvature, at the null model."""
 
     def __post_init__(self) -> None:
         null = self.null_point()
@@ -139,8 +137,7 @@ class Problem:
         # The null model has no weights, so that its gradient is that of the loss alone.
         norm = float(np.linalg.norm(self.gradient(null, decision)[:-1]))
         object.__setattr__(self, "scale", max(norm, 1e-8))
-        object.__setattr__(self, "loss_metric", self._loss_metric(decision))
-        object.__setattr__(self, "metric", self.metric_with(self.strengths))
+        object.__setattr__(self, "metric", self.metric_at(decision, self.strengths))
         if not (np.isfinite(norm) and np.isfinite(self.metric).all()):
             raise ValueError("the curvature of the objective overflows; standardise the features")
 
@@ -148,12 +145,6 @@ class Problem:
     def lasso_weights(self) -> Array:
         """Weight of each modality's norm."""
         return self.strengths.lasso_weights(self.design)
-
-    def metric_with(self, strengths: Strengths) -> Array:
-        """Return the metric of the same problem with other penalties."""
-        metric = self.loss_metric.copy()
-        metric[:-1] += strengths.quadratic(self.eigenvalues)
-        return metric
 
     def null_point(self) -> Array:
         """Return zero weights and the intercepts that give each label its frequency."""
@@ -164,12 +155,8 @@ class Problem:
         positive = np.clip(positive, 0.5 / n, 1 - 0.5 / n)
         return np.vstack([np.zeros((self.design.rows.shape[1], q)), logit(positive)])
 
-    def rotated(self, natural: Array) -> Array:
-        """Return the point whose weights are given in the labels' own basis."""
-        return np.vstack([natural[:-1] @ self.eigenvectors, natural[-1:]])
-
     def natural(self, point: Array) -> Array:
-        """Undo `rotated`."""
+        """Return the point with its weights in the labels' own basis."""
         return np.vstack([point[:-1] @ self.eigenvectors.T, point[-1:]])
 
     def decision(self, point: Array) -> Array:
@@ -215,6 +202,16 @@ class Problem:
                 parts.append(max(0.0, float(np.linalg.norm(gradient[block])) - weight))
         return float(np.linalg.norm(parts)) / self.scale
 
+    def metric_at(self, decision: Array, strengths: Strengths) -> Array:
+        """Return the Hessian's diagonal (r + 1, q) at a decision, as if all rows of a label were alike."""
+        p = expit(decision)
+        by_label = np.maximum(np.mean(self.costs * p * (1 - p), axis=0), 1e-8)
+        if self.mixing is not None:
+            by_label = self.mixing**2 @ by_label
+        rotated = self.eigenvectors.T**2 @ by_label
+        quadratic = strengths.quadratic(self.eigenvalues)
+        return np.vstack([np.outer(self.design.curvature, rotated) + quadratic, by_label])
+
     def weights(self, point: Array) -> list[Array]:
         """Return W_k (d_k, q) of each modality in its own features and labels."""
         pairs = zip(self.design.bases, self.design.blocks, strict=True)
@@ -223,15 +220,6 @@ class Problem:
     @property
     def _quadratic(self) -> Array:
         return self.strengths.quadratic(self.eigenvalues)
-
-    def _loss_metric(self, decision: Array) -> Array:
-        """Return the diagonal of the loss's Hessian."""
-        p = expit(decision)
-        by_label = np.mean(self.costs * p * (1 - p), axis=0)
-        if self.mixing is not None:
-            by_label = self.mixing**2 @ by_label
-        rotated = self.eigenvectors.T**2 @ by_label
-        return np.vstack([np.outer(self.design.curvature, rotated), by_label])
 
 
 def shrink_norm(point: Array, metric: Array, weight: float) -> Array:
