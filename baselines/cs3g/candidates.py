@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -68,16 +68,23 @@ class Candidates:
         """Return where a candidate is: weights in the labels' own basis, then intercepts; (r + 1, q)."""
         return self._problem.natural(self._candidates[which].point.T.astype(np.float64))
 
-    def residual(self, which: int) -> float:
+    def step(self, which: int) -> float:
         """Return the norm of a candidate's last metric * step, relative to the gradient at the null model."""
         return self._candidates[which].norm / self._problem.scale
+
+    def residual(self, which: int) -> float:
+        """Return the relative norm of the smallest subgradient where a candidate is, computed afresh."""
+        problem = replace(self._problem, strengths=self._candidates[which].strengths)
+        point = self._candidates[which].point.T.astype(np.float64)
+        return problem.residual(point, problem.gradient(point, problem.decision(point)))
 
     def put(self, which: int, where: int) -> None:
         """Let a candidate go on from where another one is."""
         self._candidates[which].point = self._candidates[where].point
+        self._candidates[which].norm = math.inf
 
     def advance(self, which: Sequence[int], tol: float, max_iter: int) -> None:
-        """Solve candidates from where they are until their residual is within the tolerance.
+        """Solve candidates from where they are until their steps are within the tolerance.
 
         Parameters
         ----------
@@ -89,14 +96,16 @@ class Candidates:
         dtype = np.dtype(np.float32 if tol >= self._single else np.float64)
         products = _Products(self._problem, dtype)
         (n, q), r = self._problem.signs.shape, self._problem.design.rows.shape[1]
+        norm = tol * self._problem.scale
+        which = [i for i in which if not self._candidates[i].norm <= norm]
         width = max(1, BYTES // ((4 * n + 2 * DEPTH * r) * q * dtype.itemsize))
         with np.errstate(over="ignore"):  # exp(-z) may be infinite: the probability is then 0
             for first in range(0, len(which), width):
                 together = [self._candidates[i] for i in which[first : first + width]]
-                self._advance(together, products, tol, max_iter)
+                self._advance(together, products, norm, max_iter)
 
     def _advance(
-        self, together: Sequence[_Candidate], products: _Products, tol: float, max_iter: int
+        self, together: Sequence[_Candidate], products: _Products, norm: float, max_iter: int
     ) -> None:
         decisions = products.decisions([candidate.point for candidate in together])
         going = [
@@ -107,7 +116,7 @@ class Candidates:
             for descent, gradient in zip(going, products.gradients(decisions), strict=True):
                 descent.step(gradient)
             # A NaN does not go on.
-            going = [descent for descent in going if descent.candidate.norm > tol * self._problem.scale]
+            going = [descent for descent in going if descent.candidate.norm > norm]
             if not going:
                 break
             decisions = products.decisions([descent.ahead for descent in going])

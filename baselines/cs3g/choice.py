@@ -16,10 +16,12 @@ from benchmark.contracts import Array, Holdout
 LADDER = (1e-3, 1e-4, 1e-5)
 """Tolerances at which candidates are compared on the way to the final one."""
 SAFETY = 4.5
-"""How much further than in proportion to the residual a score may still move. When the residual has fallen
-tenfold, that is half as far as the score that moved most meanwhile."""
+"""How much further than in proportion to the step a score may still move. When steps have become tenfold
+shorter, that is half as far as that score of the same label which moved most meanwhile."""
+FINAL = 0.5
+"""Part of the final tolerance that steps are to be within, so that the residual after them is within it."""
 MOST = 0.1
-"""Part to which a residual counts as fallen if it fell further, as not all scores follow it that far."""
+"""Part to which a step counts as shortened if it is even shorter, as not all scores follow it that far."""
 
 
 @dataclass(frozen=True)
@@ -69,29 +71,35 @@ def choose_one_by_one(rows: TrainingRows, candidates: Sequence[Strengths], holdo
 def choose_side_by_side(
     rows: TrainingRows, candidates: Sequence[Strengths], holdout: Holdout, together: Candidates
 ) -> Choice:
-    """Choose among candidates that are left out, from tolerance to tolerance, once they can no longer win."""
-    rotated, max_iter, final = rows.rotated(holdout.modalities), rows.settings.max_iter, rows.settings.tol
+    """Choose among candidates that are left out, from tolerance to tolerance, once they can no longer win.
+
+    One that does not get to the final tolerance beside the others is solved once more, alone.
+    """
+    rotated, tol, max_iter = rows.rotated(holdout.modalities), rows.settings.tol, rows.settings.max_iter
     standings = Standings(holdout.labels, len(candidates))
-    running, unsolved = list(range(len(candidates))), 0
-    seen: dict[int, tuple[Array, float]] = {}
-    for tol in (*(step for step in LADDER if step > final), final):
-        if seen:
-            together.advance(running, tol, max_iter)
-        else:
-            along_ridges(together, candidates, tol, max_iter)
+    running, held = list(range(len(candidates))), dict[int, Held]()
+    ladder = (*(step for step in LADDER if step > tol), FINAL * tol)
+    along_ridges(together, candidates, ladder[0], max_iter)
+    for step in ladder:
+        if held:
+            together.advance(running, step, max_iter)
         for i in running:
-            now = rows.scores(together.point(i), rotated), together.residual(i)
-            reached = now[1] <= tol
-            if tol == final:
-                unsolved += not reached
-                standings.note(i, now[0], 0.0)
-            else:
-                known = reached and i in seen
-                standings.note(i, now[0], still_to_move(seen[i], now) if known else math.inf)
-            seen[i] = now
+            now = Held(rows.scores(together.point(i), rotated), together.step(i))
+            standings.note(i, now.scores, still_to_move(held.get(i), now, step))
+            held[i] = now
         running = standings.can_win(running)
-    best = running[0]
-    return Choice(candidates[best], seen[best][0], standings.value, together.n_iterations, unsolved)
+    alone = {i: rows.fit(candidates[i]) for i in running if not together.residual(i) <= tol}
+    scores = {i: alone[i].scores(holdout.modalities) if i in alone else held[i].scores for i in running}
+    for i in running:
+        standings.note(i, scores[i], 0.0)
+    best = standings.can_win(running)[0]
+    return Choice(
+        candidates[best],
+        scores[best],
+        standings.value,
+        together.n_iterations + sum(model.n_iterations for model in alone.values()),
+        sum(model.n_not_converged for model in alone.values()),
+    )
 
 
 def along_ridges(together: Candidates, candidates: Sequence[Strengths], tol: float, max_iter: int) -> None:
@@ -104,36 +112,45 @@ def along_ridges(together: Candidates, candidates: Sequence[Strengths], tol: flo
         together.advance(which, tol, max_iter)
 
 
-def still_to_move(before: tuple[Array, float], now: tuple[Array, float]) -> float:
-    """Return how far a score may still move, judged by scores and residuals before and now."""
-    left = max(MOST, now[1] / before[1])
-    if not left < 1 or not math.isfinite(before[1]):
-        return math.inf
-    return SAFETY * left / (1 - left) * float(np.max(np.abs(now[0] - before[0])))
+@dataclass(frozen=True)
+class Held:
+    """A candidate's scores on the hold-out, and the relative norm of its last step."""
+
+    scores: Array
+    step: float
+
+
+def still_to_move(before: Held | None, now: Held, tol: float) -> Array:
+    """Return how far each label's scores may still move, (q,); infinite if that cannot be said."""
+    moved = np.full(now.scores.shape[1], np.inf)
+    if before is not None and now.step <= tol and now.step < before.step < math.inf:
+        left = max(MOST, now.step / before.step)
+        moved = SAFETY * left / (1 - left) * np.max(np.abs(now.scores - before.scores), axis=0)
+    return moved
 
 
 class Standings:
-    """Each candidate's micro-F1: as it stands, and between which two values it will end."""
+    """Each candidate's micro-F1 on the hold-out: as it stands, and between which values it will end."""
 
     def __init__(self, labels: Array, n_candidates: int) -> None:
         self._labels = labels
         self.value = np.full(n_candidates, np.nan)
         self._low, self._high = np.full(n_candidates, -np.inf), np.full(n_candidates, np.inf)
 
-    def note(self, candidate: int, scores: Array, rest: float) -> None:
-        """Note scores (n, q) none of which will move by more than `rest`; infinite: nothing new is known."""
+    def note(self, candidate: int, scores: Array, rest: Array | float) -> None:
+        """Note scores (n, q) that will move by at most `rest`; if that is infinite, nothing new is known."""
         low, self.value[candidate], high = micro_f1_range(self._labels, scores, rest)
-        if rest < math.inf:
+        if np.isfinite(rest).all():
             self._low[candidate], self._high[candidate] = low, high
 
     def can_win(self, candidates: Sequence[int]) -> list[int]:
-        """Return those that are not sure to be beaten, most promising first."""
+        """Return those that are not sure to be beaten, most promising first; of equals the first wins."""
         sure = max((self._low[i], -i) for i in candidates)
         possible = [i for i in candidates if (self._high[i], -i) >= sure]
         return sorted(possible, key=lambda i: (-self._high[i], i))
 
 
-def micro_f1_range(labels: Array, scores: Array, rest: float) -> tuple[float, float, float]:
+def micro_f1_range(labels: Array, scores: Array, rest: Array | float) -> tuple[float, float, float]:
     """Return the micro-F1 at 0.5, at worst, as it stands and at best, if scores move by at most `rest`."""
     present, predicted = labels == 1, scores >= 0.5
     unsure = np.abs(scores - 0.5) <= rest
