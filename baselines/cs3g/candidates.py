@@ -166,7 +166,7 @@ class _Descent:
     """Proximal gradient with Anderson's acceleration [1]_ [2]_ for one candidate, between shared products.
 
     The metric is that of the decision where it begins. A step much longer than the shortest one is undone:
-    earlier ones are forgotten, and it goes on from the shortest one's end with a larger curvature.
+    it goes on from where that one began, without acceleration, and if that fails with a larger curvature.
 
     References
     ----------
@@ -182,35 +182,46 @@ class _Descent:
         self._lasso = list(zip(problem.design.blocks, strengths.lasso_weights(problem.design), strict=True))
         metric = problem.metric_at(decision.T, strengths)
         self._metric = np.ascontiguousarray(metric.T, dtype=dtype)
+        self._root = np.sqrt(self._metric)
         candidate.point = candidate.point.astype(dtype)
-        self._history = _History(candidate.point)
-        self._begin()
-
-    def _begin(self) -> None:
-        self.ahead = self.candidate.point
+        self.ahead = candidate.point
         """Where the next step begins."""
-        self._shortest = math.inf
-        self._history.forget()
+        self._accelerated = False
+        self._shortest, self._origin, self._gradient = math.inf, self.ahead, np.zeros_like(self.ahead)
+        self._history = _History(self.ahead)
 
     def step(self, gradient: Array) -> None:
         """Take a step from `ahead`, given the loss's gradient there, and set where the next one begins."""
         candidate, ahead = self.candidate, self.ahead
         candidate.n_iterations += 1
         gradient[:, :-1] += self._quadratic * ahead[:, :-1]
-        metric = self._metric * self._metric.dtype.type(candidate.curvature)
-        end = ahead - gradient / metric
-        for block, weight in self._lasso:
-            end[:, block] = shrink_norm(end[:, block], metric[:, block], weight)
+        end = self._end(ahead, gradient)
         step = end - ahead
-        candidate.norm = float(np.linalg.norm(metric * step))
+        candidate.norm = candidate.curvature * float(np.linalg.norm(self._metric * step))
         if not candidate.norm <= GROWTH * self._shortest:
-            candidate.norm = math.inf if candidate.curvature < LARGEST_CURVATURE else math.nan
-            candidate.curvature *= GROWTH
-            self._begin()
+            self._undo()
             return
         if candidate.norm < self._shortest:
-            self._shortest, candidate.point = candidate.norm, end
-        self.ahead = self._history.mixture(end, np.sqrt(self._metric) * step)
+            self._shortest, self._origin, self._gradient = candidate.norm, ahead, gradient
+            candidate.point = end
+        self.ahead = self._history.mixture(end, self._root * step)
+        self._accelerated = self.ahead is not end
+
+    def _undo(self) -> None:
+        candidate = self.candidate
+        if not self._accelerated:
+            candidate.curvature *= GROWTH
+        candidate.norm = math.inf if candidate.curvature < LARGEST_CURVATURE else math.nan
+        self.ahead, self._accelerated = self._end(self._origin, self._gradient), False
+        self._history.forget()
+
+    def _end(self, origin: Array, gradient: Array) -> Array:
+        """Return the end of the step from a point."""
+        metric = self._metric * self._metric.dtype.type(self.candidate.curvature)
+        end = origin - gradient / metric
+        for block, weight in self._lasso:
+            end[:, block] = shrink_norm(end[:, block], metric[:, block], weight)
+        return end
 
 
 class _History:
