@@ -26,7 +26,9 @@ DEPTH = 12
 FIRST_CURVATURE = 3.0
 """Multiple of the metric to begin with, as the metric leaves out how modalities go together."""
 GROWTH = 2.0
-"""By how much a step may be longer than the shortest one; beyond it the curvature grows by as much."""
+"""By how much an accelerated step may be longer than the shortest one, and the curvature is raised."""
+SLACK = 1.001
+"""The same for a step that is not accelerated: one that the metric majorises is no longer, up to rounding."""
 
 
 @dataclass
@@ -35,7 +37,7 @@ class _Candidate:
 
     strengths: Strengths
     point: Array
-    """(q, r + 1): the end of the shortest step."""
+    """(q, r + 1): the end of the last step that was not undone."""
     norm: float = math.inf
     """Of metric * step, at the last step; infinite if that was undone."""
     curvature: float = FIRST_CURVATURE
@@ -197,14 +199,16 @@ class _Descent:
         gradient[:, :-1] += self._quadratic * ahead[:, :-1]
         end = self._end(ahead, gradient)
         step = end - ahead
-        candidate.norm = candidate.curvature * float(np.linalg.norm(self._metric * step))
-        if not candidate.norm <= GROWTH * self._shortest:
+        weighed = self._root * step
+        length = candidate.curvature * float(np.linalg.norm(weighed))
+        if not length <= (GROWTH if self._accelerated else SLACK) * self._shortest:
             self._undo()
             return
-        if candidate.norm < self._shortest:
-            self._shortest, self._origin, self._gradient = candidate.norm, ahead, gradient
-            candidate.point = end
-        self.ahead = self._history.mixture(end, self._root * step)
+        candidate.point = end
+        candidate.norm = candidate.curvature * float(np.linalg.norm(self._root * weighed))
+        if length < self._shortest:
+            self._shortest, self._origin, self._gradient = length, ahead, gradient
+        self.ahead = self._history.mixture(end, weighed)
         self._accelerated = self.ahead is not end
 
     def _undo(self) -> None:
