@@ -16,6 +16,7 @@ from benchmark.data import command as data
 from benchmark.drift import command as drift
 from benchmark.exit_codes import CANNOT, INTERRUPTED, OK
 from benchmark.paper import command as paper
+from benchmark.report import command as report
 from benchmark.run import command as run
 from benchmark.run.flags import with_what_the_user_brings
 from benchmark.studies.ablate import command as ablate
@@ -28,9 +29,22 @@ if TYPE_CHECKING:
 
 COMMANDS = {
     name: command
-    for room in (tables, run, data, drift, paper, audit, ablate, speed)
+    for room in (tables, run, data, drift, paper, audit, report, ablate, speed)
     for name, command in room.COMMANDS.items()
 }
+
+GROUPS = {
+    "run": ("run", "data", "check-method"),
+    "look": ("report", "tables", "status", "explain", "factors", "conventions"),
+    "judge": ("compare", "significance", "drift", "reference", "audit"),
+    "study": ("ablate", "speed"),
+}
+"""The commands by what one wants, as `--help` lists them; one that is new stands here too."""
+HELP = """Run M3LA and its baselines, write the paper's tables, say what reproduces.
+
+  python run_all.py --profile quick               all of it once, in minutes
+  python run_all.py --datasets all --seeds 10     the paper's protocol, in hours
+"""
 
 PLUGINS = "m3la_reproducibility.methods"
 """Group of entry points, each the dotted name of a module that declares METHODS."""
@@ -56,16 +70,27 @@ def _in_full(message: str) -> str:
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of all commands."""
+    listed = [
+        f"{group}\n" + "".join(f"  {name:14}{COMMANDS[name].summary}\n" for name in names)
+        for group, names in GROUPS.items()
+    ]
     parser = _Parser(
         prog="run_all.py",
-        description="Run M3LA and its baselines over data sets and seeds, and write the paper's tables.",
-        epilog="Flags without a command belong to run: see run_all.py run --help. "
-        "Exit codes: 0 fine, 1 a finding or failed jobs, 2 cannot run or judge, 130 interrupted.",
+        usage="run_all.py [COMMAND] [FLAG ...]",
+        description="\n".join([HELP, *listed]),
+        epilog="Flags of a command: run_all.py run --help. Flags alone are those of run.\n"
+        "Exit codes: 0 fine, 1 a finding or failed jobs, 2 cannot run or judge,\n130 interrupted.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        add_help=False,
         allow_abbrev=False,
     )
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
+    parser.add_argument("-h", "--help", action="help", help=argparse.SUPPRESS)
+    commands = parser.add_subparsers(
+        dest="command", required=True, metavar="COMMAND", help=argparse.SUPPRESS, parser_class=_Parser
+    )
     for name, command in COMMANDS.items():
-        sub = commands.add_parser(name, help=command.summary, description=command.summary, allow_abbrev=False)
+        prog = f"{parser.prog} {name}"
+        sub = commands.add_parser(name, prog=prog, description=command.summary, allow_abbrev=False)
         sub.set_defaults(parser=sub)
         command.add_flags(sub)
     return parser
@@ -104,6 +129,7 @@ def main(argv: Sequence[str] | None = None, registry: Registry | None = None) ->
         found = with_what_the_user_brings(args, _discovered() if registry is None else registry)
         return COMMANDS[args.command].run(args, found)
     except KeyboardInterrupt:
+        print("interrupted; the same command starts again, and keeps what had been finished", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:  # whoever reads our output, such as `head`, has enough of it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains at exit

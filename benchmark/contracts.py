@@ -241,6 +241,8 @@ class Dataset:
     note: str = ""
     """What a caption must say of it (for example that PCA saw all images)."""
     citation: str = ""
+    terms: str = ""
+    """Under which its data may be used."""
     fit_seed: int | None = None
     """The only seed whose test rows the features' unsupervised parts have not seen, where it is but one."""
     split_id: str = ""

@@ -85,7 +85,8 @@ class RebuiltFeatures(UserFirst):
         labels = as_labels(arrays.pop("labels"), self.features_file / "labels")
         modalities = {name: as_features(a, self.features_file / name) for name, a in arrays.items()}
         fit_seed = read_fit_on(manifest.get("fit_on", "all"), self.manifest_file)
-        return self.dataset(modalities, labels, self.own_provenance, rebuilt_note(manifest), fit_seed)
+        note, terms = rebuilt_note(manifest), manifest["terms"]
+        return self.dataset(modalities, labels, self.own_provenance, note, fit_seed, terms)
 
     def read_npz(self) -> dict[str, Array]:
         """Read the arrays of `features_file`, modalities first; DataError if a name or shape is wrong."""

@@ -79,6 +79,7 @@ class UserFirst(ABC):
         provenance: Provenance,
         note: str,
         fit_seed: int | None = None,
+        terms: str = "",
     ) -> Dataset:
         """Bundle checked arrays, modalities in the data set's order."""
         arrays = tuple(modalities.values())
@@ -92,6 +93,7 @@ class UserFirst(ABC):
             data_hash=data_hash(arrays, labels),
             note=note,
             citation=self.citation,
+            terms=terms,
             fit_seed=fit_seed,
             split_id=self.split_id,
         )

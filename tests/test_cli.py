@@ -18,7 +18,7 @@ import pandas as pd
 import pytest
 from tiny_benchmark import ToyData, method, registry
 
-from benchmark.cli import main
+from benchmark.cli import COMMANDS, GROUPS, main
 from benchmark.contracts import Provenance
 from benchmark.registry import RegistryError
 
@@ -49,6 +49,24 @@ def test_help_answers_at_once_and_imports_nothing_heavy():
     assert all(command in shown.stdout for command in ("run", "status", "tables", "reference", "factors"))
     modules = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True).stdout
     assert not any(f"'{name}'" in modules for name in ("torch", "sklearn", "pandas", "numpy", "rich"))
+
+
+def test_help_fits_on_one_screen_and_has_each_command_once_by_what_one_wants(capsys):
+    assert main(["--help"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) <= 40
+    assert max(map(len, lines)) <= 80
+    listed = [found[1] for line in lines if (found := re.match(r"  ([a-z-]+)  +\S", line))]
+    assert sorted(listed) == sorted(COMMANDS)
+    groups = [line for line in lines if line in GROUPS]
+    assert groups == ["run", "look", "judge", "study"]
+    assert not any(line.lstrip().startswith("--") for line in lines)  # flags are each command's own
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_each_command_explains_its_flags_under_its_own_name(capsys, name):
+    assert main([name, "--help"]) == 0
+    assert capsys.readouterr().out.startswith(f"usage: run_all.py {name} [-h]")
 
 
 def test_the_entry_point_stays_short():
@@ -126,7 +144,7 @@ def test_tables_that_cannot_be_written_are_said_in_one_line(run, tmp_path):
 def test_tables_without_a_record_are_refused_and_write_nothing(run, tmp_path):
     code, _, err = run("tables", "--profile", "tiny")
     assert code == 2
-    assert "run them first, or correct --results" in err
+    assert "; to make them: python run_all.py run --profile tiny --data" in err
     assert not (tmp_path / "tables").exists()
 
 
@@ -175,21 +193,26 @@ def test_records_of_other_library_versions_are_warned_of(run, tmp_path):
     assert "warning: the records come from 2 sets of library versions: 1 with torch 1.0.0, numpy " in err
 
 
-def test_a_run_on_ml2000_prints_table_3_too(run):
-    assert "Table III" not in run("--profile", "tiny", "--seeds", "1", "--jobs", "1")[1]
+def test_tables_of_ml2000_are_printed_with_table_3(run):
+    flags = ("--profile", "tiny", "--seeds", "1")
+    run(*flags, "--jobs", "1")
+    assert "Table III" not in run("tables", *flags)[1]
     toys = registry(datasets=(ToyData("ml2000"),))
-    code, out, _ = run("--profile", "tiny", "--seeds", "1", "--jobs", "1", toys=toys)
+    run(*flags, "--jobs", "1", toys=toys)
+    code, out, _ = run("tables", *flags, toys=toys)
     assert code == 0
     assert out.index("Table II, as printed") < out.index("Table III, as printed")
 
 
-def test_a_run_prints_the_plan_the_progress_and_the_tables_and_writes_them(run, tmp_path):
+def test_a_run_prints_the_plan_the_progress_and_a_summary_and_writes_the_tables(run, tmp_path):
     code, out, err = run("--profile", "tiny", "--seeds", "2", "--jobs", "1")
     assert code == 0, err
     assert "2 jobs, 0 done, 2 to run" in out
-    assert "[2/2] toy Prior seed 1 done" in out
-    assert "Table II" in out
-    assert f"files to {tmp_path / 'tables'}" in out
+    assert "toy: 2/2 jobs, 1/1 methods, 2/2 seeds done" in out
+    assert "2 of 2 jobs are done" in out
+    assert f"tables: {tmp_path / 'tables'}; to print them: python run_all.py tables --seeds 2" in out
+    assert "Table II" not in out
+    assert "Table II" in run("tables", "--profile", "tiny", "--seeds", "2")[1]
     assert {"table1.md", "table2_as-printed.tex", "table3_equal.md", "metrics.csv"} <= {
         path.name for path in (tmp_path / "tables").iterdir()
     }
@@ -204,12 +227,17 @@ def test_a_dry_run_prints_the_plan_and_runs_nothing(run, tmp_path):
     assert not (tmp_path / "runs" / "toy").exists()
 
 
-def test_failed_jobs_give_exit_code_1_and_are_listed(run):
+def test_failed_jobs_give_exit_code_1_and_are_listed(run, tmp_path):
     toys = registry(method("Bad", trouble="raise"))
     code, out, err = run("--profile", "tiny", "--seeds", "2", "--jobs", "1", toys=toys)
     assert code == 1
     assert "toy Bad seed 0: failed after 1 attempt(s): ValueError: this seed is in trouble" in err
     assert "1/2" in out
+    assert f"tracebacks: python run_all.py status --seeds 2 --profile tiny --data {tmp_path} " in err
+    assert "with --retry-failed for the others" in err
+    code, out, _ = run("status", "--tracebacks", "--profile", "tiny", "--seeds", "2", toys=toys)
+    assert code == 1
+    assert "toy Bad seed 0: failed after 1 attempt(s):\nTraceback (most recent call last):\n" in out
     code, out, _ = run("status", "--profile", "tiny", "--seeds", "3", toys=toys)
     assert code == 1
     assert counts(out, "Bad") == {"done": 1, "missing": 1, "failed": 1, "stale": 0}
@@ -422,7 +450,7 @@ def test_a_finished_run_ends_with_its_code_whatever_the_terminal_can_show(tmp_pa
         code = main([*command, *(["Prior", "toy", "macro_auc"] if what else []), *places], toys)
         assert code == 0, read("stderr")
         assert "\x1b" not in read("stdout")
-        if command == ["run", "--jobs", "1"]:
+        if command == ["tables"]:
             arrow = "→" if encoding == "utf-8" else "->"
             assert f"one two \\| \\`three\\` red {arrow}" in read("stdout")
     for path in (tmp_path / "tables").iterdir():

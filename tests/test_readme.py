@@ -28,6 +28,7 @@ COMMANDS = [command.strip() for line in LINES for command in line.split("&&")]
 SET_UPS = [line for line in LINES if line.startswith("python3 -m venv")]
 RUNS = [shlex.split(c, comments=True)[2:] for c in COMMANDS if c.startswith("python run_all.py")]
 RUNS += [shlex.split(command)[2:] for command in re.findall(r"`(python run_all\.py [^`]+)`", CONTRIBUTING)]
+NUMBER_WORDS = {"2": "two seeds", "10": "ten seeds"}
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
 
@@ -47,19 +48,22 @@ def constraints() -> dict[str, str]:
     return {name.lower().replace("_", "-"): version for name, version in pairs}
 
 
+def _named(arguments: list[str]) -> list[str]:
+    """Arguments with their command: `run` is the default one."""
+    return arguments if arguments and not arguments[0].startswith("-") else ["run", *arguments]
+
+
 class TestCommands:
-    def test_there_is_a_line_to_run_and_a_line_to_test(self) -> None:
-        run, test = SET_UPS
-        assert "pip install -e . -c constraints.txt" in run
-        assert run.endswith("python run_all.py --profile quick --seeds 3")
+    def test_there_are_two_lines_to_run_and_a_line_to_test(self) -> None:
+        set_up, test = SET_UPS
+        assert set_up.endswith("pip install -e . -c constraints.txt")
+        assert LINES[: LINES.index(test)] == [set_up, "python run_all.py --profile quick"]
         assert "pip install -e '.[test]' -c constraints.txt" in test
         assert test.endswith("&& pytest")
 
     @pytest.mark.parametrize("arguments", [run for run in RUNS if run != ["--help"]], ids=" ".join)
     def test_run_all_understands(self, arguments: list[str]) -> None:
-        # `run` is the default command.
-        given = arguments if arguments and not arguments[0].startswith("-") else ["run", *arguments]
-        parsed = build_parser().parse_args(given)
+        parsed = build_parser().parse_args(_named(arguments))
         chosen = Bench.of(
             discover(),
             profile=getattr(parsed, "profile", "paper"),
@@ -88,6 +92,15 @@ class TestCommands:
         with pytest.raises(SystemExit) as stop:
             build_parser().parse_args(["--help"])
         assert stop.value.code == 0
+
+    def test_the_nightly_job_sets_up_and_runs_as_the_readme_says(self) -> None:
+        text = (ROOT / ".github" / "workflows" / "nightly.yml").read_text(encoding="utf-8")
+        (pattern,) = re.findall(r"grep -m 1 '([^']+)' README\.md", text)
+        assert [line for line in README.splitlines() if re.search(pattern, line)] == [SET_UPS[0]]
+        commands = re.findall(r"run: \.venv/bin/python (run_all\.py .+)", text)
+        assert f"python {commands[0]}" in LINES
+        parsed = [build_parser().parse_args(_named(shlex.split(command)[1:])) for command in commands]
+        assert [(one.command, one.profile) for one in parsed] == [("run", "quick"), ("drift", "quick")]
 
     def test_ci_runs_the_line_to_test(self) -> None:
         script = ROOT / ".ci" / "run"
@@ -140,8 +153,12 @@ class TestStatements:
         described = {ids(row[0])[0]: row[1] for row in table_rows("profile | what it is")}
         assert sorted(described) == sorted(profile_names())
         for name in ("tiny", "quick"):
-            limits = load_profile(name).limits
-            assert f"{limits.epochs} epochs, {limits.max_train_rows} training rows" in described[name]
+            profile = load_profile(name)
+            assert NUMBER_WORDS[profile.seeds] in described[name].lower()
+            for limits in (profile.limits, profile.limits_for("msra")):
+                assert f"{limits.epochs} epochs, {limits.max_train_rows} training rows" in described[name]
+            full = profile.limits_for("ml2000")
+            assert (f"ML2000 in full rows and {full.epochs} epochs" in described[name]) == (name == "quick")
 
     def test_linked_files_exist(self) -> None:
         targets = re.findall(r"\]\(([^)#]+)\)", README)
@@ -168,6 +185,12 @@ class TestConstraints:
     def test_no_version_is_bound_to_one_build(self) -> None:
         # `torch==2.13.0+cpu` could be installed from one place only.
         assert not [f"{name}=={version}" for name, version in constraints().items() if Version(version).local]
+
+    def test_the_small_build_of_torch_is_the_version_that_is_installed_next(self) -> None:
+        (given,) = re.findall(
+            r"pip install torch==(\S+) --extra-index-url https://download\.pytorch\.org/whl/cpu ", README
+        )
+        assert given == constraints()["torch"]  # or pip would replace it by a large one
 
     def test_the_citation_has_the_version_of_the_package(self) -> None:
         version = PYPROJECT["project"]["version"]

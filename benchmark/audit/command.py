@@ -14,12 +14,6 @@ from benchmark.run.flags import Command
 if TYPE_CHECKING:
     from benchmark.registry import Registry
 
-ROOT = Path(__file__).resolve().parents[2]
-PAPER_RUNS = 10
-"""Section IV: "we repeat experiment ten times"."""
-PAPER_TABLES = (("table2.csv", None), ("table3.csv", "ml2000"))
-"""Files of `results/paper`, and the data set of the one that does not name it."""
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's flags."""
@@ -50,7 +44,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, registry: Registry) -> int:
     """Print the audit of the tables; 0 without a finding, 1 with one."""
-    from benchmark.audit.gather import facts_of, one_frame, read_audit_table
+    from benchmark.audit.gather import (
+        PAPER_TABLES,
+        facts_of,
+        name_of,
+        one_frame,
+        paper_runs,
+        read_audit_table,
+    )
     from benchmark.audit.judge import audit
     from benchmark.audit.text import render_audit
     from benchmark.run.features import data_directory
@@ -60,38 +61,22 @@ def run(args: argparse.Namespace, registry: Registry) -> int:
         if args.hard is not None
         else [spec.id for spec in registry.methods.values() if spec.scoring == "hard"]
     )
-    paper = ROOT / "results" / "paper"
-    chosen = (
-        [(path, args.dataset) for path in args.table]
-        if args.table
-        else [(paper / name, dataset) for name, dataset in PAPER_TABLES]
-    )
+    chosen = [(path, args.dataset) for path in args.table] if args.table else PAPER_TABLES
     tables = [
-        read_audit_table(path, _name(path), scored_from_predictions, dataset, args.runs or _paper_runs(path))
+        read_audit_table(path, name_of(path), scored_from_predictions, dataset, args.runs or paper_runs(path))
         for path, dataset in chosen
     ]
     about = {name for table in tables for name in table.frame["dataset"]}
     wanted = [spec for spec in registry.datasets.values() if spec.id in about]
     report = audit(one_frame(tables), facts_of(tables, registry, data_directory(args.data, wanted)))
-    names = [_name(path) for path, _ in chosen]
+    names = [name_of(path) for path, _ in chosen]
     print(json.dumps(report.to_json(), indent=1) if args.json else render_audit(report, names).rstrip("\n"))
     return FINDING if report.findings else OK
 
 
-def _paper_runs(path: Path) -> int | None:
-    """Return the number of runs of the paper's own tables; of others only their reader can know it."""
-    return PAPER_RUNS if path.resolve().parent == ROOT / "results" / "paper" else None
-
-
-def _name(path: Path) -> str:
-    """Call a table of this repository by its path in it, so that a report reads the same everywhere."""
-    resolved = path.resolve()
-    return resolved.relative_to(ROOT).as_posix() if resolved.is_relative_to(ROOT) else str(path)
-
-
 COMMANDS = {
     "audit": Command(
-        "check a results table, by default the paper's, for numbers that cannot be true together",
+        "find numbers of a table that cannot be true together",
         add_arguments,
         run,
     )

@@ -16,6 +16,12 @@ from benchmark.registry import MOST_SEEDS, Registry, suggestion
 from benchmark.run.split import sizes
 from benchmark.tables.printed import read_printed
 
+ROOT = Path(__file__).resolve().parents[2]
+PAPER = ROOT / "results" / "paper"
+PAPER_TABLES = ((PAPER / "table2.csv", None), (PAPER / "table3.csv", "ml2000"))
+"""The paper's own tables, and the data set of the one that does not name it."""
+PAPER_RUNS = 10
+"""Section IV: "we repeat experiment ten times"."""
 STANDARD_ERRORS = 5
 """How far the label cardinality of random test rows may lie from that of all rows."""
 
@@ -30,6 +36,25 @@ class AuditTable:
     """The file's own columns: where ours say which data they are of."""
     printed: bool
     """Whether it is a published table, which does not say."""
+
+
+def paper_tables(scored_from_predictions: Collection[str]) -> list[AuditTable]:
+    """Read Tables II and III of the paper; see `read_audit_table`."""
+    return [
+        read_audit_table(path, name_of(path), scored_from_predictions, dataset, PAPER_RUNS)
+        for path, dataset in PAPER_TABLES
+    ]
+
+
+def paper_runs(path: Path) -> int | None:
+    """Return the number of runs of the paper's own tables; of others only their reader can know it."""
+    return PAPER_RUNS if path.resolve().parent == PAPER else None
+
+
+def name_of(path: Path) -> str:
+    """Call a table of this repository by its path in it, so that a report reads the same everywhere."""
+    resolved = path.resolve()
+    return resolved.relative_to(ROOT).as_posix() if resolved.is_relative_to(ROOT) else str(path)
 
 
 def read_audit_table(
@@ -76,6 +101,8 @@ def read_audit_table(
 
 
 def _read_text(path: Path) -> pd.DataFrame:
+    if not path.is_file():
+        raise ValueError(f"{path}: no such file; name a CSV, such as metrics.csv of a folder of tables")
     try:
         return pd.read_csv(path, dtype=str, keep_default_na=False)
     except ValueError as error:  # ParserError, EmptyDataError, UnicodeDecodeError

@@ -88,7 +88,7 @@ def _complete(bench: Bench, reference: Reference, dataset: str) -> Inventory:
         raise ConfigError(
             f"{dataset}: {len(undone)} of {len(inventory.slots)} jobs are not done"
             + (f", first {first.method} seed {first.seed} ({undone[0].state})" if first else "")
-            + "; run them before accepting"
+            + f"; before accepting: {bench.command('run')}"
         )
     return inventory
 

@@ -78,6 +78,13 @@ def drift(args: argparse.Namespace, registry: Registry) -> int:
             write_text(path, text)
     for message in messages:
         print(message, file=sys.stderr)
+    if lacking := sum(bool(reason) for reason in both.missing.values()):
+        print(
+            f"{lacking} methods without current numbers; to make them: {bench.command('run')}",
+            file=sys.stderr,
+        )
+    elif outcome.exit_code == FINDING:
+        print(f"if the change is meant: {bench.command('drift')} --accept --reason TEXT", file=sys.stderr)
     return outcome.exit_code
 
 
@@ -102,7 +109,8 @@ def reference(args: argparse.Namespace, registry: Registry) -> int:
         not_done = sum(slot.state != "done" for slot in inventory.slots) + len(unreadable)
         if not_done == n_jobs:
             print(
-                f"{dataset}: no finished job at profile {bench.profile.name}; nothing written",
+                f"{dataset}: no finished job at profile {bench.profile.name}; nothing written; to run them: "
+                f"{bench.command('run')}",
                 file=sys.stderr,
             )
             code = FINDING
@@ -129,12 +137,12 @@ def _measure_refits(refitting: Refitting, bench: Bench, dataset: str, n: int) ->
 
 COMMANDS = {
     "reference": Command(
-        "write the current records' numbers to results/reference/<profile>/<data set>/",
+        "make a reference of the current records' numbers",
         _reference_flags,
         reference,
     ),
     "drift": Command(
-        "fail where current records moved away from the reference, and say what explains it",
+        "fail where records moved away from the reference, and say why",
         _drift_flags,
         drift,
     ),

@@ -12,6 +12,7 @@ import pandas as pd
 from benchmark.files import write_csv, write_text
 from benchmark.run.bench import Bench
 from benchmark.run.config import ConfigError
+from benchmark.run.lacking import with_reference
 from benchmark.tables.reference import (
     METRIC_COLUMNS,
     PER_SEED_FILE,
@@ -62,14 +63,7 @@ def read_references(bench: Bench) -> dict[str, Reference]:
         If there is none at all, or none of a data set that was named.
     """
     root = bench.references_dir
-    found = [name for name in bench.datasets.ids if (root / name).is_dir()]
-    missing = [name for name in bench.datasets.ids if name in bench.datasets.named and name not in found]
-    if missing or not found:
-        raise ConfigError(
-            f"cannot judge: {root} holds no reference of {', '.join(missing or bench.datasets.ids)}; "
-            "write one with the command reference, or correct --profile, --results or --datasets"
-        )
-    return {name: read_reference_folder(root / name, name) for name in found}
+    return {name: read_reference_folder(root / name, name) for name in with_reference(bench)}
 
 
 def read_reference_folder(folder: Path, dataset: str) -> Reference:

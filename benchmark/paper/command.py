@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from benchmark.registry import Registry
 
 
+UNCUT = "the printed protocol on real data, two seeds at least: python run_all.py --datasets ml2000"
+
+
 def _source_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--reference",
@@ -32,31 +35,37 @@ def _judging_flags(parser: argparse.ArgumentParser) -> None:
 
 def compare(args: argparse.Namespace, registry: Registry) -> int:
     """Give each printed cell and each claim a verdict."""
+    import pandas as pd
+
+    from benchmark.paper.answer import answer
     from benchmark.paper.compare import as_json, exit_code_of, judge_all
     from benchmark.paper.gather import gather
     from benchmark.paper.printed import read_paper
     from benchmark.paper.text import claims_text, verdicts_text
     from benchmark.paper.write import write_judgement
 
-    parts = gather(flags.bench_of(args, registry), args.reference)
+    bench = flags.bench_of(args, registry)
+    parts = gather(bench, args.reference)
     judgements = judge_all([part.evidence for part in parts], read_paper())
     judged = list(zip(judgements, (part.folder for part in parts), strict=True))
     for judgement, folder in judged:
         write_judgement(judgement, folder)
     source = judgements[0].evidence.source
+    remedy = f"run {UNCUT}, or judge the committed numbers: python run_all.py compare --reference"
     if args.json:
         print(json.dumps([as_json(judgement, str(folder)) for judgement, folder in judged], indent=1))
     else:
         for judgement in judgements:
             print(verdicts_text(judgement.verdicts, judgement.totals, source))
         print(claims_text(judgements[0].claims, source))
+        print(answer(pd.concat([judgement.verdicts for judgement in judgements]), judgements[0].claims))
         for _, folder in judged:
             print(f"wrote verdicts and claims to {folder}")
     for judgement in judgements:
         for problem in (*judgement.evidence.warnings, *judgement.problems):
             print(problem, file=sys.stderr)
         if judgement.exit_code == CANNOT:
-            print(f"cannot judge {source}: no printed cell is comparable", file=sys.stderr)
+            print(f"cannot judge {source}: no printed cell is comparable; {remedy}", file=sys.stderr)
     return exit_code_of(judgements)
 
 
@@ -81,7 +90,11 @@ def significance(args: argparse.Namespace, registry: Registry) -> int:
     for problem in (*evidence.warnings, *evidence.messages, *found.problems):
         print(problem, file=sys.stderr)
     if found.exit_code == CANNOT:
-        print("cannot judge: no two methods could be compared on real or rebuilt data", file=sys.stderr)
+        print(
+            "cannot judge: no two methods could be compared on real or rebuilt data; run two at least there, "
+            f"with two seeds at least: {bench.command('run')}",
+            file=sys.stderr,
+        )
     return max(found.exit_code, FINDING) if evidence.messages else found.exit_code
 
 
@@ -128,17 +141,17 @@ def _one(ids: tuple[str, ...], what: str, text: str) -> str:
 
 COMMANDS = {
     "compare": Command(
-        "say of each printed cell and each claim of the paper whether it was reproduced",
+        "say of each printed cell and claim whether it was reproduced",
         _judging_flags,
         compare,
     ),
     "significance": Command(
-        "compare the methods with each other: ranks over data sets, or paired tests on each",
+        "compare the methods with each other, by paired tests or ranks",
         _judging_flags,
         significance,
     ),
     "explain": Command(
-        "trace one number back to its records, settings, data and the paper's own number",
+        "trace one number back to what it was made of",
         _cell_flags,
         explain,
     ),

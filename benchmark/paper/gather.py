@@ -15,6 +15,7 @@ from benchmark.run.bench import Bench
 from benchmark.run.config import ConfigError
 from benchmark.run.describe import describe_mixed_versions
 from benchmark.run.features import LEAKED
+from benchmark.run.lacking import no_records, with_reference
 from benchmark.run.split import sizes
 from benchmark.run.store import RecordError
 from benchmark.tables.aggregate import PER_SEED_COLUMNS
@@ -32,7 +33,7 @@ from benchmark.tables.reference import (
     read_environments,
     read_settings,
 )
-from benchmark.tables.results import EQUAL_RULE, results_of
+from benchmark.tables.results import EQUAL_RULE, Results, results_of
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,8 @@ class Gathered:
     """Where verdicts on it are written; of a reference, its own."""
     records: tuple[Record, ...] | None = None
     """The records that it was read from; None for a reference."""
+    results: Results | None = None
+    """All that tables are made of; None for a reference."""
 
 
 def gather(bench: Bench, reference: bool) -> list[Gathered]:
@@ -67,11 +70,7 @@ def gather_records(bench: Bench) -> Gathered:
     """
     pairs = bench.recorded_pairs()
     if not pairs:
-        raise ConfigError(
-            f"cannot judge: {bench.store.root} holds no record of the chosen data sets and methods; "
-            "run them first, judge a committed reference with --reference, or correct --results, "
-            "--datasets or --methods"
-        )
+        raise no_records(bench, otherwise="or judge a committed reference with --reference; ")
     inventory = bench.inventory(pairs)
     results, unreadable = results_of(bench, inventory)
     mixed_versions = describe_mixed_versions(inventory.records())
@@ -90,7 +89,7 @@ def gather_records(bench: Bench) -> Gathered:
         messages=tuple(f"left out: {text}" for text in (*inventory.broken, *unreadable)),
         warnings=(mixed_versions,) if mixed_versions else (),
     )
-    return Gathered(evidence, bench.tables_dir, inventory.records())
+    return Gathered(evidence, bench.tables_dir, inventory.records(), results)
 
 
 def _stale(records: Iterable[Record]) -> dict[tuple[str, str], str]:
@@ -114,14 +113,7 @@ def gather_references(bench: Bench) -> list[Gathered]:
         If there is no reference, or none of a data set that was named.
     """
     root = bench.references_dir
-    found = [dataset for dataset in bench.datasets.ids if (root / dataset).is_dir()]
-    missing = [name for name in bench.datasets.ids if name in bench.datasets.named and name not in found]
-    if missing or not found:
-        raise ConfigError(
-            f"cannot judge: {root} holds no reference of {', '.join(missing or bench.datasets.ids)}; "
-            "correct --profile, --results or --datasets, or write one with the command reference"
-        )
-    return [Gathered(read_reference(root, name, bench), root / name) for name in found]
+    return [Gathered(read_reference(root, name, bench), root / name) for name in with_reference(bench)]
 
 
 def read_reference(root: Path, dataset: str, bench: Bench) -> Evidence:
@@ -216,8 +208,7 @@ def _limits(bench: Bench) -> dict[str, str]:
     """Say on which data sets the profile is not the printed protocol."""
     limited = {}
     for dataset in bench.datasets.ids:
-        limits = bench.profile.limits_for(dataset)
-        if (limits.epochs, limits.max_train_rows, limits.max_test_rows) != (None, None, None):
+        if bench.profile.limits_for(dataset).cut:
             limited[dataset] = f"profile {bench.profile.name} is not the printed protocol"
     return limited
 

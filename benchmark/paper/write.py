@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from benchmark.files import write_bytes, write_text
 from benchmark.inference import ALPHA
@@ -14,6 +15,9 @@ from benchmark.paper.significance import Significance
 from benchmark.paper.significance_text import significance_text
 from benchmark.paper.text import claims_text, verdicts_text
 from benchmark.tables import names
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 def write_judgement(judgement: Judgement, folder: Path) -> None:
@@ -54,9 +58,19 @@ def _write(folder: Path, texts: Mapping[str, str]) -> None:
 
 
 def draw_ranks(test: RankTest, path: Path) -> None:
+    """Write the critical-difference diagram of one metric as SVG."""
+    import matplotlib
+
+    figure = ranks_figure(test)
+    drawn = io.BytesIO()
+    with matplotlib.rc_context({"svg.hashsalt": test.metric}):  # the same numbers give the same file
+        figure.savefig(drawn, format="svg", bbox_inches="tight", metadata={"Date": None})
+    write_bytes(path, drawn.getvalue())
+
+
+def ranks_figure(test: RankTest) -> Figure:
     """Draw the critical-difference diagram of one metric; bars join methods that no test tells apart."""
-    import matplotlib  # slow to import, and only ranks are drawn
-    import scikit_posthocs
+    import scikit_posthocs  # slow to import, and only ranks are drawn
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(8, 0.4 * len(test.ranks) + 1.2))  # not pyplot: it would choose a display
@@ -72,7 +86,4 @@ def draw_ranks(test: RankTest, path: Path) -> None:
         label_fmt_right="({rank:.2f}) {label}",
     )
     axes.set_title(f"{names.METRIC_TITLES[test.metric]}, {test.n_datasets} data sets")
-    drawn = io.BytesIO()
-    with matplotlib.rc_context({"svg.hashsalt": test.metric}):  # the same numbers give the same file
-        figure.savefig(drawn, format="svg", bbox_inches="tight", metadata={"Date": None})
-    write_bytes(path, drawn.getvalue())
+    return figure

@@ -95,6 +95,8 @@ class Bench:
     """0 for the jobs themselves; k for their k-th refit: the same rows, other random numbers."""
     allow_leak: bool = False
     """Whether seeds may test on rows that the user's features were fitted on; `facts` says where some do."""
+    flags: str = ""
+    """What chose all this on the command line, for messages that give a further command."""
     _facts: dict[str, DatasetFacts] = field(default_factory=dict, compare=False, repr=False)
     _codes: dict[tuple[tuple[str, str], ...], str] = field(default_factory=dict, compare=False, repr=False)
 
@@ -111,6 +113,7 @@ class Bench:
         data_dir: Path,
         results_dir: Path,
         allow_leak: bool = False,
+        flags: str = "",
     ) -> Bench:
         """Read what the command line chooses; what it leaves out is the profile's, else everything.
 
@@ -131,7 +134,12 @@ class Bench:
             data_dir,
             results_dir,
             allow_leak=allow_leak,
+            flags=flags,
         )
+
+    def command(self, name: str) -> str:
+        """Return the line of a command about the same data sets, methods, seeds and folders."""
+        return f"python run_all.py {name} {self.flags}".rstrip()
 
     @cached_property
     def store(self) -> RecordStore:

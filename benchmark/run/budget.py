@@ -11,8 +11,8 @@ import heapq
 from collections.abc import Sequence
 
 from benchmark.run.config import ConfigError
+from benchmark.run.phrases import duration
 from benchmark.run.plan import Plan, PlannedJob
-from benchmark.run.progress import duration
 
 
 def within_budget(plan: Plan, workers: int, seconds: float) -> Plan:
@@ -29,11 +29,10 @@ def within_budget(plan: Plan, workers: int, seconds: float) -> Plan:
     ConfigError
         If not even one job fits.
     """
-    # Stable: within a seed, jobs keep the plan's order, real data first.
-    waiting = sorted(plan.to_run(), key=lambda planned: (planned.expected is None, planned.job.seed))
+    waiting = _in_order(plan)
     if not waiting:
         return plan
-    chosen = _fitting(waiting, workers, seconds)
+    chosen = fitting(plan, workers, seconds)
     if not chosen:
         raise ConfigError(_nothing_fits(waiting, seconds))
     kept = {planned.job for planned in chosen}
@@ -43,7 +42,12 @@ def within_budget(plan: Plan, workers: int, seconds: float) -> Plan:
     return dataclasses.replace(plan, jobs=(*resting, *chosen, *dropped), left_out=left_out)
 
 
-def _fitting(waiting: Sequence[PlannedJob], workers: int, seconds: float) -> list[PlannedJob]:
+def _in_order(plan: Plan) -> list[PlannedJob]:
+    # Stable: within a seed, jobs keep the plan's order, real data first.
+    return sorted(plan.to_run(), key=lambda planned: (planned.expected is None, planned.job.seed))
+
+
+def fitting(plan: Plan, workers: int, seconds: float) -> list[PlannedJob]:
     """Give each job to the worker that is free first, as the run does, and keep those that end in time.
 
     A job of unknown length is kept: it starts if there is time left by then.
@@ -51,7 +55,7 @@ def _fitting(waiting: Sequence[PlannedJob], workers: int, seconds: float) -> lis
     free_at = [0.0] * workers
     chosen: list[PlannedJob] = []
     full: int | None = None
-    for planned in waiting:
+    for planned in _in_order(plan):
         if full is not None and planned.job.seed > full:
             continue
         if planned.expected is not None:

@@ -16,17 +16,21 @@ if TYPE_CHECKING:
 def _status_flags(parser: argparse.ArgumentParser) -> None:
     flags.add_choice(parser)
     flags.add_places(parser)
+    parser.add_argument("--tracebacks", action="store_true", help="print the traceback of each failed job")
 
 
 def status(args: argparse.Namespace, registry: Registry) -> int:
     """Show done, missing, failed and stale jobs."""
-    from benchmark.run.describe import describe_failures, describe_status
+    from benchmark.run.describe import describe_failures, describe_status, describe_tracebacks
 
     bench = flags.bench_of(args, registry)
     inventory = bench.inventory()
     print(describe_status(inventory, bench.seeds))
-    if text := describe_failures(inventory):
-        print(text)
+    if missing := sum(slot.state == "missing" for slot in inventory.slots):
+        print(f"{missing} jobs are missing; to run them: {bench.command('run')}")
+    tracebacks = f"{bench.command('status')} --tracebacks"
+    if text := describe_failures(inventory, tracebacks=tracebacks):
+        print(describe_tracebacks(inventory) if args.tracebacks else text)
         return FINDING
     return OK
 
@@ -64,16 +68,14 @@ def check_method(args: argparse.Namespace, registry: Registry) -> int:
 
 
 COMMANDS = {
-    "status": Command(
-        "show done, missing, failed and stale jobs per data set and method", _status_flags, status
-    ),
+    "status": Command("show which jobs are done, missing, failed or stale", _status_flags, status),
     "factors": Command(
-        "list the choices that the papers leave open, with levels, default and source",
+        "list what the papers leave open, with default and source",
         _factors_flags,
         factors,
     ),
     "check-method": Command(
-        "check what the methods of a file promise, one line for each check",
+        "check what the methods of a file promise",
         _check_method_flags,
         check_method,
     ),

@@ -42,6 +42,11 @@ class Limits:
     time_limit_seconds: float | None = None
     """Of one job. It ends a job but changes no number, so it is not part of a record's hash."""
 
+    @property
+    def cut(self) -> bool:
+        """Return whether anything that can change a number is taken away."""
+        return (self.epochs, self.max_train_rows, self.max_test_rows) != (None, None, None)
+
     def __post_init__(self) -> None:
         for limit in fields(self):
             value = getattr(self, limit.name)

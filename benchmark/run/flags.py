@@ -6,6 +6,7 @@ Heavy imports wait until a command runs, so that `--help` answers at once.
 from __future__ import annotations
 
 import argparse
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -117,12 +118,25 @@ def whole_number(least: int = 1, most: int = 1_000_000) -> Callable[[str], int]:
     return read
 
 
+def chosen(args: argparse.Namespace) -> str:
+    """Return the flags that made a choice, so that another command can be given with them."""
+    words = []
+    for name in ("datasets", "methods", "plugin", "seeds", "yes", "profile", "data", "allow_leak", "results"):
+        given = getattr(args, name, None)
+        if not given or given == args.parser.get_default(name):
+            continue
+        flag = f"--{name.replace('_', '-')}"
+        values = given if isinstance(given, list) else [given]
+        words += [part for value in values for part in ([flag] if value is True else [flag, str(value)])]
+    return shlex.join(words)
+
+
 def bench_of(args: argparse.Namespace, registry: Registry) -> Bench:
     """Return the bench that the flags choose."""
     from benchmark.run.bench import Bench
     from benchmark.run.features import data_directory
 
-    chosen = registry.select_datasets(args.datasets)
+    datasets = registry.select_datasets(args.datasets)
     return Bench.of(
         registry,
         profile=args.profile,
@@ -130,9 +144,10 @@ def bench_of(args: argparse.Namespace, registry: Registry) -> Bench:
         datasets=args.datasets,
         seeds=args.seeds,
         yes=args.yes,
-        data_dir=data_directory(args.data, [registry.datasets[id] for id in chosen.ids], chosen.named),
+        data_dir=data_directory(args.data, [registry.datasets[id] for id in datasets.ids], datasets.named),
         results_dir=args.results,
         allow_leak=args.allow_leak,
+        flags=chosen(args),
     )
 
 

@@ -1,105 +1,30 @@
-"""Shows how far a run is and how long it may still take: live on a terminal, plain lines elsewhere."""
+"""Shows how far a run is and how long it may take: redrawn on a terminal, a few plain lines elsewhere."""
 
 from __future__ import annotations
 
+import heapq
 import statistics
-from collections import defaultdict
+import threading
+import time
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
-from rich.console import Console
+from rich.console import Console, Group
+from rich.live import Live
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn
-from rich.progress import Progress as Bar
+from rich.text import Text
 
 from benchmark.contracts import Job
-from benchmark.run.plan import PlannedJob
-from benchmark.run.times import Expected
+from benchmark.run.phrases import duration, in_few, last_line
+from benchmark.run.plan import PlannedJob, side_by_side
 from benchmark.run.worker import JobResult
-from benchmark.words import one_line
 
-
-class Progress:
-    """A context manager that is told of each finished job.
-
-    Parameters
-    ----------
-    planned
-        The jobs of this run.
-    workers
-        How many of them run at a time.
-    console
-        Where to write; whether it is a terminal decides between a bar and lines.
-    """
-
-    def __init__(self, planned: Sequence[PlannedJob], workers: int, console: Console) -> None:
-        self.console = console
-        self.workers = max(workers, 1)
-        self.planned = {job.job: job.expected for job in planned}
-        self.remaining = dict.fromkeys(self.planned)
-        self.total = len(planned)
-        self.measured: dict[tuple[str, str], list[float]] = defaultdict(list)
-        self.bar: Bar | None = None
-        self.task = TaskID(0)
-
-    def __enter__(self) -> Self:
-        if self.console.is_terminal:
-            self.bar = Bar(
-                TextColumn("{task.description}"),
-                BarColumn(),
-                MofNCompleteColumn(),
-                TextColumn("{task.fields[left]}"),
-                console=self.console,
-            )
-            self.task = self.bar.add_task("jobs", total=self.total, left=self._left())
-            self.bar.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self.bar is not None:
-            self.bar.stop()
-
-    def finished(self, result: JobResult) -> None:
-        """Count a job, learn from its time, and show it."""
-        job = result.job
-        self.remaining.pop(job, None)
-        if result.status == "done":
-            self.measured[job.dataset, job.method].append(result.seconds)
-        count = self.total - len(self.remaining)
-        took = f" in {duration(result.seconds)}" if result.seconds else ""
-        reason = f": {last_line(result.error)}" if result.error else ""
-        line = f"{job.dataset} {job.method} seed {job.seed} {_WORDS[result.status]}{took}{reason}"
-        if self.bar is None:
-            self.console.print(
-                escape(f"[{count}/{self.total}] {line}; {self._left()}"), soft_wrap=True, highlight=False
-            )
-            return
-        if result.status != "done":
-            self.bar.console.print(escape(line), soft_wrap=True, highlight=False)
-        self.bar.update(self.task, completed=count, left=self._left())
-
-    def _left(self) -> str:
-        times = [self.expected(job) for job in self.remaining]
-        if not times:
-            return "nothing left"
-        known = [seconds for seconds in times if seconds is not None]
-        if not known:
-            return "time left unknown"
-        # Jobs that nobody can judge yet count like the average of the others.
-        seconds = max(statistics.mean(known) * len(times) / self.workers, max(known))
-        return f"about {duration(seconds)} left"
-
-    def expected(self, job: Job) -> float | None:
-        """Return the seconds that a job should take: as others of its kind in this run, else as planned."""
-        if measured := self.measured.get((job.dataset, job.method)):
-            return statistics.median(measured)
-        planned = self.planned[job]
-        return None if planned is None else planned.seconds
-
-
+Batch = tuple[Job, ...]
+"""A job, or several that train side by side."""
+EVERY_SECONDS, EVERY_SHARE = 30.0, 0.05
+"""Without a terminal, how often lines are repeated: so many seconds, later so much of the time passed."""
 _WORDS = {
     "done": "done",
     "failed": "FAILED",
@@ -109,32 +34,170 @@ _WORDS = {
 }
 
 
-def last_line(text: str) -> str:
-    """Return the last line of a traceback: what went wrong."""
-    lines = text.strip().splitlines()
-    return one_line(lines[-1]) if lines else ""
+class Progress:
+    """A context manager that is told of each finished job, and has one line for each data set.
+
+    Parameters
+    ----------
+    planned
+        The jobs of this run, in the order in which they start.
+    workers
+        How many of them run at a time.
+    console
+        Where to write; whether it is a terminal decides how.
+    batch_seeds
+        How many seeds of a method train side by side as one job.
+    """
+
+    def __init__(
+        self, planned: Sequence[PlannedJob], workers: int, console: Console, batch_seeds: int = 1
+    ) -> None:
+        self.console = console
+        self.workers = max(workers, 1)
+        self.planned = {job.job: job.expected for job in planned}
+        batches = [tuple(job.job for job in batch) for batch in side_by_side(planned, batch_seeds)]
+        self.batch_of = {job: batch for batch in batches for job in batch}
+        self.waiting = dict.fromkeys(batches)
+        self.running: dict[Batch, float] = {}
+        self.ended: dict[Job, str] = {}
+        self.open = Counter(job.dataset for job in self.planned)
+        self.took: dict[str, float] = {}
+        """Seconds of the run by when each data set was through."""
+        self.measured: dict[tuple[str, str], list[float]] = defaultdict(list)
+        self.said: set[tuple[str, str, str]] = set()
+        self.begun = self.told = time.monotonic()
+        self.live: Live | None = None
+        self.lock = threading.Lock()  # the terminal is redrawn by a thread
+        self._start()
+
+    def __enter__(self) -> Self:
+        if self.console.is_interactive:
+            self.live = Live(get_renderable=self._drawn, console=self.console, refresh_per_second=2)
+            self.live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.live is not None:
+            self.live.stop()
+
+    def finished(self, result: JobResult) -> None:
+        """Count a job, learn from its time, and show it."""
+        with self.lock:
+            self._count(result)
+            lines = [] if result.status == "done" else self._trouble(result)
+            if self.live is None:
+                lines += self._due(result.job.dataset)
+        for line in lines:
+            self.console.print(escape(line), soft_wrap=True, highlight=False)
+
+    def expected(self, job: Job) -> float | None:
+        """Return the seconds that a job should take: as others of its kind in this run, else as planned."""
+        if measured := self.measured.get((job.dataset, job.method)):
+            return statistics.median(measured)
+        planned = self.planned[job]
+        return None if planned is None else planned.seconds
+
+    def _count(self, result: JobResult) -> None:
+        job = result.job
+        self.ended[job] = result.status
+        if result.status == "done":
+            self.measured[job.dataset, job.method].append(result.seconds)
+        batch = self.batch_of[job]
+        if all(one in self.ended for one in batch):
+            self.running.pop(batch, None)
+            self.waiting.pop(batch, None)
+        self._start()
+        self.open[job.dataset] -= 1
+        if not self.open[job.dataset]:
+            self.took[job.dataset] = time.monotonic() - self.begun
+
+    def _start(self) -> None:
+        """Note what runs now: jobs start in their order, as soon as a worker is free."""
+        while self.waiting and len(self.running) < self.workers:
+            batch = next(iter(self.waiting))
+            del self.waiting[batch]
+            self.running[batch] = time.monotonic()
+
+    def _trouble(self, result: JobResult) -> list[str]:
+        """Tell of each failure; of jobs that were only left out, of one per method and reason."""
+        job = result.job
+        key = job.dataset, job.method, result.error
+        if result.status not in ("failed", "timeout") and key in self.said:
+            return []
+        self.said.add(key)
+        after = f" after {duration(result.seconds)}" if result.seconds else ""
+        reason = f": {last_line(result.error)}" if result.error else ""
+        return [f"{job.dataset} {job.method} seed {job.seed} {_WORDS[result.status]}{after}{reason}"]
+
+    def _due(self, dataset: str) -> list[str]:
+        """Return what to print now where nothing is redrawn: a data set that is through, or all that run."""
+        now = time.monotonic()
+        if now - self.told >= max(EVERY_SECONDS, EVERY_SHARE * (now - self.begun)):
+            self.told = now
+            begun = {job.dataset for job in (*self.ended, *(batch[0] for batch in self.running))}
+            return self._lines([name for name in self.open if name in begun - {*self.took} | {dataset}])
+        return self._lines([dataset])[:1] if dataset in self.took else []
+
+    def _drawn(self) -> Group:
+        with self.lock:
+            lines = self._lines(tuple(self.open))
+        return Group(*(Text(line, no_wrap=True, overflow="ellipsis") for line in lines))
+
+    def _lines(self, datasets: Sequence[str]) -> list[str]:
+        left = self._left()
+        lines = [self._line(name, left.get(name)) for name in datasets]
+        if len(self.open) > 1 and len(self.ended) < len(self.planned):
+            ended = f"{len(self.ended)}/{len(self.planned)} jobs ended"
+            lines.append(f"all: {ended}, {_time_left(max(left.values(), default=None))}")
+        return lines
+
+    def _line(self, dataset: str, left: float | None) -> str:
+        jobs = [job for job in self.planned if job.dataset == dataset]
+        counts = Counter(self.ended[job] for job in jobs if job in self.ended)
+        unfinished = [job for job in jobs if self.ended.get(job) != "done"]
+        seeds, methods = ({getattr(job, kind) for job in jobs} for kind in ("seed", "method"))
+        whole_seeds = len(seeds - {job.seed for job in unfinished})
+        whole_methods = len(methods - {job.method for job in unfinished})
+        text = (
+            f"{dataset}: {counts.pop('done', 0)}/{len(jobs)} jobs, {whole_methods}/{len(methods)} methods, "
+            f"{whole_seeds}/{len(seeds)} seeds done"
+        )
+        text += "".join(f", {number} {_WORDS[status]}" for status, number in counts.items())
+        if dataset in self.took:
+            return f"{text}; ended after {duration(self.took[dataset])}"
+        running = [
+            f"{batch[0].method} seed{'s' if len(batch) > 1 else ''} {in_few([job.seed for job in batch])}"
+            for batch in self.running
+            if batch[0].dataset == dataset
+        ]
+        return f"{text}, {_time_left(left)}" + (f"; running {', '.join(running)}" if running else "")
+
+    def _left(self) -> dict[str, float]:
+        """Return in how many seconds the last job of each data set should end; nothing if nobody knows."""
+        known = {job: s for job in self.planned if job not in self.ended and (s := self.expected(job))}
+        if not known:
+            return {}
+        # Jobs that nobody can judge yet count like the average of the others.
+        usual = statistics.mean(known.values())
+        left: dict[str, float] = {}
+
+        def add(batch: Batch, start: float) -> float:
+            end = start + sum(known.get(job, usual) for job in batch if job not in self.ended)
+            left[batch[0].dataset] = max(left.get(batch[0].dataset, 0.0), end)
+            return end
+
+        now = time.monotonic()
+        free_at = [max(add(batch, began - now), 0.0) for batch, began in self.running.items()]
+        free_at += [0.0] * (self.workers - len(free_at))
+        heapq.heapify(free_at)
+        for batch in self.waiting:
+            heapq.heapreplace(free_at, add(batch, free_at[0]))
+        return left
 
 
-def duration(seconds: float) -> str:
-    """Write a time for people: `0.4 s`, `12 s`, `3 min 20 s`, `2 h 05 min`."""
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
-
-
-def about(expected: Expected) -> str:
-    """Write an expected time with its range: `about 18 min (14 to 23)`."""
-    size, unit = next((size, unit) for size, unit in _UNITS if expected.most >= 2 * size or size == 1)
-    middle, least, most = (
-        f"{value:.1f}" if value < 10 else f"{value:.0f}"
-        for value in (expected.seconds / size, expected.least / size, expected.most / size)
-    )
-    return f"about {middle} {unit} ({least} to {most})"
-
-
-_UNITS = ((3600, "h"), (60, "min"), (1, "s"))
+def _time_left(seconds: float | None) -> str:
+    if seconds is None:
+        return "time left unknown"
+    return f"about {duration(max(seconds, 1.0))} left"

@@ -11,6 +11,7 @@ import pandas as pd
 
 from benchmark.contracts import Provenance
 from benchmark.score.metrics import DIRECTIONS
+from benchmark.tables import names
 from benchmark.tables.aggregate import aggregate
 from benchmark.tables.layout import Cell
 from benchmark.tables.results import Results
@@ -104,6 +105,10 @@ class Averages:
             (row["dataset"], row["method"], row["metric"]): Average.of(row, self.n_expected[row["dataset"]])
             for row in aggregate(per_seed).to_dict("records")
         }
+
+    def title(self, method: str) -> str:
+        """Print a method's name, with the mark of a reconstruction."""
+        return names.method_title(method) + (names.RECONSTRUCTED_MARK if method in self.reconstructed else "")
 
     def column(
         self, dataset: str, metric: str, methods: Sequence[str], contenders: Iterable[str], notes: Footnotes

@@ -54,7 +54,7 @@ def table2(results: Results, per_seed: pd.DataFrame, thresholds: str) -> Table:
     listed = [listed.id for listed in results.datasets if listed.in_paper]
     datasets = names.in_paper_order(names.TABLE2_DATASETS, listed)
     per_seed = per_seed[per_seed["dataset"].isin(datasets)]
-    paper, ours = _methods(results, names.TABLE2_METHODS)
+    paper, ours = methods_of(results, names.TABLE2_METHODS)
     shown = per_seed[per_seed["method"].isin([*paper, *ours])]
     averages = Averages(results, per_seed)
     titles = tuple(captions.marked_title(dataset, shown) for dataset in datasets)
@@ -110,7 +110,7 @@ def _all_metrics(
     opening: str,
 ) -> Table:
     per_seed = per_seed[per_seed["dataset"] == dataset]
-    paper, ours = _methods(results, methods)
+    paper, ours = methods_of(results, methods)
     shown = per_seed[per_seed["method"].isin([*paper, *ours])]
     averages = Averages(results, per_seed)
     notes = Footnotes()
@@ -129,7 +129,7 @@ def _all_metrics(
     return Table(number, caption, (block,), _notes(results, shown, (*paper, *ours), notes))
 
 
-def _methods(results: Results, paper: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def methods_of(results: Results, paper: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Rows above and below the rule: the table's own, then what neither of the paper's tables has."""
     others = [spec for spec in results.methods if spec.id not in names.PAPER_METHODS]
     above = names.in_paper_order(paper, (spec.id for spec in others if spec.in_paper))
@@ -149,12 +149,8 @@ def _block(
     contenders = [method for method in paper if method not in averages.reconstructed]
     by_column = [averages.column(d, metric, (*paper, *ours), contenders, notes) for d, metric in keys]
 
-    def title(method: str) -> str:
-        mark = names.RECONSTRUCTED_MARK if method in averages.reconstructed else ""
-        return names.method_title(method) + mark
-
     def rows(ids: Iterable[str]) -> tuple[Row, ...]:
-        return tuple(Row(title(m), tuple(column[m] for column in by_column)) for m in ids)
+        return tuple(Row(averages.title(m), tuple(column[m] for column in by_column)) for m in ids)
 
     return Block("methods", groups, columns, rows(paper), rows(ours))
 

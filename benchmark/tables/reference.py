@@ -14,10 +14,12 @@ from benchmark.files import write_csv, write_text
 from benchmark.run.config import ConfigError
 from benchmark.score.metrics import METRICS
 from benchmark.tables.results import Results
+from benchmark.tables.traces import write_traces
 from benchmark.tables.write import write_all
 
 PROVENANCE_FILE, PER_SEED_FILE, STEPS_FILE = "metrics.csv", "per_seed.csv", "steps.csv"
 ENVIRONMENT_FILE, SETTINGS_FILE = "environment.json", "settings.json"
+RESOURCES_FILE, ACQUISITION_FILE, TRACES_FILE = "resources.csv", "acquisition.csv", "traces.npz"
 REFERENCE_COLUMNS = (
     "dataset",
     "method",
@@ -32,6 +34,7 @@ REFERENCE_COLUMNS = (
     "data_hash",
     "score_digest",
 )
+ACQUISITION_COLUMNS = ("dataset", "method", "seed", "metric", "value")
 METRIC_COLUMNS = tuple(metric.id for metric in METRICS)
 """Of files with a column per metric, where frames have a row per metric."""
 REFERENCE_KEYS = tuple(name for name in REFERENCE_COLUMNS if name not in ("metric", "value", "preset"))
@@ -56,20 +59,26 @@ def write_reference(results: Results, records: Sequence[Record], folder: Path) -
     -------
     list of Path
         `per_seed.csv` (columns `REFERENCE_COLUMNS`), `steps.csv` (`STEP_COLUMNS`), `resources.csv`,
-        `environment.json`, `settings.json` (by method and hash, what the hash was made of) and what
+        `acquisition.csv`, `traces.npz` (see `benchmark.tables.traces`), `environment.json`, `settings.json`
+        (by method and hash, what the hash was made of) and what
         `write_all` writes.
     """
     tables = write_all(results, folder)
     per_seed = results.per_seed[list(REFERENCE_COLUMNS)]
-    write_csv(folder / "per_seed.csv", per_seed)
+    write_csv(folder / PER_SEED_FILE, per_seed)
     steps = widen(results.steps[results.steps["step"] > 0], STEP_KEYS)
-    write_csv(folder / "steps.csv", steps)
-    write_csv(folder / "resources.csv", resources_frame(records))
+    write_csv(folder / STEPS_FILE, steps)
+    write_csv(folder / RESOURCES_FILE, resources_frame(records))
+    write_csv(folder / ACQUISITION_FILE, results.acquisition[list(ACQUISITION_COLUMNS)])
+    write_traces(folder / TRACES_FILE, results.traces)
     environments = json.dumps(distinct_environments(records), indent=1, sort_keys=True) + "\n"
     write_text(folder / ENVIRONMENT_FILE, environments)
     settings = json.dumps(distinct_settings(records), indent=1, sort_keys=True) + "\n"
     write_text(folder / SETTINGS_FILE, settings)
-    files = ("per_seed.csv", "steps.csv", "resources.csv", ENVIRONMENT_FILE, SETTINGS_FILE)
+    files = (
+        *(PER_SEED_FILE, STEPS_FILE, RESOURCES_FILE, ACQUISITION_FILE, TRACES_FILE),
+        *(ENVIRONMENT_FILE, SETTINGS_FILE),
+    )
     return sorted(folder / name for name in {*tables, *files})
 
 

@@ -19,6 +19,7 @@ from benchmark.score.metrics import METRICS
 from benchmark.score.reading import read_scores, read_steps
 from benchmark.tables.aggregate import PER_SEED_COLUMNS
 from benchmark.tables.decoding import correlation_agreement, order_statistics
+from benchmark.tables.traces import Pair, Traces, by_pair, trace_of
 
 EQUAL_RULE = "eq13"
 """The rule of the second Table II, where every method gets the same calibration."""
@@ -77,6 +78,8 @@ class Results:
     """What to say of a registered method without a record."""
     acquisition: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(PER_SEED_COLUMNS)))
     """`PER_SEED_COLUMNS`: what acquiring modalities one by one cost, metrics as in `ACQUISITION`."""
+    traces: Mapping[Pair, Traces] = field(default_factory=dict)
+    """What decoding looked like, by data set and method."""
 
     @property
     def per_seed(self) -> pd.DataFrame:
@@ -141,6 +144,7 @@ class RecordRows:
     equal: Rows
     steps: Rows
     acquisition: Rows
+    trace: Traces | None = None
 
 
 def results_of(
@@ -220,6 +224,7 @@ def build_results(
         equal=frame("equal"),
         steps=frame("steps", "step"),
         acquisition=frame("acquisition"),
+        traces=by_pair(((one.record.dataset, one.record.method), one.trace) for one in in_order),
         datasets=tuple(datasets),
         methods=tuple(methods),
         profile=profile,
@@ -255,6 +260,7 @@ def rows_of(record: Record, arrays: Arrays, spec: MethodSpec) -> RecordRows:
         steps=[row for step, values in steps for row in _rows(common | {"step": step}, values)]
         + _rows(common | {"step": 0}, _decoding(arrays)),
         acquisition=_rows(common, read_acquisition(arrays)),
+        trace=trace_of(arrays, record.seed),
     )
 
 

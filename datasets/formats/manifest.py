@@ -146,6 +146,7 @@ def load_folder(folder: Path) -> Dataset:
         data_hash=data_hash(modalities, labels),
         note=manifest.note,
         citation=manifest.citation,
+        terms=manifest.terms,
         fit_seed=manifest.fit_seed,
         split_id=manifest.split_id,
     )

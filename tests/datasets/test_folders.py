@@ -56,6 +56,8 @@ def test_it_is_run_like_any_other_and_has_a_table_of_its_own(tmp_path: Path, cap
     given = ["--data", str(tmp_path / "data"), "--datasets", "mine", "--profile", "tiny", "--seeds", "2"]
     given += ["--methods", "BR,CC", "--results", str(tmp_path / "results")]
     assert main([*given, "--jobs", "1"]) == 0
+    capsys.readouterr()
+    assert main(["tables", *given]) == 0
     printed = capsys.readouterr().out
     assert "Table D (My data), as printed" in printed
     assert "Table II" not in printed
@@ -73,11 +75,13 @@ def test_a_broken_neighbour_stays_out_of_a_run_that_did_not_ask_for_it(tmp_path:
     for name in ("mine", "neighbour"):
         make(tmp_path / "data" / name)
     given = ["--data", str(tmp_path / "data"), "--profile", "tiny", "--seeds", "1", "--methods", "BR"]
-    given += ["--results", str(tmp_path / "results"), "--jobs", "1", "--datasets"]
+    given += ["--results", str(tmp_path / "results"), "--datasets"]
     assert main([*given, "neighbour"]) == 0
     (tmp_path / "data" / "neighbour" / "dataset.toml").write_text("title = 3\n", encoding="utf-8")
     capsys.readouterr()
     assert main([*given, "mine"]) == 0
+    assert "mine" in capsys.readouterr().out
+    assert main(["tables", *given, "mine"]) == 0
     assert capsys.readouterr().out.count("Table D") == 1
     assert main([*given, "neighbour"]) == 2
 

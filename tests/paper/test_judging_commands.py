@@ -306,7 +306,7 @@ def test_no_records_are_no_silent_pass(results, capsys):
     for command in (["compare"], ["significance"], ["explain", "BR", "ml2000", "coverage"]):
         assert main([*command, *places]) == 2
         printed = capsys.readouterr()
-        assert "holds no record of the chosen data sets and methods" in printed.err
+        assert "record of the chosen data sets, methods and seeds at profile" in printed.err
         assert not printed.out
     assert not (results / "tables").exists()
 
@@ -327,7 +327,7 @@ def test_records_are_judged_and_those_of_another_version_are_not(tmp_path, capsy
 
     toy = registry(method("BR"), method("CC", blur=0.5), datasets=(*data, ToyData()))
     assert main(["compare", "--datasets", "toy", *places], toy) == 2
-    assert "holds no record" in capsys.readouterr().err
+    assert "holds no finished, current record" in capsys.readouterr().err
 
     changed = registry(method("BR"), method("CC", blur=0.6), datasets=data)
     assert main(["compare", *places], changed) == 1

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 
 import numpy as np
 import pytest
 from tiny_benchmark import method, registry
 
+from benchmark.registry import discover
 from benchmark.run.bench import Bench
 from benchmark.run.config import PROFILES_DIR, ConfigError, Limits, Running, load_profile, profile_names
+from benchmark.run.split import sizes
 
 
 def write(tmp_path, text):
@@ -37,6 +40,39 @@ def test_shipped_profiles_can_be_read_and_describe_themselves(name):
     for limit in ("epochs", "max_train_rows", "max_test_rows"):
         if value := getattr(profile.limits, limit):
             assert str(value) in profile.description, f"captions must state {limit}"
+
+
+def clause_about(profile, title):
+    """What a profile's own words say of one data set."""
+    clauses = profile.description.split("; ")
+    return next((clause for clause in clauses if title in clause.split(":")[0]), clauses[-1])
+
+
+@pytest.mark.parametrize("name", ["fcvid", "msra", "ml2000", "taobao", "ml2000-msra"])
+def test_quick_says_of_each_data_set_what_it_cuts_there_and_nothing_else(name):
+    profile, n_train, n_test = load_profile("quick"), *sizes(discover().datasets[name].expected.n)
+    limits, own = profile.limits_for(name), name in profile.dataset_limits
+    said = clause_about(profile, discover().datasets[name].title if own else "any other data set")
+    expected = {limits.epochs}
+    expected |= {limits.max_train_rows} if limits.max_train_rows < n_train else set()
+    expected |= {limits.max_test_rows} if limits.max_test_rows < n_test else set()
+    numbers = {int(number) for number in re.findall(r"\b\d+\b", said)}
+    assert numbers == (expected if own else {limits.epochs, limits.max_train_rows, limits.max_test_rows})
+
+
+def test_quick_takes_ml2000_in_full_rows_and_every_method_in_few_epochs(tmp_path):
+    quick, paper = (
+        Bench.of(discover(), profile=name, data_dir=tmp_path, results_dir=tmp_path)
+        for name in ("quick", "paper")
+    )
+    assert quick.chosen_pairs() == paper.chosen_pairs()
+    hashes = {
+        method: (quick.setup("ml2000", method).settings, paper.setup("ml2000", method).settings)
+        for method in ("BR", "M3LA")
+    }
+    assert hashes["BR"][0] == hashes["BR"][1]  # nothing is taken away, so that the record is the same
+    assert hashes["M3LA"][0] != hashes["M3LA"][1]
+    assert hashes["M3LA"][0]["max_train_rows"] is hashes["M3LA"][0]["max_test_rows"] is None
 
 
 def test_all_three_profiles_are_shipped():

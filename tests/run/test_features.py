@@ -131,6 +131,9 @@ def test_plan_and_captions_name_where_each_data_set_came_from(run, data, tmp_pat
     put(data / "other", provenance="real")
     code, out, err = run("run", "--datasets", "*", "--seeds", "2", data=data)
     assert code == 0, err
+    assert f"ml2000 (real, the user's own in {data / 'ml2000'}): 4 jobs" in out
+    assert "taobao (look-alike): 4 jobs" in out
+    out = run("run", "--datasets", "*", "--seeds", "2", "--dry-run", data=data)[1]
     assert f"features: ml2000 the user's own in {data / 'ml2000'}; taobao a look-alike" in out
     for table in ("table1", "table2_as-printed", "table2_equal", "table3_equal"):
         for form in ("md", "tex"):

@@ -55,7 +55,7 @@ def test_records_of_a_batch_are_those_of_single_jobs(tmp_path, capsys):
     assert run(tmp_path / "one", toys, "--seeds", "3") == 0
     capsys.readouterr()
     assert run(tmp_path / "batch", toys, "--seeds", "3", "--batch-seeds") == 0
-    assert "[6/6]" in capsys.readouterr().out
+    assert "toy: 6/6 jobs, 2/2 methods, 3/3 seeds done" in capsys.readouterr().out
     single, batched = records(tmp_path / "one"), records(tmp_path / "batch")
     assert set(single) == set(batched)
     for key, record in single.items():

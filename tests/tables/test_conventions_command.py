@@ -31,6 +31,6 @@ def test_without_records_it_says_so_with_exit_code_2(recorded):
     run = recorded(method("A"))
     code, out, err = run("conventions", "--methods", "A", toys=registry(method("A", blur=0.5)))
     assert (code, out) == (2, "")
-    assert "no current finished record" in err
+    assert "no finished, current record" in err
     assert "2 are stale" in err
     assert len(err.splitlines()) == 1

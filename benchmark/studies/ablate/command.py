@@ -45,8 +45,4 @@ def run(args: argparse.Namespace, registry: Registry) -> int:
     return conduct(args, registry)
 
 
-COMMANDS = {
-    "ablate": Command(
-        "measure what M3LA's results depend on where the paper leaves the choice open", add_arguments, run
-    )
-}
+COMMANDS = {"ablate": Command("measure what M3LA's results depend on", add_arguments, run)}

@@ -18,9 +18,10 @@ from benchmark.exit_codes import CANNOT, FINDING, INTERRUPTED, OK
 from benchmark.registry import Registry
 from benchmark.run.describe import describe_failures, describe_mixed_versions, describe_plan
 from benchmark.run.devices import available_pool
+from benchmark.run.phrases import about
 from benchmark.run.plan import Plan, PlannedJob, expected_total
 from benchmark.run.pool import run_plan
-from benchmark.run.progress import Progress, about
+from benchmark.run.progress import Progress
 from benchmark.run.split import sizes
 from benchmark.studies.ablate.effects import MOST_COMBINED, examine
 from benchmark.studies.ablate.measured import read_measured, renewed, write_measured

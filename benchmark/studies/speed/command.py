@@ -103,8 +103,4 @@ def _explain(timings: Sequence[Timing]) -> None:
             print(f"{timing.method} on {timing.dataset} does not count: {why}", file=sys.stderr)
 
 
-COMMANDS = {
-    "speed": Command(
-        "time training steps against plain PyTorch programs and this machine's own rate", add_arguments, run
-    )
-}
+COMMANDS = {"speed": Command("time training steps against plain PyTorch programs", add_arguments, run)}

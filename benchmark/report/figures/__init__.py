@@ -1,0 +1,53 @@
+"""Figures of the page, each with a caption and its main numbers in words; they judge nothing."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from benchmark.report.figures.cost import costs_against_quality
+from benchmark.report.figures.drawn import Drawn
+from benchmark.report.figures.forest import forests
+from benchmark.report.figures.loss import losses
+from benchmark.report.figures.modalities import attention, reading
+from benchmark.report.figures.of_other_rooms import critical_differences, effects_of_choices
+from benchmark.report.figures.seeds import seeds_by_method
+from benchmark.report.figures.steps import by_step
+from benchmark.report.figures.style import style
+from benchmark.report.figures.verdicts import verdict_grids
+from benchmark.report.figures.w_co import learned_correlations
+from benchmark.report.gather import Material
+
+DRAWERS = (
+    verdict_grids,
+    forests,
+    seeds_by_method,
+    by_step,
+    learned_correlations,
+    reading,
+    attention,
+    losses,
+    costs_against_quality,
+    effects_of_choices,
+    critical_differences,
+)
+"""In the order of the page."""
+
+
+def figures_of(material: Material) -> list[Drawn]:
+    """Draw all there is something to draw of, in the order of the page."""
+    with style(), _no_garbage():
+        return [drawn for draw in DRAWERS for drawn in draw(material)]
+
+
+@contextmanager
+def _no_garbage() -> Iterator[None]:
+    """Keep the collector from looking through figures again and again, half of the time: all of them stay."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()

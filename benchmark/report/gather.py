@@ -1,0 +1,236 @@
+"""Gathers what the page shows, of records or of committed references; it lays nothing out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from benchmark.audit.gather import facts_of, one_frame, paper_tables
+from benchmark.audit.judge import Report as Audit
+from benchmark.audit.judge import audit
+from benchmark.contracts import Dataset
+from benchmark.paper.claim import Claim, parse_claims
+from benchmark.paper.compare import judge_all
+from benchmark.paper.evidence import Evidence, as_one
+from benchmark.paper.gather import Gathered, gather_records, gather_references
+from benchmark.paper.printed import Paper, read_paper
+from benchmark.paper.significance import Significance, compare_methods
+from benchmark.paper.verdicts import Totals, totals
+from benchmark.registry import Selection
+from benchmark.run.bench import Bench
+from benchmark.run.config import ConfigError
+from benchmark.run.factors import OpenChoices, collect_factors
+from benchmark.tables.aggregate import PER_SEED_COLUMNS
+from benchmark.tables.reference import (
+    ACQUISITION_COLUMNS,
+    ACQUISITION_FILE,
+    RESOURCES_FILE,
+    TRACES_FILE,
+    distinct_environments,
+    distinct_settings,
+    read_csv,
+    read_environments,
+    read_settings,
+    resources_frame,
+)
+from benchmark.tables.results import ListedDataset, Results
+from benchmark.tables.traces import Pair, Traces, read_traces
+
+ABLATION = Path(__file__).resolve().parents[2] / "results" / "ablate"
+"""What the study of the open choices found, by `run_all.py ablate`."""
+
+
+@dataclass(frozen=True)
+class Material:
+    """All that the page is made of."""
+
+    reference: bool
+    """Whether the numbers are committed references, not records."""
+    source: str
+    """Where they are from, in words."""
+    results: Results
+    evidence: Evidence
+    paper: Paper
+    verdicts: pd.DataFrame
+    """As `benchmark.paper.verdicts.judge` returns it; empty where no data set is the paper's."""
+    totals: Totals | None
+    claims: pd.DataFrame
+    """As `benchmark.paper.claims.check_claims` returns it."""
+    statements: Mapping[str, Claim]
+    """The claims themselves, by id."""
+    significance: Significance | None
+    why_no_significance: str
+    audit: Audit
+    """Of the paper's own tables."""
+    choices: tuple[OpenChoices, ...]
+    """What papers leave open, by estimator."""
+    effects: pd.DataFrame
+    """Of single changes to M3LA, `results/ablate/effects.csv`, those of its stage `screening`."""
+    ranking: pd.DataFrame
+    settings: Mapping[str, Mapping[str, Mapping[str, Any]]]
+    """By method and configuration hash."""
+    environments: Sequence[Mapping[str, Any]]
+    resources: pd.DataFrame
+    """`dataset`, `method`, `seed`, `status`, seconds by phase, `peak_mib`."""
+    datasets: Mapping[str, Dataset]
+    """Data sets with numbers, loaded."""
+    problems: tuple[str, ...]
+    """What was there and could not be used."""
+
+
+def gather(bench: Bench, reference: bool, *, everything: bool = False) -> Material:
+    """Read the current records of the chosen data sets and methods, or the committed references.
+
+    With `everything` also records of the paper's that were not chosen, as the tables of a run do.
+
+    Raises
+    ------
+    ConfigError
+        If there is nothing to show, or a reference cannot be used.
+    """
+    if everything:
+        bench = _with_all_recorded(bench)
+    parts = gather_references(bench) if reference else [gather_records(bench)]
+    evidence, paper = as_one([part.evidence for part in parts]), read_paper()
+    verdicts, claims = _judged(evidence, paper)
+    significance, why = _compared(evidence, bench)
+    present = list(dict.fromkeys(evidence.as_printed["dataset"]))
+    settings, environments, resources = _origin(parts, bench)
+    return Material(
+        reference=reference,
+        source=evidence.source,
+        results=_results(parts, evidence, bench),
+        evidence=evidence,
+        paper=paper,
+        verdicts=verdicts,
+        totals=totals(verdicts) if len(verdicts) else None,
+        claims=claims,
+        statements={claim.id: claim for claim in parse_claims(paper.claims)},
+        significance=significance,
+        why_no_significance=why,
+        audit=_audited_paper(bench),
+        choices=collect_factors(bench.registry.methods.values()),
+        effects=_screening("effects.csv"),
+        ranking=_screening("ranking.csv"),
+        settings=settings,
+        environments=environments,
+        resources=resources,
+        datasets={name: bench.registry.datasets[name].load(bench.data_dir) for name in present},
+        problems=evidence.messages,
+    )
+
+
+def _with_all_recorded(bench: Bench) -> Bench:
+    """Choose all methods, and beside the chosen data sets those of the paper of which there are records."""
+    recorded = (dataset for dataset, _ in bench.recorded_pairs(everything=True))
+    datasets = tuple(dict.fromkeys((*bench.datasets.ids, *recorded)))
+    return replace(
+        bench,
+        datasets=Selection(datasets, bench.datasets.named),
+        methods=Selection(tuple(bench.registry.methods)),
+    )
+
+
+def _judged(evidence: Evidence, paper: Paper) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return verdicts and claims; none where the paper prints nothing of these data sets."""
+    if not paper.cells["dataset"].isin(evidence.datasets).any():
+        return pd.DataFrame(), pd.DataFrame()
+    (judgement,) = judge_all([evidence], paper)
+    return judgement.verdicts, judgement.claims
+
+
+def _compared(evidence: Evidence, bench: Bench) -> tuple[Significance | None, str]:
+    """Compare the methods with each other, or say why that cannot be."""
+    try:
+        found = compare_methods(evidence, bench.methods)
+    except ConfigError as error:
+        return None, str(error).removeprefix("cannot judge: ")
+    return found, found.why_no_ranks
+
+
+def _audited_paper(bench: Bench) -> Audit:
+    """Audit the paper's tables, as far as their data sets are registered."""
+    hard = [spec.id for spec in bench.registry.methods.values() if spec.scoring == "hard"]
+    known = [
+        replace(table, frame=table.frame[table.frame["dataset"].isin(bench.registry.datasets)])
+        for table in paper_tables(hard)
+    ]
+    tables = [table for table in known if len(table.frame)]
+    if not tables:
+        return Audit((), pd.DataFrame(), ())
+    return audit(one_frame(tables), facts_of(tables, bench.registry, bench.data_dir))
+
+
+def _results(parts: Sequence[Gathered], evidence: Evidence, bench: Bench) -> Results:
+    if parts[0].results is not None:
+        return parts[0].results
+    frames = [
+        read_csv(part.folder / ACQUISITION_FILE, ACQUISITION_COLUMNS)
+        for part in parts
+        if (part.folder / ACQUISITION_FILE).is_file()
+    ]
+    common = evidence.as_printed.drop_duplicates(["dataset", "method", "seed"]).drop(
+        columns=["metric", "value"]
+    )
+    acquisition = (
+        pd.concat(frames).merge(common, on=["dataset", "method", "seed"])[list(PER_SEED_COLUMNS)]
+        if frames
+        else evidence.as_printed.iloc[:0]
+    )
+    traces: dict[Pair, Traces] = {}
+    for part in parts:
+        if (part.folder / TRACES_FILE).is_file():
+            traces |= read_traces(part.folder / TRACES_FILE, part.folder.name)
+    specs = bench.registry.datasets.values()
+    return Results(
+        as_printed=evidence.as_printed,
+        equal=evidence.equal,
+        steps=evidence.steps if evidence.steps is not None else evidence.as_printed.iloc[:0].assign(step=0),
+        datasets=tuple(ListedDataset.of(spec, bench, None) for spec in specs if spec.in_paper),
+        methods=evidence.methods,
+        profile=bench.profile.name,
+        profile_note=bench.profile.description,
+        seeds=evidence.seeds,
+        missing_reason=evidence.missing,
+        acquisition=acquisition,
+        traces=traces,
+    )
+
+
+def _origin(
+    parts: Sequence[Gathered], bench: Bench
+) -> tuple[dict[str, dict[str, Mapping[str, Any]]], list[Mapping[str, Any]], pd.DataFrame]:
+    """Return settings by method and hash, environments, and seconds and memory of each job."""
+    if parts[0].records is not None:
+        records = parts[0].records
+        return distinct_settings(records), list(distinct_environments(records)), resources_frame(records)
+    settings: dict[str, dict[str, Mapping[str, Any]]] = {}
+    environments: list[Mapping[str, Any]] = []
+    for part in parts:
+        for method, by_hash in read_settings(part.folder).items():
+            settings.setdefault(method, {}).update(by_hash)
+        environments += read_environments(part.folder)
+    frames = [
+        read_csv(
+            part.folder / RESOURCES_FILE,
+            ("dataset", "method", "seed", "status", "peak_mib"),
+            ("seed", "peak_mib"),
+        )
+        for part in parts
+        if (part.folder / RESOURCES_FILE).is_file()
+    ]
+    wanted = bench.methods.ids
+    resources = pd.concat(frames) if frames else pd.DataFrame(columns=["dataset", "method", "seed", "status"])
+    return settings, environments, resources[resources["method"].isin(wanted)]
+
+
+def _screening(name: str) -> pd.DataFrame:
+    """Return what the study found of single changes; empty where it is not there."""
+    if not (ABLATION / name).is_file():
+        return pd.DataFrame()
+    frame = pd.read_csv(ABLATION / name, keep_default_na=True)
+    return frame[frame["stage"] == "screening"].drop(columns="stage").reset_index(drop=True)

@@ -1,0 +1,116 @@
+"""What becomes of a figure: an element that can live in a page beside others, and files for papers."""
+
+import re
+from xml.etree import ElementTree
+
+import pytest
+from figure_material import METHODS, material
+
+from benchmark.contracts import MethodSpec
+from benchmark.report.figures import figures_of
+from benchmark.report.figures.drawn import GROUPS, inline_svg, name_of, save
+from benchmark.report.figures.style import BAND, GRID, INK, MUTED
+
+HOSTILE = (
+    "</svg><script>alert('&\"x')</script> $\\frac{1}$ \x1b[31m\x00\u202e 中文 \U0001f600 " + "long " * 40
+)
+
+
+@pytest.fixture(scope="module")
+def usual():
+    return figures_of(material())
+
+
+@pytest.fixture(scope="module")
+def hostile():
+    spec = METHODS[0]
+    named = MethodSpec(HOSTILE, spec.estimator, in_paper=False)
+    given = material(
+        datasets=(("ml2000", "look-alike"), (HOSTILE, "real")),
+        methods=(*METHODS, named),
+        label_names=[f"{HOSTILE}{j}" for j in range(4)],
+        modality_names=[f"{HOSTILE}{k}" for k in range(3)],
+        titles={HOSTILE: HOSTILE},
+    )
+    return figures_of(given)
+
+
+def test_figures_stand_in_the_order_of_the_headings(usual):
+    places = [GROUPS.index(drawn.group) for drawn in usual]
+    assert places == sorted(places)
+    assert len({drawn.name for drawn in usual}) == len(usual)
+
+
+@pytest.mark.parametrize("which", ["usual", "hostile"])
+def test_a_figure_in_a_page_has_ids_of_its_own_and_says_what_it_shows(which, request):
+    for drawn in request.getfixturevalue(which):
+        assert re.fullmatch("[A-Za-z0-9_-]+", drawn.name)
+        text = inline_svg(drawn)
+        root = ElementTree.fromstring(text)
+        ids = [element.get("id") for element in root.iter() if element.get("id")]
+        assert len(set(ids)) == len(ids)
+        assert all(name.startswith(f"{drawn.name}-") for name in ids)
+        assert f"{drawn.name}-drawing" in ids
+        targets = [element.get("href") for element in root.iter("use")]
+        assert all(target[1:] in ids for target in targets)
+        assert "url(" not in text
+        labels = root.get("aria-labelledby").split()
+        title, desc = (next(root.iter(tag)) for tag in ("title", "desc"))
+        assert [title.get("id"), desc.get("id")] == labels
+        assert title.text
+        assert len(desc.text) > 20
+
+
+def test_names_of_users_are_text_and_nothing_else(hostile):
+    assert len(hostile) > 20
+    for drawn in hostile:
+        text = inline_svg(drawn)
+        assert "<script" not in text
+        assert "\x1b" not in text
+        assert "\u202e" not in text
+        tags = {element.tag for element in ElementTree.fromstring(text).iter()}
+        assert tags <= {"svg", "title", "desc", "defs", "g", "path", "use", "text"}
+
+
+def test_a_page_gives_the_colours_of_paper(usual):
+    text = "".join(map(inline_svg, usual))
+    assert {"currentColor", "var(--muted)", "var(--grid)", "var(--band)"} <= set(
+        re.findall(r"currentColor|var\(--\w+\)", text)
+    )
+    for colour in (INK, MUTED, GRID, BAND, "#ffffff", "#000000"):
+        assert colour not in text
+    assert "<!--" not in text
+    assert "metadata" not in text
+    assert not re.search(r"\d\.\d{3}", re.sub(r"<(title|desc|text).*?</\1>", "", text))
+
+
+def test_the_same_numbers_give_the_same_bytes(usual, tmp_path):
+    again = figures_of(material())
+    for first, second in zip(usual, again, strict=True):
+        assert inline_svg(first) == inline_svg(second)
+    for place, drawn in enumerate((usual[0], again[0])):
+        paths = save(drawn, tmp_path / str(place))
+        assert [path.name for path in paths] == [f"{drawn.name}.svg", f"{drawn.name}.pdf"]
+    for kind in ("svg", "pdf"):
+        one, two = (tmp_path / str(place) / f"{usual[0].name}.{kind}" for place in (0, 1))
+        assert one.read_bytes() == two.read_bytes()
+
+
+def test_saving_leaves_the_figure_of_the_page_as_it_was(usual, tmp_path):
+    before = inline_svg(usual[0])
+    save(usual[0], tmp_path)
+    assert inline_svg(usual[0]) == before
+
+
+def test_files_for_papers_have_plain_colours_on_white(usual, tmp_path):
+    text = save(usual[0], tmp_path)[0].read_text()
+    assert "fill: #ffffff" in text
+    assert "var(" not in text
+    assert "currentColor" not in text
+
+
+def test_a_name_is_safe_and_no_two_become_one():
+    assert name_of("seeds", "ml2000", "macro_f1") == "seeds-ml2000-macro_f1"
+    names = [name_of("seeds", dataset) for dataset in ("a b", "a.b", "a/b", "a-b", "ä", "x" * 300, "x" * 301)]
+    assert len(set(names)) == len(names)
+    assert all(re.fullmatch("[A-Za-z0-9_-]{1,60}", name) for name in names)

@@ -1,0 +1,154 @@
+"""The page as text: the same for the same records, self-contained, and deaf to what names and notes say."""
+
+import dataclasses
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmark.contracts import Dataset, Provenance, cache_directory
+from benchmark.registry import discover
+from benchmark.report.figures import figures_of
+from benchmark.report.gallery import Gallery, Item
+from benchmark.report.gather import gather
+from benchmark.report.page import render
+from benchmark.run.bench import Bench
+
+ROOT = Path(__file__).resolve().parents[2]
+HOSTILE = (
+    "</style></script><script>alert(1)</script><img src=x onerror=alert(1)>\" onload='x' {{ 7 * 7 }} $x_1$"
+)
+
+
+class Elements(HTMLParser):
+    """Every element's name and attributes, and all text outside scripts and styles."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self._in = ""
+        self.feed(page)
+
+    def handle_starttag(self, tag, attrs):
+        self.found.append((tag, dict(attrs)))
+        self._in = tag
+
+    def handle_data(self, data):
+        if self._in not in ("script", "style"):
+            self.text += data
+
+
+@pytest.fixture(scope="module")
+def material():
+    bench = Bench.of(
+        discover(),
+        profile="paper",
+        datasets=None,
+        methods=None,
+        seeds=None,
+        data_dir=cache_directory() / "data",
+        results_dir=ROOT / "results",
+    )
+    return gather(bench, reference=True)
+
+
+@pytest.fixture(scope="module")
+def page(material):
+    return render(material, figures_of(material))
+
+
+def test_the_same_material_gives_the_same_bytes(material, page):
+    assert render(material, figures_of(material)) == page
+
+
+def test_nothing_lies_outside_it(page):
+    elements = Elements(page).found
+    sources = [
+        (tag, name, value)
+        for tag, attributes in elements
+        for name, value in attributes.items()
+        if name in ("src", "href", "xlink:href", "srcset", "data", "poster", "action")
+    ]
+    assert [one for one in sources if not one[2].startswith(("#", "data:"))] == []
+    assert not re.search(r"@import|url\((?!['\"]?(?:data:|#))", page)
+
+
+def test_each_id_stands_once(page):
+    ids = [attributes["id"] for _, attributes in Elements(page).found if attributes.get("id")]
+    assert sorted({one for one in ids if ids.count(one) > 1}) == []
+
+
+def test_no_path_of_this_machine_is_in_it(page):
+    assert str(ROOT) not in page
+    assert str(Path.home()) not in page.replace(str(Path("/")), "/") or str(Path.home()) == "/"
+
+
+def test_every_number_has_the_badge_of_its_data(page):
+    rows = re.findall(r"<td [^>]*data-value[^>]*>.*?</td>", page, flags=re.S)
+    assert len(rows) > 100
+    assert all("†" in row for row in rows)  # ML2000's features are rebuilt
+
+
+def test_the_verdicts_of_the_page_are_those_of_compare(material, page):
+    cells = material.verdicts[~material.verdicts["repeats"]]
+    for kind, verdicts in {
+        "reproduced": ["reproduced (rebuilt features)"],
+        "better": ["better"],
+        "worse": ["worse"],
+        "undecided": ["undecided"],
+    }.items():
+        shown = set(re.findall(rf'<td class="{kind}"[^>]*><a href="#(cell[^"]*)"', page))
+        assert len(shown) == cells["verdict"].isin(verdicts).sum()
+
+
+def hostile(material):
+    """The same numbers with words from outside in every place that takes them."""
+    data = material.datasets["ml2000"]
+    spoiled = Dataset(
+        id="ml2000",
+        modalities=tuple(np.zeros((3, 2)) for _ in data.modality_names),
+        labels=np.eye(3, len(data.label_names), dtype=np.uint8),
+        modality_names=tuple(f"{k}{HOSTILE}" for k in range(len(data.modality_names))),
+        label_names=tuple(f"{j}{HOSTILE}" for j in range(len(data.label_names))),
+        provenance=Provenance.REBUILT,
+        data_hash=HOSTILE,
+        note=HOSTILE,
+        citation=HOSTILE,
+        terms=HOSTILE,
+    )
+    methods = tuple(dataclasses.replace(spec, note=HOSTILE) for spec in material.results.methods)
+    return dataclasses.replace(
+        material,
+        source=HOSTILE,
+        results=dataclasses.replace(
+            material.results,
+            methods=methods,
+            datasets=tuple(
+                dataclasses.replace(one, title=HOSTILE, note=HOSTILE) for one in material.results.datasets
+            ),
+            profile_note=HOSTILE,
+        ),
+        datasets={"ml2000": spoiled},
+        environments=[{"jobs": 1, "device": HOSTILE, "python": HOSTILE, "libraries": {"torch": HOSTILE}}],
+        settings={"M3LA": {"b6c34d0d91b4": {"dataset": HOSTILE, "options": {HOSTILE: HOSTILE}}}},
+        problems=(HOSTILE,),
+    )
+
+
+def test_words_from_outside_are_read_and_do_nothing(material):
+    spoiled = hostile(material)
+    item = Item(1, HOSTILE, (HOSTILE,), ((0.5,),), ((0.5,),), (True,))
+    gallery = Gallery("ml2000", HOSTILE, 0, (HOSTILE,), (HOSTILE,), (item,), (item,))
+    page = render(spoiled, figures_of(spoiled), gallery)
+    elements = Elements(page)
+    assert [tag for tag, _ in elements.found].count("script") == 1
+    assert [tag for tag, _ in elements.found].count("style") == 1
+    assert [
+        tag for tag, attributes in elements.found if any(name.startswith("on") for name in attributes)
+    ] == []
+    assert [attributes["src"] for tag, attributes in elements.found if tag == "img"] == [HOSTILE] * 2
+    assert "49" not in re.findall(r"alert\(1\).{0,80}", page)[0]
+    assert elements.text.count("onerror=alert(1)") > 20
