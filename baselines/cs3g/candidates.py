@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from baselines.cs3g.problem import Problem, Strengths, shrink_norm
-from baselines.cs3g.solver import LARGEST_CURVATURE
 from benchmark.contracts import Array
 
 SINGLE = 1e-5
@@ -27,7 +26,7 @@ FIRST_CURVATURE = 3.0
 """Multiple of the metric to begin with, as the metric leaves out how modalities go together."""
 GROWTH = 2.0
 """By how much an accelerated step may be longer than the shortest one, and the curvature is raised."""
-SLACK = 1.001
+SLACK = 1.1
 """The same for a step that is not accelerated: one that the metric majorises is no longer, up to rounding."""
 
 
@@ -39,8 +38,7 @@ class _Candidate:
     point: Array
     """(q, r + 1): the end of the last step that was not undone."""
     norm: float = math.inf
-    """Of metric * step, at the last step; infinite if that was undone."""
-    curvature: float = FIRST_CURVATURE
+    """Of metric * step, at the last step; infinite if that was undone, NaN if no step can be taken."""
     n_iterations: int = 0
 
 
@@ -188,7 +186,7 @@ class _Descent:
         candidate.point = candidate.point.astype(dtype)
         self.ahead = candidate.point
         """Where the next step begins."""
-        self._accelerated = False
+        self._accelerated, self._curvature = False, FIRST_CURVATURE
         self._shortest, self._origin, self._gradient = math.inf, self.ahead, np.zeros_like(self.ahead)
         self._history = _History(self.ahead)
 
@@ -198,30 +196,32 @@ class _Descent:
         candidate.n_iterations += 1
         gradient[:, :-1] += self._quadratic * ahead[:, :-1]
         end = self._end(ahead, gradient)
-        step = end - ahead
-        weighed = self._root * step
-        length = candidate.curvature * float(np.linalg.norm(weighed))
+        weighed = self._root * (end - ahead)
+        length = self._curvature * float(np.linalg.norm(weighed))
         if not length <= (GROWTH if self._accelerated else SLACK) * self._shortest:
             self._undo()
             return
         candidate.point = end
-        candidate.norm = candidate.curvature * float(np.linalg.norm(self._root * weighed))
+        candidate.norm = self._curvature * float(np.linalg.norm(self._root * weighed))
         if length < self._shortest:
             self._shortest, self._origin, self._gradient = length, ahead, gradient
         self.ahead = self._history.mixture(end, weighed)
         self._accelerated = self.ahead is not end
 
     def _undo(self) -> None:
-        candidate = self.candidate
         if not self._accelerated:
-            candidate.curvature *= GROWTH
-        candidate.norm = math.inf if candidate.curvature < LARGEST_CURVATURE else math.nan
+            self._curvature *= GROWTH
+        # Beyond this a step loses its digits in those of the point.
+        lost = self._curvature > np.finfo(self.ahead.dtype).eps ** -0.5
+        self.candidate.norm = math.nan if lost else math.inf
         self.ahead, self._accelerated = self._end(self._origin, self._gradient), False
+        # With the lasso, even curvature * step depends on the curvature.
+        self._shortest = self._curvature * float(np.linalg.norm(self._root * (self.ahead - self._origin)))
         self._history.forget()
 
     def _end(self, origin: Array, gradient: Array) -> Array:
         """Return the end of the step from a point."""
-        metric = self._metric * self._metric.dtype.type(self.candidate.curvature)
+        metric = self._metric * self._metric.dtype.type(self._curvature)
         end = origin - gradient / metric
         for block, weight in self._lasso:
             end[:, block] = shrink_norm(end[:, block], metric[:, block], weight)

@@ -20,6 +20,8 @@ SAFETY = 4.5
 shorter, that is half as far as that score of the same label which moved most meanwhile."""
 FINAL = 0.5
 """Part of the final tolerance that steps are to be within, so that the residual after them is within it."""
+PATIENCE = 500
+"""Iterations that a candidate is given from tolerance to tolerance; one that needs more is solved alone."""
 MOST = 0.1
 """Part to which a step counts as shortened if it is even shorter, as not all scores follow it that far."""
 
@@ -73,16 +75,18 @@ def choose_side_by_side(
 ) -> Choice:
     """Choose among candidates that are left out, from tolerance to tolerance, once they can no longer win.
 
-    One that does not get to the final tolerance beside the others is solved once more, alone.
+    One that does not get to a tolerance beside the others is solved alone in the end.
     """
-    rotated, tol, max_iter = rows.rotated(holdout.modalities), rows.settings.tol, rows.settings.max_iter
+    rotated, tol = rows.rotated(holdout.modalities), rows.settings.tol
+    max_iter = min(PATIENCE, rows.settings.max_iter)
     standings = Standings(holdout.labels, len(candidates))
-    running, held = list(range(len(candidates))), dict[int, Held]()
+    running, held, stuck = list(range(len(candidates))), dict[int, Held](), set[int]()
     ladder = (*(step for step in LADDER if step > tol), FINAL * tol)
     along_ridges(together, candidates, ladder[0], max_iter)
     for step in ladder:
         if held:
-            together.advance(running, step, max_iter)
+            together.advance([i for i in running if i not in stuck], step, max_iter)
+        stuck.update(i for i in running if not together.step(i) <= step)
         for i in running:
             now = Held(rows.scores(together.point(i), rotated), together.step(i))
             standings.note(i, now.scores, still_to_move(held.get(i), now, step))

@@ -11,6 +11,7 @@ from cs3g_examples import holdout_of, problem, rows
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from baselines.cs3g import choice as module
 from baselines.cs3g.candidates import Candidates
 from baselines.cs3g.choice import (
     Held,
@@ -85,7 +86,7 @@ def test_candidates_that_do_not_get_anywhere_are_not_left_out_and_solved_alone()
     training = method._prepare(rows(modalities, FIT), labels[FIT])
     found = choose(training, method._candidates(), holdout_of(modalities, labels, HELD))
     assert found.n_not_converged == 64
-    assert found.n_iterations == (4 + 1) * 64
+    assert found.n_iterations == (1 + 1) * 64
 
 
 def test_a_candidate_that_is_stuck_beside_the_others_is_solved_alone(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,6 +100,20 @@ def test_a_candidate_that_is_stuck_beside_the_others_is_solved_alone(monkeypatch
     assert found.n_not_converged == 0
     np.testing.assert_array_equal(found.micro_f1, plain.micro_f1)
     np.testing.assert_array_equal(found.scores, plain.scores)
+
+
+def test_one_that_needs_too_long_beside_the_others_does_not_go_on_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    modalities, labels = problem()
+    method = CS3G(ridge_grid=(0.1, 1e-3), laplacian_grid=(0.0,), lasso_grid=(0.0,))
+    training = method._prepare(rows(modalities, FIT), labels[FIT])
+    holdout = holdout_of(modalities, labels, HELD)
+    plain = choose_one_by_one(training, method._candidates(), holdout)
+    monkeypatch.setattr(module, "PATIENCE", 2)
+    found = choose(training, method._candidates(), holdout)
+    np.testing.assert_array_equal(found.scores, plain.scores)
+    assert found.n_iterations == 2 * 2 + plain.n_iterations
 
 
 class TestStillToMove:
