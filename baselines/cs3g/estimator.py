@@ -55,7 +55,7 @@ class CS3G(MultiModalEstimator):
     candidates_ : ndarray of shape (n_candidates, 3)
         Ridge, Laplacian and lasso of every candidate, strongest first.
     holdout_micro_f1_ : ndarray of shape (n_candidates,)
-        Only if there was a choice.
+        Only if there was a choice; of a candidate that could no longer win, as it stood when that was clear.
     holdout_scores_ : ndarray of shape (n_holdout, q)
         Out-of-sample scores of the hold-out rows by the chosen candidate, before the refit.
     n_not_converged_ : int

@@ -132,6 +132,29 @@ def test_steps_that_are_too_long_are_undone_and_shortened(
         assert together.residual(i) <= 20 * tol
 
 
+def test_a_step_is_held_against_the_shortest_one_at_the_same_curvature() -> None:
+    """A modality that the lasso drops at once takes a step whose product with the curvature grows with it."""
+    (first, *_), dropping = problems(), Strengths(0.1, 0.3, 10.0)
+    start = np.zeros((first.signs.shape[1], first.design.rows.shape[1] + 1))
+    start[:, first.design.blocks[0]] = 1.0
+    candidate = module._Candidate(dropping, start)
+    descent = module._Descent(first, candidate, first.decision(start.T).T)
+    root = np.sqrt(first.metric_at(first.decision(start.T), dropping)).T
+
+    def intercept_gradient(length: float) -> np.ndarray:
+        gradient = np.zeros_like(start)
+        gradient[0, -1] = length * root[0, -1]
+        return gradient
+
+    length = 3.0 * float(np.linalg.norm(root * start))  # at the first curvature, all of the modality goes
+    descent.step(-dropping.quadratic(first.eigenvalues)[:, None] * start)  # the loss against the ridge
+    assert candidate.norm < np.inf
+    descent.step(intercept_gradient(1.5 * length))
+    assert candidate.norm == np.inf  # undone, and the curvature doubled
+    descent.step(intercept_gradient(1.5 * length))
+    assert candidate.norm < np.inf
+
+
 def test_a_step_that_rounding_swallows_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     """Shortened again and again, a step ends where it began; that must not look like a minimum."""
     monkeypatch.setattr(module, "SLACK", 0.0)
