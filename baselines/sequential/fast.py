@@ -42,7 +42,7 @@ def runs_on(tensor: Tensor) -> bool:
 
 
 class Steps:
-    """What `baselines.sequential.reference.Steps` is, with the same arguments; no row reads k twice."""
+    """As `baselines.sequential.reference.Steps`, with the same arguments; no row reads a modality twice."""
 
     @torch.no_grad()
     def __init__(
