@@ -73,7 +73,6 @@ class SequentialClassifier(MultiModalEstimator):
             self.streams_.generator("shuffling"),
             monitor=None if holdout is None else lambda: self._monitored(held or [], holdout.labels),
         )
-        self.network_.release()
         if held is not None:
             self.holdout_scores_ = self._predict(held)["scores"]
 
@@ -182,8 +181,7 @@ class SequentialClassifier(MultiModalEstimator):
 
 def acquisition_arrays(acquisitions: Acquisitions, m: int) -> dict[str, Tensor]:
     """Return `reading_cost`, `n_read` (B, L) and `extracted` (B, m) of L copies, as in `trace`."""
-    choices = torch.stack(acquisitions.choices)  # (T, L, B)
-    M = acquisitions.selectable[0].shape[2]
+    choices, M = acquisitions.choices, acquisitions.selectable.shape[3]
     acquired = torch.stack([(choices == k).any(0) for k in range(M)], dim=2)  # (L, B, M)
     return {
         "reading_cost": acquisitions.cost.T.float(),
@@ -199,6 +197,6 @@ def stacked_steps(acquisitions: Acquisitions, m: int, n_steps: int) -> tuple[Ten
     """
     scores = [torch.sigmoid(z[0]) for z in acquisitions.logits_so_far()]
     scores += scores[-1:] * (n_steps - len(scores))
-    orders = torch.stack([choice[0] for choice in acquisitions.choices], dim=1)
+    orders = acquisitions.choices[:, 0].T
     padding = orders.new_full((len(orders), m - orders.shape[1]), -1)
     return torch.stack(scores, dim=1), torch.cat((orders, padding), dim=1)

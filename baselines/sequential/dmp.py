@@ -273,7 +273,9 @@ class DMP(SequentialClassifier):
             run = rows
             if neighbourhood is not None:  # the neighbours run too, with the same weights
                 run = torch.cat((rows, neighbourhood.indices[rows].flatten()))
-            acquisitions = self.network_([x[run] for x in inputs], dropout_generator=dropout)
+            acquisitions = self.network_(
+                [x.index_select(0, run) for x in inputs], dropout_generator=dropout, n_labelled=len(rows)
+            )
             return self._loss(acquisitions, rows, targets[rows], norms[rows], neighbourhood)
 
         return loss_of_rows
@@ -286,34 +288,34 @@ class DMP(SequentialClassifier):
         norms: Tensor,
         neighbourhood: Neighbourhood | None,
     ) -> Tensor:
-        """Return the batch's loss, sum over steps; the first B rows that ran are the batch, then neighbours.
+        """Return the batch's loss, sum over T steps; first ran the B rows of the batch, then neighbours.
 
         Parameters
         ----------
         rows, targets, norms : (B,) training rows, their labels (B, q) and ||x^k||^2 (B, m).
         """
-        B = len(rows)
-        total = targets.new_zeros(())
-        acquired = torch.zeros_like(acquisitions.selectable[0][0, :B])
-        for t, logits in enumerate(acquisitions.logits):
-            active = acquisitions.active(t)[0, :B].to(targets)
-            choice = acquisitions.choices[t][0, :B].clamp_min(0)
-            acquired = acquired | F.one_hot(choice, acquired.shape[1]).bool()
-            label_loss = F.binary_cross_entropy_with_logits(logits[0, :B], targets, reduction="none").mean(1)
-            divisor = B if self.loss_form == "batch_mean" else active.sum() + 1
-            total = total + (label_loss * active).sum() / divisor
-            if self.l2:
-                heads = self.network_.V[t].square().sum() + self.network_.V_modal[t].square().sum()
-                total = total + self.l2 * heads * active.mean()
-            if t < len(acquisitions.logits) - 1:  # the code's weights are 1e-9 at the last step
-                terms = self._modality_loss(acquisitions, t, rows, label_loss, norms, neighbourhood)
-                terms = terms + self._cost_term(acquisitions, t, B, acquired)
-                total = total + (terms * active).sum() / B
+        B, choices = len(rows), acquisitions.choices[:, 0, : len(rows)]  # (T, B)
+        active = (choices >= 0).to(targets)
+        logits = acquisitions.logits[:, 0, :B]
+        label_loss = F.binary_cross_entropy_with_logits(
+            logits, targets.expand_as(logits), reduction="none"
+        ).mean(2)
+        divisor = B if self.loss_form == "batch_mean" else active.sum(1) + 1
+        total = ((label_loss * active).sum(1) / divisor).sum()
+        if self.l2:
+            network = zip(self.network_.V, self.network_.V_modal, strict=True)
+            heads = torch.stack([V.square().sum() + V_modal.square().sum() for V, V_modal in network])
+            total = total + self.l2 * (heads[: len(choices)] * active.mean(1)).sum()
+        if len(choices) > 1:  # the code's weights are 1e-9 at the last step
+            weights = self._weights(acquisitions)
+            terms = self._modality_loss(acquisitions, weights, rows, label_loss[:-1], norms, neighbourhood)
+            terms = terms + self._cost_term(weights[:, :B], choices[:-1])
+            total = total + (terms * active[:-1]).sum() / B
         return total
 
-    def _weights(self, acquisitions: Acquisitions, t: int) -> Tensor:
-        """What the modality head gives each modality after step t: (rows, m)."""
-        preferences, selectable = acquisitions.preferences[t][0], acquisitions.selectable[t][0]
+    def _weights(self, acquisitions: Acquisitions) -> Tensor:
+        """What the modality head gives each modality after all steps but the last: (T - 1, rows, m)."""
+        preferences, selectable = acquisitions.preferences[:-1, 0], acquisitions.selectable[:-1, 0]
         if self.modality_activation == "softmax":
             return masked_softmax(preferences, selectable)
         return preferences * selectable
@@ -321,35 +323,36 @@ class DMP(SequentialClassifier):
     def _modality_loss(
         self,
         acquisitions: Acquisitions,
-        t: int,
+        weights: Tensor,
         rows: Tensor,
         label_loss: Tensor,
         norms: Tensor,
         neighbourhood: Neighbourhood | None,
     ) -> Tensor:
-        """Return the weighted modality term of step t: (B,)."""
+        """Return the weighted modality term of all steps but the last, (T - 1, B)."""
         B = len(rows)
         if self.modality_loss == "none" or not self.modality_weight:
             return torch.zeros_like(label_loss)
-        weights = self._weights(acquisitions, t)
+        choices = acquisitions.choices[:-1, 0]
         if neighbourhood is None:
-            current = acquisitions.choices[t][0, :B].clamp_min(0)
-            term = -0.5 * current_distance(norms, weights[:B], current)
+            term = -0.5 * current_distance(norms, weights[:, :B], choices[:, :B].clamp_min(0))
         else:
-            distances = neighbourhood.distances(rows, weights[:B], weights[B:].view(B, -1, weights.shape[1]))
-            both_active = acquisitions.active(t)[0, B:].view(B, -1)
-            term = (distances * neighbourhood.signs[rows] * both_active).mean(1)
+            theirs = weights[:, B:].unflatten(1, (B, -1))
+            both_active = choices[:, B:].unflatten(1, (B, -1)) >= 0
+            distances = neighbourhood.distances(rows, weights[:, :B], theirs)
+            term = (distances * neighbourhood.signs[rows] * both_active).mean(2)
         if self.modality_factor == "label_loss":
             # Constant: its gradient would reward a worse prediction wherever the distance exceeds 1.
             term = term * (1 + label_loss.detach())
         return self.modality_weight * term
 
-    def _cost_term(self, acquisitions: Acquisitions, t: int, B: int, acquired: Tensor) -> Tensor:
-        """Return the weighted cost of what is preferred after step t: (B,); `acquired` (B, m) so far."""
+    def _cost_term(self, weights: Tensor, choices: Tensor) -> Tensor:
+        """Return the weighted cost of what is preferred after all steps but the last, (T - 1, B)."""
         if not self.cost_weight:
-            return acquisitions.cost.new_zeros(B)
-        charged = self._weights(acquisitions, t)[:B] * torch.where(acquired, REPEAT_COST, self.network_.costs)
-        term = charged.mean(1) if self.cost_term == "mean" else charged.square().sum(1)
+            return weights.new_zeros(choices.shape)
+        acquired = F.one_hot(choices.clamp_min(0), weights.shape[2]).cumsum(0) > 0
+        charged = weights * torch.where(acquired, REPEAT_COST, self.network_.costs)
+        term = charged.mean(2) if self.cost_term == "mean" else charged.square().sum(2)
         return self.cost_weight * term
 
     def _predict_rows(self, inputs: Sequence[Tensor]) -> dict[str, Tensor]:

@@ -187,7 +187,7 @@ class MCC(SequentialClassifier):
             worth = self._tensor(margin_targets(margins, self.network_.options.costs))  # (q, n, m + 1)
 
         def loss_of_rows(rows: Tensor) -> Tensor:
-            acquisitions = self.network_([x[rows] for x in inputs], 2 * targets[rows] - 1)
+            acquisitions = self.network_([x.index_select(0, rows) for x in inputs], 2 * targets[rows] - 1)
             return self._loss(acquisitions, targets[rows].T, None if worth is None else worth[:, rows])
 
         return loss_of_rows
@@ -201,19 +201,19 @@ class MCC(SequentialClassifier):
         worth : (L, B, M), see `margin_targets`.
         """
         network, B = self.network_, targets.shape[1]
+        active = (acquisitions.choices >= 0).to(targets)  # (T, L, B)
+        logits, preferences = acquisitions.logits.squeeze(3), acquisitions.preferences
+        loss = F.binary_cross_entropy_with_logits(logits, targets.expand_as(logits), reduction="none")
+        if worth is not None:
+            loss = loss + hinge(preferences, acquisitions.selectable, worth, network.offered.sum(1))  # (6)
+        heads = [
+            V.square().sum((1, 2)) + V_modal.square().sum((1, 2))
+            for V, V_modal in zip(network.V, network.V_modal, strict=True)
+        ]
         charged = (network.offered * network.costs).unsqueeze(1)  # (L, 1, M)
-        total = targets.new_zeros(())
-        for t, logits in enumerate(acquisitions.logits):
-            active = acquisitions.active(t).to(targets)  # (L, B)
-            preferences = acquisitions.preferences[t]
-            loss = F.binary_cross_entropy_with_logits(logits.squeeze(2), targets, reduction="none")
-            if worth is not None:
-                n_offered = network.offered.sum(1)
-                loss = loss + hinge(preferences, acquisitions.selectable[t], worth, n_offered)  # (6)
-            heads = network.V[t].square().sum((1, 2)) + network.V_modal[t].square().sum((1, 2))  # (L,)
-            omega = heads.unsqueeze(1) + torch.linalg.vector_norm(charged * preferences, dim=2)  # (7)
-            total = total + ((loss + self.regularisation * omega) * active).sum() / B
-        return total
+        spent = torch.linalg.vector_norm(charged * preferences, dim=3)
+        omega = torch.stack(heads)[: len(logits)].unsqueeze(2) + spent  # (7)
+        return ((loss + self.regularisation * omega) * active).sum() / B
 
     def _predict_rows(self, inputs: Sequence[Tensor]) -> dict[str, Tensor]:
         """Run the chain: each network sees the 0/1 predictions of those before it, as -1 and 1."""

@@ -48,19 +48,19 @@ class Neighbourhood:
         )
 
     def distances(self, rows: Tensor, own: Tensor, theirs: Tensor) -> Tensor:
-        """Return || sum_k pi_nk x~_n^k - sum_k pi_ik x~_i^k ||^2 of shape (B, K).
+        """Return || sum_k pi_nk x~_n^k - sum_k pi_ik x~_i^k ||^2 of shape (.., B, K).
 
         Parameters
         ----------
         rows : (B,) training rows i.
-        own : (B, M) their weights pi_i.
-        theirs : (B, K, M) weights pi_n of their neighbours n.
+        own : (.., B, M) their weights pi_i.
+        theirs : (.., B, K, M) weights pi_n of their neighbours n.
         """
-        own = own.unsqueeze(1)
+        own = own.unsqueeze(-2)
         squares = theirs.square() * self.norms[self.indices[rows]] + own.square() * self.norms[
             rows
         ].unsqueeze(1)
-        return (squares - 2 * theirs * own * self.products[rows]).sum(2)
+        return (squares - 2 * theirs * own * self.products[rows]).sum(-1)
 
 
 def pair_signs(labels: Array, indices: Array, sign: str) -> Array:
@@ -87,10 +87,10 @@ def masked_softmax(preferences: Tensor, selectable: Tensor) -> Tensor:
 
 
 def current_distance(norms: Tensor, weights: Tensor, current: Tensor) -> Tensor:
-    """Return || sum_k pi_k x~^k - x~^s ||^2 (B,) from norms, weights (B, M) and the last modality s (B,)."""
-    at = current.unsqueeze(1)
-    own_norm = norms.gather(1, at).squeeze(1)
-    return (weights.square() * norms).sum(1) + own_norm * (1 - 2 * weights.gather(1, at).squeeze(1))
+    """Return || sum_k pi_k x~^k - x~^s ||^2 (T, B) from norms (B, M), weights (T, B, M), current s (T, B)."""
+    at = current.unsqueeze(2)
+    own_norm = norms.expand_as(weights).gather(2, at).squeeze(2)
+    return (weights.square() * norms).sum(2) + own_norm * (1 - 2 * weights.gather(2, at).squeeze(2))
 
 
 def margin_targets(margins: Array, costs: Sequence[float]) -> Array:
@@ -116,14 +116,15 @@ def hinge(preferences: Tensor, selectable: Tensor, worth: Tensor, n_offered: Ten
 
     Parameters
     ----------
-    preferences, selectable, worth : (L, B, M)
+    preferences, selectable : (.., L, B, M)
+    worth : (L, B, M)
     n_offered : (L,) how many modalities a copy has at all.
 
     Returns
     -------
-    Tensor of shape (L, B)
+    Tensor of shape (.., L, B)
     """
-    best = worth.masked_fill(~selectable, -torch.inf).argmax(2, keepdim=True)
-    others = selectable.scatter(2, best, False)
-    loss = (1 - preferences.gather(2, best) + preferences).clamp_min(0)
-    return (loss * others).sum(2) / n_offered.unsqueeze(1)
+    best = worth.masked_fill(~selectable, -torch.inf).argmax(-1, keepdim=True)
+    others = selectable.scatter(-1, best, False)
+    loss = (1 - preferences.gather(-1, best) + preferences).clamp_min(0)
+    return (loss * others).sum(-1) / n_offered.unsqueeze(1)

@@ -4,21 +4,22 @@ DMP is one copy with q label outputs; MCC is a chain of q copies with one output
 everything has a leading axis of L copies. Row-vector convention: B rows of a batch, m modalities, h hidden
 units, R outputs per copy, M = m, or m + 1 where a copy is also offered the labels before it in the chain.
 
-Both papers feed x~^k, the instance with every block but the k-th zeroed; x~^k times a matrix uses that
-matrix's k-th block of rows only, so each modality owns one matrix, applied once per batch.
+What a step computes is in `baselines.sequential.reference`; here are parameters, and what is acquired when.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from types import ModuleType
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from baselines.sequential.lstm import Projection, Workspace, lstm_step
+from baselines.sequential import fast, reference
+from baselines.sequential.dropout import masks_of_first
+from baselines.sequential.reference import Weights
 
 COST_TOLERANCE = 1e-5
 """Sums of costs in single precision may fall this short of a budget that they reach."""
@@ -44,13 +45,13 @@ class NetworkOptions:
 
 @dataclass(frozen=True)
 class Acquisitions:
-    """What L copies did with B rows in T steps."""
+    """What L copies did with B rows in T steps; logits and preferences after a row's stop say nothing."""
 
-    logits: list[Tensor]  # T x (L, B, R)   z_t, before the sigmoid
-    preferences: list[Tensor]  # T x (L, B, M)   modality head after step t
-    choices: list[Tensor]  # T x (L, B)      modality acquired at step t; -1 where stopped before
-    selectable: list[Tensor]  # T x (L, B, M)   what may be acquired after step t
-    cost: Tensor  # (L, B)          sum of c_k over what was acquired
+    logits: Tensor  # (T, L, n_labelled, R)   z_t, before the sigmoid
+    preferences: Tensor  # (T, L, B, M)   modality head after step t; of rows without labels all but the last
+    choices: Tensor  # (T, L, B)   modality acquired at step t; -1 where stopped before
+    selectable: Tensor  # (T, L, B, M)   what may be acquired after step t
+    cost: Tensor  # (L, B)   sum of c_k over what was acquired
 
     def active(self, t: int) -> Tensor:
         """Whether step t took place: (L, B) bool."""
@@ -124,7 +125,6 @@ class AcquisitionNetwork(nn.Module):
         self.b_modal = nn.ParameterList([parameter(L, 1, self.M) for _ in modal_widths])
         self._initialise(generator)
         self._register_offers(start)
-        self._workspace = Workspace()
 
     def _register_offers(self, start: int) -> None:
         """Register what training leaves alone; the first copy of a chain has no earlier labels."""
@@ -148,6 +148,7 @@ class AcquisitionNetwork(nn.Module):
         labels: Tensor | None = None,
         dropout_generator: torch.Generator | None = None,
         copies: slice = slice(None),
+        n_labelled: int | None = None,
     ) -> Acquisitions:
         """Acquire m modalities (B, d_k) until every row has stopped.
 
@@ -157,58 +158,69 @@ class AcquisitionNetwork(nn.Module):
         labels : (B, L) labels in {-1, 1} in the chain's order, where chained; copy j sees columns < j.
         dropout_generator : source of dropout masks; None (prediction) switches dropout off.
         copies : which copies to run; L below is their number.
+        n_labelled : for how many rows, the first ones, labels are predicted, unless confidence needs all; the
+            others do without the last step. None: for all.
         """
-        projection = self._project(modalities, labels, copies)
-        L, B = projection.L, projection.B
-        U, peepholes = self.U[copies], None if self.peepholes is None else self.peepholes[copies]
-        remaining = self.offered[copies].unsqueeze(1).expand(L, B, self.M)
+        x, w = self._inputs(modalities, labels), self._weights(copies)
+        L, B = len(w.U), len(x[0])
+        n = B if n_labelled is None or self.options.confidence is not None else n_labelled
+        steps = self._form().Steps(x, w, n, self._masks(dropout_generator, L, B, n))
+        remaining = offered = self.offered[copies].unsqueeze(1).expand(L, B, self.M)
         choice = self.start[copies].unsqueeze(1).expand(L, B)
-        acquisitions = Acquisitions([], [], [], [], U.new_zeros(L, B))
-        cost, hidden, cell = acquisitions.cost, None, None
-        history: list[Tensor] = []
-        for t in range(self.n_steps):
-            hidden, cell = lstm_step(projection.take(choice), hidden, cell, U, peepholes)  # (L, B, h)
-            history.append(hidden)
-            stacked = torch.cat(history, dim=2) if t else hidden  # (L, B, (t+1)h)
-            z = torch.baddbmm(
-                self.b_V[t][copies], self._dropout(stacked, dropout_generator), self.V[t][copies]
-            )
-            source = stacked if self.options.modality_head == "history" else hidden
-            preference = torch.baddbmm(self.b_modal[t][copies], source, self.V_modal[t][copies])  # (L, B, M)
-            acquired = F.one_hot(choice.clamp_min(0), self.M).bool() & (choice >= 0).unsqueeze(2)
+        cost = w.U.new_zeros(L, B)
+        choices, selectables = [], []
+        for _ in range(self.n_steps):
+            z, preference = steps.read(choice)
+            acquired = choice.unsqueeze(2) == torch.arange(self.M, device=choice.device)
             cost = cost + ((acquired & remaining) * self.costs).sum(2)
             remaining = remaining & ~acquired
-            selectable = self.offered[copies].unsqueeze(1) if self.options.allow_repeats else remaining
-            selectable = selectable.expand(L, B, self.M)
-            acquisitions.logits.append(z)
-            acquisitions.preferences.append(preference)
-            acquisitions.choices.append(choice)
-            acquisitions.selectable.append(selectable)
+            selectable = offered if self.options.allow_repeats else remaining
+            choices.append(choice)
+            selectables.append(selectable)
             following = preference.detach().masked_fill(~selectable, -torch.inf).argmax(2)
             stops = (choice < 0) | self._stops(z, cost) | ~selectable.any(2)
             choice = following.masked_fill(stops, -1)
             if not self.training and bool(stops.all()):
                 break
-        return replace(acquisitions, cost=cost)
+        logits, preferences = steps.heads()
+        return Acquisitions(logits, preferences, torch.stack(choices), torch.stack(selectables), cost)
 
-    def release(self) -> None:
-        """Give back the memory that batches share."""
-        self._workspace = Workspace()
+    def _form(self) -> ModuleType:
+        """Return the module whose `Steps` run."""
+        return fast if fast.runs_on(self.U) and not self.options.allow_repeats else reference
 
-    def _project(self, modalities: Sequence[Tensor], labels: Tensor | None, copies: slice) -> Projection:
-        """Multiply every modality with its matrix, for the copies asked for."""
-        L = len(range(*copies.indices(self.L)))
-        columns = slice(4 * self.h * copies.indices(self.L)[0], 4 * self.h * copies.indices(self.L)[1])
-        weights = [W[:, columns] for W in self.W_in]
-        inputs = list(modalities)
-        if self.chained:
-            if labels is None:
-                raise ValueError("a chained network needs labels (B, L) of the earlier copies")
-            weights.append((self.W_earlier * self.earlier)[:, columns])
-            inputs.append(labels)
-        # Predictions may run in several threads at once, so that only training shares memory between batches.
-        workspace = self._workspace if self.training else None
-        return Projection(inputs, weights, self.b_in[columns], L, self.options.allow_repeats, workspace)
+    def _inputs(self, modalities: Sequence[Tensor], labels: Tensor | None) -> list[Tensor]:
+        """Return the modalities, a chain's labels last."""
+        if not self.chained:
+            return list(modalities)
+        if labels is None:
+            raise ValueError("a chained network needs labels (B, L) of the earlier copies")
+        return [*modalities, labels]
+
+    def _weights(self, copies: slice) -> Weights:
+        """Return the weights of the copies asked for."""
+        W_in = [*self.W_in, self.W_earlier * self.earlier] if self.chained else list(self.W_in)
+        everything = Weights(
+            W_in,
+            self.b_in,
+            self.U,
+            self.peepholes,
+            *map(list, (self.V, self.b_V, self.V_modal, self.b_modal)),
+        )
+        if copies == slice(None):  # slices of everything would cost a copy of every gradient
+            return everything
+        start, stop, _ = copies.indices(self.L)
+        return everything.of(start, stop)
+
+    def _masks(self, generator: torch.Generator | None, L: int, B: int, n: int) -> list[Tensor] | None:
+        """Draw dropout's masks for n of B rows: a label head's input is multiplied with 0 or 1 / keep."""
+        keep = 1 - self.options.dropout
+        if generator is None or keep == 1:
+            return None
+        widths = [self.h * (t + 1) for t in range(self.n_steps)]
+        # A mask's rows are those of copy after copy.
+        drawn = masks_of_first(n if L == 1 else L * B, L * B, widths, keep, generator)
+        return [mask.view(L, -1, mask.shape[1])[:, :n].to(self.U) / keep for mask in drawn]
 
     @torch.no_grad()
     def _stops(self, z: Tensor, cost: Tensor) -> Tensor:
@@ -219,12 +231,6 @@ class AcquisitionNetwork(nn.Module):
         if self.options.confidence is not None:
             stops |= torch.sigmoid(z.abs()).mean(2) > self.options.confidence
         return stops
-
-    def _dropout(self, stacked: Tensor, generator: torch.Generator | None) -> Tensor:
-        keep = 1 - self.options.dropout
-        if generator is None or keep == 1:
-            return stacked
-        return stacked * torch.empty(stacked.shape).bernoulli_(keep, generator=generator).to(stacked) / keep
 
     @torch.no_grad()
     def _initialise(self, generator: torch.Generator | None) -> None:

@@ -15,6 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from benchmark.learning.adadelta import OnePassAdadelta
+
 OPTIMISERS = ("sgd", "sgd_momentum", "adam", "rmsprop", "adadelta")
 VANISHED = 1e-25
 """A learning rate below which a step changes no weight in its last digit, so that it counts as 0. Products
@@ -262,7 +264,8 @@ def make_optimiser(module: nn.Module, settings: TrainingSettings) -> torch.optim
         case "rmsprop" if not decoupled:
             return torch.optim.RMSprop(groups, lr=rate, **more)
         case "adadelta" if not decoupled:
-            return torch.optim.Adadelta(groups, lr=rate, **more)
+            adadelta = OnePassAdadelta if next(module.parameters()).is_cpu else torch.optim.Adadelta
+            return adadelta(groups, lr=rate, **more)
         case _:
             raise ValueError(
                 f"optimiser {settings.optimiser!r} with decay_form {settings.decay_form!r} is not offered; "

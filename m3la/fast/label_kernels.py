@@ -1,8 +1,6 @@
 """What the label predictions and the F1 weights do to each row of a batch, compiled for a CPU.
 
-As `m3la.fast.row_kernels`, from which they take the compiler's flags and no compiled function: numba's cache
-looks at a kernel's own file alone. The equations are `m3la.reference.log_probabilities` and
-`m3la.cost.cost_weights`.
+As `m3la.fast.row_kernels`. The equations are `m3la.reference.log_probabilities` and `m3la.cost.cost_weights`.
 """
 
 from __future__ import annotations
@@ -12,7 +10,7 @@ import math
 import numpy as np
 
 from benchmark.contracts import Array
-from m3la.fast.row_kernels import compiled, inlined
+from benchmark.learning.compiled import compiled, inlined
 
 
 @compiled

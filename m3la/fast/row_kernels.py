@@ -14,111 +14,29 @@ axis), m steps and B rows::
     products (n, m, B, 3h)            x^k W_k of the decoder
 
 Loops are short and write one array each: the compiler can then show that nothing overlaps, and uses the
-processor's vector units. What shares compiled code stays in this file, since numba compiles a cached kernel
-again when the kernel's own file changed, and not for a change elsewhere.
+processor's vector units. What shares compiled code stays in this file or in `benchmark.learning.compiled`,
+since numba compiles a cached kernel again when one of these two changed, and not for a change elsewhere.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any
 
-import llvmlite.binding as llvm
-import numba
 import numpy as np
-from numba import types
-from numba.extending import overload, register_jitable
 
 from benchmark.contracts import Array
-from m3la.fast.kernel_cache import kept_njit
-
-
-def _use_longest_vectors() -> None:
-    """Let LLVM use vectors of 512 bits where there are any, 10 to 20 % faster here; it prefers 256 bits.
-
-    What the user set by numba's own environment variables stays.
-    """
-    settings: Any = numba.config  # made when numba is imported, so that types are not known
-    try:
-        features = llvm.get_host_cpu_features()
-    except RuntimeError:  # a processor that LLVM does not know: numba has its own answer to that
-        return
-    if settings.CPU_FEATURES is None and settings.CPU_NAME is None and features.get("avx512f"):
-        settings.CPU_NAME = llvm.get_host_cpu_name()
-        settings.CPU_FEATURES = f"{features.flatten()},-prefer-256-bit"
-
-
-_use_longest_vectors()
-# Sums may be reordered and products fused; what is not a number stays that, or no divergence would be seen.
-# `label_kernels` uses these flags too: change that file as well, or numba's cache keeps its old kernels.
-_FAST = {"reassoc", "contract", "arcp", "nsz"}
-compiled: Callable[[Any], Any] = kept_njit(fastmath=_FAST, error_model="numpy")
-"""Compiles a kernel; of what it takes, numba's own annotations know too little."""
-inlined = register_jitable(fastmath=_FAST, error_model="numpy")
-
-
-def _tanh(x: float) -> float:
-    """tanh(x), in the type of x; see `_tanh_of`."""
-    return math.tanh(x)
-
-
-def _sigmoid(x: float) -> float:
-    """1 / (1 + exp(-x)) in the type of x; see `_sigmoid_of`."""
-    return 0.5 + 0.5 * math.tanh(0.5 * x)
-
-
-def _tanh_of(x: Any) -> Callable[[Any], Any]:
-    """Choose tanh by type: the C library's for double precision, for single a quotient that vector units do.
-
-    The quotient x p(x^2) / q(x^2) was fitted to tanh on [0, 9] by least squares, reweighted until its largest
-    relative error was smallest, 2e-8; single-precision arithmetic adds 3e-7. Beyond 9, tanh is 1 within that.
-    """
-    if x != types.float32:
-        return lambda x: math.tanh(x)
-    f = np.float32
-    end = f(9.0)
-    p0, p1, p2, p3, p4 = (
-        f(1.0), f(0.13380959630012512), f(0.0034955129958689213), f(2.060793303826358e-05),
-        f(1.3353230521317982e-08),
-    )  # fmt: skip
-    q0, q1, q2, q3, q4 = (
-        f(1.0), f(0.4671427607536316), f(0.025876689702272415), f(0.0003285515704192221),
-        f(7.775938684062567e-07),
-    )  # fmt: skip
-
-    def quotient(x: Any) -> Any:
-        x = end if x > end else x
-        x = -end if x < -end else x
-        s = x * x
-        return (
-            x
-            * ((((p4 * s + p3) * s + p2) * s + p1) * s + p0)
-            / ((((q4 * s + q3) * s + q2) * s + q1) * s + q0)
-        )
-
-    return quotient
-
-
-def _sigmoid_of(x: Any) -> Callable[[Any], Any]:
-    """Choose the constant's type; sigmoid(x) = 1/2 + tanh(x/2)/2."""
-    half = (np.float32 if x == types.float32 else np.float64)(0.5)
-    return lambda x: half + half * _tanh(half * x)
-
-
-overload(_tanh, strict=False)(_tanh_of)
-overload(_sigmoid, strict=False)(_sigmoid_of)
+from benchmark.learning.compiled import compiled, inlined, sigmoid, tanh
 
 
 @inlined
 def _gates(g_n: Array, r: Array, z: Array, n: Array, hidden: Array, out: Array) -> None:
     """One row of a GRU's step, from a block's sums to its gates and the next state."""
     for j in range(len(out)):
-        r[j] = _sigmoid(r[j])
+        r[j] = sigmoid(r[j])
     for j in range(len(out)):
-        z[j] = _sigmoid(z[j])
+        z[j] = sigmoid(z[j])
     for j in range(len(out)):
-        n[j] = _tanh(n[j] + r[j] * g_n[j])
+        n[j] = tanh(n[j] + r[j] * g_n[j])
     for j in range(len(out)):
         out[j] = n[j] + z[j] * (hidden[j] - n[j])
 
@@ -231,7 +149,7 @@ def attend(keys: Array, queries: Array, v: Array, alphas: Array, t: int) -> None
                 key = keys[i, b, k]
                 score = zero
                 for j in range(h):
-                    score += _tanh(key[j] + query[j]) * own_v[j]
+                    score += tanh(key[j] + query[j]) * own_v[j]
                 alpha[k] = score
             _softmax(alpha)
 
@@ -286,7 +204,7 @@ def attend_backward(
                 size = alpha[k] * (grad[k] - mean)
                 key, grad_key = keys[i, b, k], grad_keys[i, b, k]
                 for j in range(h):
-                    energy[j] = _tanh(key[j] + query[j])
+                    energy[j] = tanh(key[j] + query[j])
                 for j in range(h):
                     total_v[j] += size * energy[j]
                 for j in range(h):

@@ -5,47 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from copy import deepcopy
 
-import numpy as np
 import pytest
 import torch
 from networks import B, batch, loss_options, reference_form, wide_network
-from numba import njit
 from torch import Tensor
 
-from benchmark.contracts import Array
 from benchmark.learning.training import TrainingSettings
 from benchmark.run.fingerprint import reachable_definitions
 from m3la.fast import make_factored_optimiser
-from m3la.fast.row_kernels import _sigmoid, _tanh
 from m3la.loss import m3la_loss
 from m3la.model import M3LANet
-
-
-@njit
-def tanh_and_sigmoid(x: Array, of_tanh: Array, of_sigmoid: Array) -> None:
-    for j in range(len(x)):
-        of_tanh[j] = _tanh(x[j])
-        of_sigmoid[j] = _sigmoid(x[j])
-
-
-@pytest.mark.parametrize(("dtype", "bound"), [(np.float32, 5e-7), (np.float64, 1e-15)])
-def test_tanh_and_sigmoid_are_those_of_the_c_library(dtype: type, bound: float) -> None:
-    x = np.concatenate([np.linspace(-20, 20, 400_001), [0, 1e-30, -1e-30, np.inf, -np.inf]]).astype(dtype)
-    of_tanh, of_sigmoid = np.empty_like(x), np.empty_like(x)
-    tanh_and_sigmoid(x, of_tanh, of_sigmoid)
-    exact = x.astype(np.float64)
-    assert np.abs(of_tanh - np.tanh(exact)).max() <= bound
-    assert np.abs(of_sigmoid - 1 / (1 + np.exp(-exact))).max() <= bound
-    small = (np.abs(exact) < 1) & (exact != 0)
-    assert np.abs(of_tanh[small] / np.tanh(exact[small]) - 1).max() <= bound
-
-
-def test_what_is_not_a_number_stays_that() -> None:
-    for dtype in (np.float32, np.float64):
-        x = np.array([np.nan], dtype)
-        of_tanh, of_sigmoid = np.zeros_like(x), np.zeros_like(x)
-        tanh_and_sigmoid(x, of_tanh, of_sigmoid)
-        assert np.isnan([of_tanh[0], of_sigmoid[0]]).all()
 
 
 @pytest.mark.parametrize("name", ["W_in.0", "U_enc", "U_dec", "W_key", "v_score"])
@@ -159,7 +128,7 @@ def test_half_precision_takes_the_form_that_knows_it() -> None:
 
 def test_a_method_s_hash_sees_the_kernels() -> None:
     reached = reachable_definitions([("m3la.estimator", "M3LA")])
-    kernel_modules = ("m3la.fast.row_kernels", "m3la.fast.label_kernels")
+    kernel_modules = ("m3la.fast.row_kernels", "m3la.fast.label_kernels", "benchmark.learning.compiled")
     sources = [source for module, source in reached if module in kernel_modules]
     for name in (
         "encoder_step",

@@ -7,7 +7,6 @@ import pytest
 import torch
 from plain_acquisition import acquire_one
 
-from baselines.sequential.lstm import Projection, lstm_step
 from baselines.sequential.network import AcquisitionNetwork, NetworkOptions
 
 DIMS, H, Q = (3, 2, 4), 4, 3
@@ -50,64 +49,6 @@ def zeroed(dims: tuple[int, ...], h: int, **options: object) -> AcquisitionNetwo
         for weight in built.parameters():
             weight.zero_()
     return built.eval()
-
-
-@pytest.mark.parametrize("with_peepholes", [False, True])
-@pytest.mark.parametrize("first", [False, True], ids=["later-step", "first-step"])
-def test_an_lstm_step_matches_finite_differences(with_peepholes: bool, first: bool) -> None:
-    drawn = generator()
-
-    def random(*shape: int) -> torch.Tensor:
-        return torch.randn(shape, generator=drawn, dtype=torch.float64, requires_grad=True)
-
-    L, B, h = 2, 3, 4
-    state = (None, None) if first else (random(L, B, h), random(L, B, h))
-    peepholes = random(L, 1, 3 * h) if with_peepholes else None
-    assert torch.autograd.gradcheck(lstm_step, (random(L, B, 4 * h), *state, random(L, h, 4 * h), peepholes))
-
-
-def test_a_first_step_equals_one_from_a_state_of_zeros() -> None:
-    drawn = generator()
-    inputs, U = torch.randn(2, 3, 16, generator=drawn), torch.randn(2, 4, 16, generator=drawn)
-    peepholes, zeros = torch.randn(2, 1, 12, generator=drawn), torch.zeros(2, 3, 4)
-    given = inputs.clone()
-    for ours, theirs in zip(
-        lstm_step(inputs, None, None, U, peepholes),
-        lstm_step(inputs, zeros, zeros, U, peepholes),
-        strict=True,
-    ):
-        torch.testing.assert_close(ours, theirs)
-    assert torch.equal(inputs, given), "the inputs were written to"
-
-
-@pytest.mark.parametrize("repeats", [False, True])
-def test_rows_taken_from_a_projection_have_the_gradient_of_the_dense_products(repeats: bool) -> None:
-    L, B, h = 2, 5, 3
-    x, drawn = rows(B), generator(1)
-    weights = [torch.randn(d, L * 4 * h, generator=drawn, dtype=torch.float64).requires_grad_() for d in DIMS]
-    bias = torch.randn(L * 4 * h, generator=drawn, dtype=torch.float64).requires_grad_()
-    choices = [torch.tensor([[0, 1, 2, 0, 1], [2, 2, 1, 0, 0]])]
-    choices.append(choices[0] if repeats else torch.tensor([[1, 2, -1, -1, 0], [0, -1, 2, 1, 2]]))
-    factors = torch.randn(2, L, B, 4 * h, generator=drawn, dtype=torch.float64)
-
-    def dense(choice: torch.Tensor) -> torch.Tensor:
-        products = torch.stack([a @ W + bias for a, W in zip(x, weights, strict=True)])  # (M, B, L * 4h)
-        products = products.view(len(DIMS), B, L, 4 * h).permute(2, 1, 0, 3)
-        picked = choice.clamp(min=0)[..., None, None].expand(L, B, 1, 4 * h)
-        return products.gather(2, picked).squeeze(2)
-
-    gradients, values = [], []
-    for plain in (True, False):
-        projection = Projection(x, weights, bias, L, repeats)
-        total = torch.zeros((), dtype=torch.float64)
-        for choice, factor in zip(choices, factors, strict=True):
-            taken = dense(choice) if plain else projection.take(choice)
-            total = total + ((taken.sin() * factor) * (choice >= 0).unsqueeze(2)).sum()
-        values.append(float(total.detach()))
-        gradients.append(torch.autograd.grad(total, [*weights, bias]))
-    assert values[0] == pytest.approx(values[1], abs=1e-12)
-    for plain_gradient, ours in zip(*gradients, strict=True):
-        torch.testing.assert_close(ours, plain_gradient, atol=1e-12, rtol=0)
 
 
 def test_two_steps_worked_out_by_hand() -> None:
@@ -218,7 +159,7 @@ def test_the_first_of_a_chain_has_no_labels_to_acquire() -> None:
         acquisitions = network(chained=True, start=start).eval()(
             rows(9), torch.ones(9, Q, dtype=torch.float64)
         )
-        choices = torch.stack(acquisitions.choices)
+        choices = acquisitions.choices
         assert not (choices[:, 0] == len(DIMS)).any()
         assert (choices[:, 1:] == len(DIMS)).any(0).all()
         assert (choices[0, 1:] == start).all()
@@ -281,12 +222,14 @@ def test_orthogonal_columns_span_all_modalities() -> None:
 
 
 def test_dropout_scales_what_it_keeps_and_is_off_without_a_generator() -> None:
-    net = network(dropout=0.5)
-    ones = torch.ones(1, 400, 8, dtype=torch.float64)
-    dropped = net._dropout(ones, generator())
-    assert set(dropped.unique().tolist()) == {0.0, 2.0}
-    assert dropped.mean().item() == pytest.approx(1, abs=0.1)
-    assert torch.equal(net._dropout(ones, None), ones)
+    net = network(dropout=0.75)
+    masks = net._masks(generator(), 1, 400, 400)
+    assert masks is not None
+    assert [tuple(mask.shape) for mask in masks] == [(1, 400, H), (1, 400, 2 * H), (1, 400, 3 * H)]
+    for mask in masks:
+        assert set(mask.unique().tolist()) == {0.0, 4.0}
+        assert mask.mean().item() == pytest.approx(1, abs=0.15)
+    assert net._masks(None, 1, 400, 400) is None
 
 
 def test_costs_must_fit_the_modalities() -> None:

@@ -9,18 +9,19 @@ from pathlib import Path
 
 import pytest
 
-MODULE = str(Path(__file__).parents[2] / "m3la" / "fast" / "kernel_cache.py")
+MODULE = str(Path(__file__).parents[2] / "benchmark" / "learning" / "kernel_cache.py")
 KERNEL = """
 from numba.core.caching import CompileResultCacheImpl, UserProvidedCacheLocator
 CompileResultCacheImpl._locator_classes = [UserProvidedCacheLocator]  # else numba finds places of its own
 
 from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
 found = spec_from_file_location("kernel_cache", {module!r})  # by itself: its package takes seconds to import
 kernel_cache = module_from_spec(found)
 found.loader.exec_module(kernel_cache)
 {before}
 
-@kernel_cache.kept_njit(error_model="numpy")
+@kernel_cache.kept_njit(Path({shared!r}), error_model="numpy")
 def twice(x):
     return 2 * x
 
@@ -42,7 +43,10 @@ def run(tmp_path: Path):
 
     def call(before: str = "", after: str = "", **environment: str) -> tuple[list[str], str]:
         script = tmp_path / "kernel.py"
-        script.write_text(KERNEL.format(module=MODULE, before=before, after=after), encoding="utf-8")
+        shared = tmp_path / "shared.py"
+        shared.touch()
+        program = KERNEL.format(module=MODULE, shared=str(shared), before=before, after=after)
+        script.write_text(program, encoding="utf-8")
         (tmp_path / "temporary").mkdir(exist_ok=True)
         surroundings = {key: value for key, value in os.environ.items() if key != "NUMBA_CACHE_DIR"}
         surroundings["TMPDIR"] = str(tmp_path / "temporary")
@@ -62,6 +66,14 @@ def run(tmp_path: Path):
 def test_a_kernel_is_compiled_once_where_there_is_a_place(run, tmp_path: Path) -> None:
     for hits in ("0", "1"):
         assert run(NUMBA_CACHE_DIR=str(tmp_path / "kept")) == ([hits], "")
+
+
+def test_a_kernel_is_compiled_again_when_what_it_shares_with_others_changed(run, tmp_path: Path) -> None:
+    place = str(tmp_path / "kept")
+    run(NUMBA_CACHE_DIR=place)
+    (tmp_path / "shared.py").write_text("FACTOR = 3", encoding="utf-8")
+    assert run(NUMBA_CACHE_DIR=place) == (["0"], "")
+    assert run(NUMBA_CACHE_DIR=place) == (["1"], "")
 
 
 def test_without_a_place_one_line_says_what_to_set_and_child_processes_share_what_was_compiled(

@@ -15,6 +15,8 @@ import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
+from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import numba
@@ -24,20 +26,31 @@ ROOM = 2**22
 """Bytes that a folder must have room for: all kernels take about a quarter of that."""
 
 
-def kept_njit(**options: Any) -> Callable[[Any], Any]:
-    """Return `numba.njit(**options)` whose kernels are kept where there is a place for them."""
+def kept_njit(shared: Path, **options: Any) -> Callable[[Any], Any]:
+    """Return `numba.njit(**options)` whose kernels are kept where there is a place for them.
+
+    Parameters
+    ----------
+    shared : a file whose functions kernels of other files take in: when it changes, they are compiled again.
+    options : as of `numba.njit`.
+    """
 
     def compile_and_keep(function: Any) -> Any:
         kernel = numba.njit(**options)(function)
         with suppress(RuntimeError, OSError):  # without any place, each process compiles for itself
-            kernel._cache = _cache_of(function)
+            kernel._cache = _cache_of(function, shared)
         return kernel
 
     return compile_and_keep
 
 
 class _Cache(FunctionCache):
-    """Compiles again what cannot be read, and goes on where nothing can be written."""
+    """Compiles again what cannot be read or was made with another `shared`; goes on where it cannot write."""
+
+    def __init__(self, function: Any, shared: Path) -> None:
+        super().__init__(function)
+        file: Any = self._cache_file
+        file._source_stamp = (file._source_stamp, sha256(shared.read_bytes()).hexdigest())
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         try:
@@ -52,16 +65,16 @@ class _Cache(FunctionCache):
             super().save_overload(sig, data)
 
 
-def _cache_of(function: Any) -> _Cache:
+def _cache_of(function: Any, shared: Path) -> _Cache:
     try:
-        return _with_room(function)
+        return _with_room(function, shared)
     except (RuntimeError, OSError) as error:
         _move_cache(str(error))
-        return _with_room(function)
+        return _with_room(function, shared)
 
 
-def _with_room(function: Any) -> _Cache:
-    found = _Cache(function)
+def _with_room(function: Any, shared: Path) -> _Cache:
+    found = _Cache(function, shared)
     _require_room(found.cache_path)
     return found
 
@@ -81,11 +94,11 @@ def _move_cache(why: str) -> None:
         return
     _moved.append(why)
     print(
-        f"m3la: kernels have to be compiled again, as numba cannot keep them ({' '.join(why.split())}); "
+        f"kernels have to be compiled again, as numba cannot keep them ({' '.join(why.split())}); "
         "set NUMBA_CACHE_DIR to a folder that can be written",
         file=sys.stderr,
     )
-    folder = tempfile.mkdtemp(prefix="m3la-kernels-")
+    folder = tempfile.mkdtemp(prefix="kernels-")
     os.environ["NUMBA_CACHE_DIR"] = folder
     config: Any = numba.config
     config.CACHE_DIR = folder
