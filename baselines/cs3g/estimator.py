@@ -7,7 +7,7 @@ a guess.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import fields
 from itertools import product
 from typing import Any, ClassVar
@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
+from baselines.cs3g.choice import choose
 from baselines.cs3g.factors import FACTORS, LAPLACIAN_GRID, LASSO_GRID, RIDGE_GRID, TOLERANCE
 from baselines.cs3g.model import Model, Settings, TrainingRows
 from baselines.cs3g.problem import Strengths
@@ -54,7 +55,7 @@ class CS3G(MultiModalEstimator):
     candidates_ : ndarray of shape (n_candidates, 3)
         Ridge, Laplacian and lasso of every candidate, strongest first.
     holdout_micro_f1_ : ndarray of shape (n_candidates,)
-        Only if there was a choice.
+        Only if there was a choice; of a candidate that could no longer win, as it stood when that was clear.
     holdout_scores_ : ndarray of shape (n_holdout, q)
         Out-of-sample scores of the hold-out rows by the chosen candidate, before the refit.
     n_not_converged_ : int
@@ -126,10 +127,15 @@ class CS3G(MultiModalEstimator):
         self.strengths_ = candidates[0]
         self.n_iterations_ = self.n_not_converged_ = 0
         if holdout is not None:
-            self._choose(candidates, modalities, labels, holdout)
+            choice = choose(self._prepare(modalities, labels), candidates, holdout)
+            self.strengths_, self.holdout_scores_ = choice.strengths, choice.scores
+            self.holdout_micro_f1_ = choice.micro_f1
+            self.n_iterations_, self.n_not_converged_ = choice.n_iterations, choice.n_not_converged
             modalities = [np.concatenate(pair) for pair in zip(modalities, holdout.modalities, strict=True)]
             labels = np.concatenate([labels, holdout.labels])
-        self.model_ = self._counted(self._prepare(modalities, labels).fit(self.strengths_))
+        self.model_ = self._prepare(modalities, labels).fit(self.strengths_)
+        self.n_iterations_ += self.model_.n_iterations
+        self.n_not_converged_ += self.model_.n_not_converged
         if self.n_not_converged_:
             warnings.warn(
                 f"{self.n_not_converged_} convex problems of CS3G did not reach tol={self.tol:g} in "
@@ -181,40 +187,14 @@ class CS3G(MultiModalEstimator):
         ]
         return tuple(Strengths(ridge, pull, lasso) for lasso, pull, ridge in product(*grids))
 
-    def _choose(
-        self, candidates: Sequence[Strengths], modalities: Modalities, labels: Array, holdout: Holdout
-    ) -> None:
-        rows = self._prepare(modalities, labels)
-        near: Model | None = None
-        reached: list[float] = []
-        for candidate in candidates:
-            near = self._counted(rows.fit(candidate, near))
-            scores = near.scores(holdout.modalities)
-            f1 = micro_f1(holdout.labels, scores >= 0.5)
-            if not reached or f1 > max(reached):
-                self.strengths_, self.holdout_scores_ = candidate, scores
-            reached.append(f1)
-        self.holdout_micro_f1_ = np.array(reached)
-
     def _prepare(self, modalities: Modalities, labels: Array) -> TrainingRows:
         return TrainingRows.of(
             Settings(**{f.name: getattr(self, f.name) for f in fields(Settings)}), modalities, labels
         )
 
-    def _counted(self, model: Model) -> Model:
-        self.n_iterations_ += model.n_iterations
-        self.n_not_converged_ += model.n_not_converged
-        return model
-
 
 KEPT = ("candidates_", "strengths_", "n_iterations_", "n_not_converged_", "holdout_micro_f1_")
 """Attributes that a file keeps as they are."""
-
-
-def micro_f1(labels: Array, predictions: Array) -> float:
-    """Return 2 TP / (2 TP + FP + FN) over all cells of two (n, q) arrays; 0 where both are empty."""
-    positives = np.count_nonzero(labels) + np.count_nonzero(predictions)
-    return 2.0 * np.count_nonzero((labels == 1) & predictions) / positives if positives else 0.0
 
 
 METHODS = (

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
 from scipy.special import expit
 
+from baselines.cs3g.candidates import SINGLE, Candidates
 from baselines.cs3g.interactions import alternate
 from baselines.cs3g.problem import (
     Design,
@@ -54,8 +56,6 @@ class Model:
     """S, (q', q'); None unless learned."""
     relations: Array
     """R, (q, q)."""
-    natural_point: Array | None = None
-    """Where the solver stopped, in the labels' own basis; None where every label was constant."""
     objective: float = 0.0
     residual: float = 0.0
     objectives: Array | None = None
@@ -117,21 +117,44 @@ class TrainingRows:
         varying = np.ascontiguousarray(labels[:, np.isnan(constants)])
         return cls(settings, scalers, scaled, varying, constants, Design.of(scaled), relations)
 
-    def fit(self, strengths: Strengths, near: Model | None = None) -> Model:
-        """Solve for one candidate, from the solution of another one of the same rows if given."""
-        varying = np.isnan(self.constants)
-        if not varying.any():
+    @property
+    def varying(self) -> Array:
+        """(q,): whether a label is not constant."""
+        return np.isnan(self.constants)
+
+    def fit(self, strengths: Strengths) -> Model:
+        """Solve for one candidate."""
+        if not self.varying.any():
             nothing = tuple(np.zeros((x.shape[1], 0)) for x in self.modalities)
             return Model(self.scalers, self.constants, nothing, np.zeros(0), None, self.relations)
-        costs = balanced_costs(self.labels) if self.settings.costs == "balanced" else 1.0
-        relations = self.relations[np.ix_(varying, varying)]
-        problem = problem_of(self.design, self.labels, strengths, relations, costs)
+        problem = self._problem(strengths)
         if self.settings.variant == "learned":
             return self._learned(problem)
-        start = problem.null_point()
-        if near is not None and near.natural_point is not None:
-            start = problem.rotated(near.natural_point)
-        return self._solved(problem, solve(problem, start, self.settings.tol, self.settings.max_iter))
+        found = solve(problem, problem.null_point(), self.settings.tol, self.settings.max_iter)
+        return self._solved(problem, found)
+
+    def side_by_side(self, candidates: Sequence[Strengths]) -> Candidates | None:
+        """Put candidates, strongest first, side by side; None unless each is one convex problem."""
+        if self.settings.variant == "learned" or not self.varying.any():
+            return None
+        # Nothing is known of the scale of rows that are not standardised.
+        single = SINGLE if self.settings.scaling == "standard" else math.inf
+        return Candidates(self._problem(candidates[0]), candidates, single)
+
+    def rotated(self, modalities: Modalities) -> Array:
+        """Return other rows as they stand in `design`."""
+        return self.design.rotated(scale(self.scalers, modalities))
+
+    def scores(self, natural_point: Array, rotated: Array) -> Array:
+        """Return probabilities (n, q) of rows of `rotated` by weights in the labels' own basis."""
+        scores = np.tile(self.constants, (len(rotated), 1))
+        scores[:, self.varying] = expit(rotated @ natural_point[:-1] + natural_point[-1])
+        return scores
+
+    def _problem(self, strengths: Strengths) -> Problem:
+        costs = balanced_costs(self.labels) if self.settings.costs == "balanced" else 1.0
+        relations = self.relations[np.ix_(self.varying, self.varying)]
+        return problem_of(self.design, self.labels, strengths, relations, costs)
 
     def _learned(self, problem: Problem) -> Model:
         settings = self.settings
@@ -162,7 +185,6 @@ class TrainingRows:
             solution.point[-1],
             None,
             self.relations,
-            natural_point=problem.natural(solution.point),
             objective=solution.objective,
             residual=solution.residual,
             n_iterations=solution.n_iterations,

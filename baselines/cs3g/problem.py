@@ -30,6 +30,14 @@ class Strengths(NamedTuple):
     laplacian: float
     lasso: float
 
+    def quadratic(self, eigenvalues: Array) -> Array:
+        """Return (q,), the curvature of ridge and Laplacian term along the Laplacian's eigenvectors."""
+        return self.ridge + self.laplacian * eigenvalues
+
+    def lasso_weights(self, design: Design) -> Array:
+        """Return (m,), the weight of each modality's norm: lasso * sqrt(d_k), d_k all its features."""
+        return self.lasso * np.sqrt([len(basis) for basis in design.bases])
+
 
 def label_relations(labels: Array, threshold: float, significance: float) -> Array:
     """Return R: phi coefficients of pairs of labels, 0 where they are small or may be chance.
@@ -94,6 +102,10 @@ class Design:
         joined = np.ascontiguousarray(np.concatenate(rows, axis=1))
         return cls(joined, tuple(blocks), tuple(bases), np.mean(joined**2, axis=0))
 
+    def rotated(self, modalities: Modalities) -> Array:
+        """Return other rows in the same bases, (n, r)."""
+        return np.concatenate([x @ basis for x, basis in zip(modalities, self.bases, strict=True)], axis=1)
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -117,7 +129,7 @@ class Problem:
     scale: float = field(init=False)
     """Norm of the loss's gradient at the null model; residuals are relative to it."""
     metric: Array = field(init=False)
-    """(r + 1, q): diagonal estimate of the objective's curvature."""
+    """(r + 1, q): diagonal estimate of the objective's curvature, at the null model."""
 
     def __post_init__(self) -> None:
         null = self.null_point()
@@ -125,14 +137,14 @@ class Problem:
         # The null model has no weights, so that its gradient is that of the loss alone.
         norm = float(np.linalg.norm(self.gradient(null, decision)[:-1]))
         object.__setattr__(self, "scale", max(norm, 1e-8))
-        object.__setattr__(self, "metric", self._metric(decision))
+        object.__setattr__(self, "metric", self.metric_at(decision, self.strengths))
         if not (np.isfinite(norm) and np.isfinite(self.metric).all()):
             raise ValueError("the curvature of the objective overflows; standardise the features")
 
     @property
     def lasso_weights(self) -> Array:
-        """Weight of each modality's norm: lasso * sqrt(d_k), with d_k before directions were dropped."""
-        return self.strengths.lasso * np.sqrt([len(basis) for basis in self.design.bases])
+        """Weight of each modality's norm."""
+        return self.strengths.lasso_weights(self.design)
 
     def null_point(self) -> Array:
         """Return zero weights and the intercepts that give each label its frequency."""
@@ -143,12 +155,8 @@ class Problem:
         positive = np.clip(positive, 0.5 / n, 1 - 0.5 / n)
         return np.vstack([np.zeros((self.design.rows.shape[1], q)), logit(positive)])
 
-    def rotated(self, natural: Array) -> Array:
-        """Return the point whose weights are given in the labels' own basis."""
-        return np.vstack([natural[:-1] @ self.eigenvectors, natural[-1:]])
-
     def natural(self, point: Array) -> Array:
-        """Undo `rotated`."""
+        """Return the point with its weights in the labels' own basis."""
         return np.vstack([point[:-1] @ self.eigenvectors.T, point[-1:]])
 
     def decision(self, point: Array) -> Array:
@@ -194,6 +202,16 @@ class Problem:
                 parts.append(max(0.0, float(np.linalg.norm(gradient[block])) - weight))
         return float(np.linalg.norm(parts)) / self.scale
 
+    def metric_at(self, decision: Array, strengths: Strengths) -> Array:
+        """Return the Hessian's diagonal (r + 1, q) at a decision, as if all rows of a label were alike."""
+        p = expit(decision)
+        by_label = np.maximum(np.mean(self.costs * p * (1 - p), axis=0), 1e-8)
+        if self.mixing is not None:
+            by_label = self.mixing**2 @ by_label
+        rotated = self.eigenvectors.T**2 @ by_label
+        quadratic = strengths.quadratic(self.eigenvalues)
+        return np.vstack([np.outer(self.design.curvature, rotated) + quadratic, by_label])
+
     def weights(self, point: Array) -> list[Array]:
         """Return W_k (d_k, q) of each modality in its own features and labels."""
         pairs = zip(self.design.bases, self.design.blocks, strict=True)
@@ -201,16 +219,7 @@ class Problem:
 
     @property
     def _quadratic(self) -> Array:
-        return self.strengths.ridge + self.strengths.laplacian * self.eigenvalues
-
-    def _metric(self, decision: Array) -> Array:
-        """Return the Hessian's diagonal at the null model."""
-        p = expit(decision)
-        by_label = np.mean(self.costs * p * (1 - p), axis=0)
-        if self.mixing is not None:
-            by_label = self.mixing**2 @ by_label
-        rotated = self.eigenvectors.T**2 @ by_label
-        return np.vstack([np.outer(self.design.curvature, rotated) + self._quadratic, by_label])
+        return self.strengths.quadratic(self.eigenvalues)
 
 
 def shrink_norm(point: Array, metric: Array, weight: float) -> Array:

@@ -1,9 +1,10 @@
 """`baselines.sequential.reference` on a CPU, several times as fast: the same numbers by hand, and compiled.
 
 Left to autograd, each step adds into every shared gradient, that of all products x^k W_k among them, to
-which a step sends nearly nothing but zeros. Here the steps run forth and back without a graph; a step back
-leaves the gradients of the gates in the gates' place and in that of the product that was read, and the
-gradient of each W_k is one product.
+which a step sends nearly nothing but zeros. Here the steps run forth and back without a graph. What a row
+reads of the products gives way to the step's gates, and these on the way back to their gradient, so that the
+gradient of each W_k is one product. No row may therefore read a modality twice; where it may, the reference
+runs.
 
 With the gates' sums a_t, c = c_{t-1}, c' = c_t and u = tanh(c')::
 
@@ -41,7 +42,7 @@ def runs_on(tensor: Tensor) -> bool:
 
 
 class Steps:
-    """What `baselines.sequential.reference.Steps` is, with the same arguments."""
+    """As `baselines.sequential.reference.Steps`, with the same arguments; no row reads a modality twice."""
 
     @torch.no_grad()
     def __init__(

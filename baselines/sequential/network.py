@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from types import ModuleType
 
 import torch
 from torch import Tensor, nn
@@ -44,7 +45,7 @@ class NetworkOptions:
 
 @dataclass(frozen=True)
 class Acquisitions:
-    """What L copies did with B rows in T steps."""
+    """What L copies did with B rows in T steps; logits and preferences after a row's stop say nothing."""
 
     logits: Tensor  # (T, L, n_labelled, R)   z_t, before the sigmoid
     preferences: Tensor  # (T, L, B, M)   modality head after step t; of rows without labels all but the last
@@ -163,8 +164,7 @@ class AcquisitionNetwork(nn.Module):
         x, w = self._inputs(modalities, labels), self._weights(copies)
         L, B = len(w.U), len(x[0])
         n = B if n_labelled is None or self.options.confidence is not None else n_labelled
-        form = fast if fast.runs_on(w.U) and not self.options.allow_repeats else reference
-        steps = form.Steps(x, w, n, self._masks(dropout_generator, L, B, n))
+        steps = self._form().Steps(x, w, n, self._masks(dropout_generator, L, B, n))
         remaining = offered = self.offered[copies].unsqueeze(1).expand(L, B, self.M)
         choice = self.start[copies].unsqueeze(1).expand(L, B)
         cost = w.U.new_zeros(L, B)
@@ -184,6 +184,10 @@ class AcquisitionNetwork(nn.Module):
                 break
         logits, preferences = steps.heads()
         return Acquisitions(logits, preferences, torch.stack(choices), torch.stack(selectables), cost)
+
+    def _form(self) -> ModuleType:
+        """Return the module whose `Steps` run."""
+        return fast if fast.runs_on(self.U) and not self.options.allow_repeats else reference
 
     def _inputs(self, modalities: Sequence[Tensor], labels: Tensor | None) -> list[Tensor]:
         """Return the modalities, a chain's labels last."""

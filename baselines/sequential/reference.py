@@ -95,7 +95,7 @@ class Steps:
     def heads(self) -> tuple[Tensor, Tensor]:
         """Return z (T, L, n_labelled, R) and f (T, L, B, M), to be differentiated.
 
-        The last step's preferences of rows without labels say nothing.
+        The last step's preferences of rows without labels say nothing, nor does what follows a row's stop.
         """
         return torch.stack(self.logits), torch.stack(self.preferences)
 

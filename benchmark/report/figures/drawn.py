@@ -40,6 +40,16 @@ PIXELS = 4 / 3
 
 
 @dataclass(frozen=True)
+class Crop:
+    """A part of a figure that a page shows alone."""
+
+    part: str
+    """The gid of what is drawn there, which begins with `benchmark.report.figures.lean.PART`."""
+    box: str
+    """Where it is: a `viewBox`."""
+
+
+@dataclass(frozen=True)
 class Drawn:
     """A figure, and what is said of it."""
 
@@ -52,8 +62,8 @@ class Drawn:
     alt: str
     """What it shows, with its main numbers, for somebody who cannot see it."""
     figure: Figure
-    crops: Mapping[str, str] = field(default_factory=dict)
-    """Of seeds by method: the `viewBox` of each method's row by its id, and of the axis as `axis`."""
+    crops: Mapping[str, Crop] = field(default_factory=dict)
+    """Of seeds by method: each method's row by its id, and the axis as `axis`."""
 
     @cached_property
     def svg(self) -> bytes:
@@ -95,7 +105,7 @@ def _rendered(figure: Figure, kind: str, date: str) -> bytes:
 def inline_svg(drawn: Drawn) -> str:
     """Return the figure as an element of a page: in the page's colours, its ids its own, and small.
 
-    The drawing has the id NAME-drawing, so that a page can show parts of it again.
+    A part has the id NAME-GID, so that a page can show it again.
     """
     root = ElementTree.fromstring(drawn.svg)
     box, label, description = root.get("viewBox", ""), f"{drawn.name}-title", f"{drawn.name}-desc"
@@ -108,5 +118,5 @@ def inline_svg(drawn: Drawn) -> str:
     svg = Element("svg", looks)
     SubElement(svg, "title", {"id": label}).text = one_line(drawn.title)
     SubElement(svg, "desc", {"id": description}).text = one_line(drawn.alt)
-    fill(SubElement(svg, "g", {"id": f"{drawn.name}-drawing"}), root, drawn.name)
+    fill(SubElement(svg, "g"), root, drawn.name)
     return ElementTree.tostring(svg, encoding="unicode")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import groupby
 from xml.etree.ElementTree import Element, SubElement
 
@@ -35,44 +35,79 @@ HREF = "{http://www.w3.org/1999/xlink}href"
 GROUNDS = ("fill: none", "fill: #ffffff")
 """Of axes and figures: a page has its own."""
 NUMERIC = ("d", "x", "y", "width", "height", "transform")
+PART = "part-"
+"""How the gid of an artist begins that belongs to a part of a figure; neighbours of one gid are one part."""
 
 
 def fill(drawing: Element, root: Element, name: str) -> None:
     """Put what `root` draws into a group of a page; its ids begin with `name`.
 
-    Nothing stays clipped: no figure draws beyond its axes.
+    Nothing stays clipped: no figure draws beyond its axes. Marks are drawn where they stand: a browser makes
+    a copy of whatever `<use>` shows, and thousands of copies take it a second.
     """
     leaves = list(_leaves(root))
-    defined = {leaf.attrib.pop("id"): leaf for leaf in leaves if leaf.tag == "path" and "id" in leaf.attrib}
-    ids = {f"#{old}": f"{name}-{place}" for place, old in enumerate(defined)}
-    said = {ids[f"#{old}"]: path.get("style", "").split(";") for old, path in defined.items()}
-    for old, path in defined.items():
-        path.set("id", ids[f"#{old}"])
-    drawing.set("style", _css(INHERITED))
-    if defined:
-        SubElement(drawing, "defs").extend(defined.values())
-    definitions = {id(path) for path in defined.values()}
+    marks = {
+        f"#{leaf.attrib.pop('id')}": leaf for leaf in leaves if leaf.tag == "path" and "id" in leaf.attrib
+    }
+    definitions = {id(mark) for mark in marks.values()}
     shown = [leaf for leaf in leaves if id(leaf) not in definitions]
-    for leaf in shown:
-        if leaf.get("href") in ids:
-            target = ids[leaf.attrib["href"]]
-            leaf.set("href", f"#{target}")
-            _set_style(leaf, (item for item in leaf.get("style", "").split(";") if item not in said[target]))
-    drawing.extend(_in_groups(shown))
+    drawing.set("style", _css(INHERITED))
+    for part, run in groupby(shown, lambda leaf: leaf.attrib.pop(PART, "")):
+        drawn = _in_groups(_in_place(run, marks))
+        if part:  # shown elsewhere too, where nothing of it is inherited
+            SubElement(drawing, "g", {"id": f"{name}-{part}", "style": _css(INHERITED)}).extend(drawn)
+        else:
+            drawing.extend(drawn)
 
 
-def _leaves(element: Element) -> Iterator[Element]:
+def _in_place(leaves: Iterable[Element], marks: Mapping[str, Element]) -> Iterator[Element]:
+    """Draw neighbours that show one mark in one look as one path."""
+    for (target, look), run in groupby(leaves, lambda leaf: (leaf.get("href", ""), leaf.get("style", ""))):
+        if not target:
+            yield from run
+            continue
+        mark = marks[target]
+        style = dict(
+            _properties(f"{look};{mark.get('style', '')}")
+        )  # what a mark says itself comes last, and wins
+        shape = _shape(mark.attrib["d"])
+        d = "".join(shape(float(leaf.get("x", 0)), float(leaf.get("y", 0))) for leaf in run)
+        yield Element("path", {"d": d, "style": _css(style)} if style else {"d": d})
+
+
+def _shape(d: str) -> Callable[[float, float], str]:
+    """Return what draws a path of absolute commands at a place; eight cubics are matplotlib's circle."""
+    commands = re.findall(r"([A-Za-z])([^A-Za-z]*)", d)
+    points = [(command, [float(number) for number in numbers.split()]) for command, numbers in commands]
+    if [command for command, _ in points] == ["M", *"CCCCCCCC", "z"]:
+        r = _number(points[0][1][1])
+        there, back = (f"a{r} {r} 0 1 0 0 {sign}{_number(2 * float(r))}" for sign in ("-", ""))
+        return lambda x, y: f"M{_number(x)} {_number(y + float(r))}{there}{back}"
+
+    def at(x: float, y: float) -> str:
+        return "".join(
+            command + " ".join(_number(number + (x, y)[place % 2]) for place, number in enumerate(numbers))
+            for command, numbers in points
+        )
+
+    return at
+
+
+def _leaves(element: Element, part: str = "") -> Iterator[Element]:
     """Yield what draws, in order, out of the groups that matplotlib makes for each of its objects."""
     for child in element:
         tag = child.tag.removeprefix(SVG)
         if tag in ("metadata", "style", "clipPath"):
             continue
         if tag in ("g", "defs") and not {"transform", "style"} & set(child.keys()):
-            yield from _leaves(child)
+            own = child.get("id", "")
+            yield from _leaves(child, own if own.startswith(PART) else part)
         elif child.get("style") not in GROUNDS:
             leaf = Element(tag, dict(_attributes(child)))
             leaf.text = child.text if tag in ("text", "tspan") else None
             leaf.extend(_leaves(child))
+            if part:
+                leaf.set(PART, part)
             yield leaf
 
 
@@ -112,15 +147,13 @@ def _in_groups(elements: Iterable[Element]) -> Iterator[Element]:
         yield group
 
 
-def _set_style(element: Element, items: Iterable[str]) -> None:
-    element.attrib.pop("style", None)
-    if style := ";".join(items):
-        element.set("style", style)
-
-
 def _rounded(text: str) -> str:
     """Keep two decimals of each number: a hundredth of a point."""
-    return re.sub(r"-?\d+\.\d+", lambda found: f"{float(found[0]):.2f}".rstrip("0").rstrip("."), text)
+    return re.sub(r"-?\d+\.\d+", lambda found: _number(float(found[0])), text)
+
+
+def _number(value: float) -> str:
+    return f"{value:.2f}".rstrip("0").rstrip(".")
 
 
 def _css(style: Mapping[str, str]) -> str:

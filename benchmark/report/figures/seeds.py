@@ -11,8 +11,9 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from benchmark.contracts import Array
-from benchmark.report.figures.drawn import SEEDS, Drawn, name_of
-from benchmark.report.figures.style import BLUE, INK, MUTED, Sheet, faint, segments, shortened
+from benchmark.report.figures.drawn import SEEDS, Crop, Drawn, name_of
+from benchmark.report.figures.lean import PART
+from benchmark.report.figures.style import BLUE, INK, MUTED, Sheet, faint, shortened
 from benchmark.report.figures.words import (
     counted,
     dataset_title,
@@ -103,7 +104,7 @@ def _drawn(material: Material, dataset: str, metric: str, rows: Sequence[Row]) -
             x, side = (LEFT + 4, "left") if free_left else (sheet.width - 24, "right")
             sheet.write(x, y, "no finished seed", 8, color=MUTED, ha=side)
     _legend(sheet, printed=any(isfinite(row.mean) for row in rows))
-    crops = {row.method: _crop(sheet, TOP + ROW * place, ROW) for place, row in enumerate(rows)}
+    crops = {row.method: _crop(place, sheet, TOP + ROW * place, ROW) for place, row in enumerate(rows)}
     return Drawn(
         name=name_of("seeds", dataset, metric),
         group=SEEDS,
@@ -111,12 +112,12 @@ def _drawn(material: Material, dataset: str, metric: str, rows: Sequence[Row]) -
         caption=_caption(material, dataset, metric, rows),
         alt=_alt(material, dataset, metric, rows),
         figure=sheet.figure,
-        crops={**crops, "axis": _crop(sheet, TOP + height - 1, AXIS + 5)},
+        crops={**crops, "axis": _crop("axis", sheet, TOP + height - 1, AXIS + 5)},
     )
 
 
-def _crop(sheet: Sheet, top: float, height: float) -> str:
-    return f"0 {top:g} {sheet.width:g} {height:g}"
+def _crop(part: object, sheet: Sheet, top: float, height: float) -> Crop:
+    return Crop(f"{PART}{part}", f"0 {top:g} {sheet.width:g} {height:g}")
 
 
 def jitter(seed: int) -> float:
@@ -125,23 +126,23 @@ def jitter(seed: int) -> float:
 
 
 def _draw_rows(axes: Axes, rows: Sequence[Row]) -> None:
-    middle = np.arange(len(rows)) + 0.5
-    printed = np.array([row.mean for row in rows])
-    deviation = np.array([row.std for row in rows])
-    dots = [
-        (value, place + SPREAD * jitter(seed))
-        for place, row in zip(middle, rows, strict=True)
-        for seed, value in row.values.items()
-    ]
-    x, y = np.reshape(dots, (-1, 2)).T
-    low, high = printed - deviation, printed + deviation
-    least, most = _reach(np.concatenate([x, printed]))
-    axes.plot(*segments(low.clip(least, most), high.clip(least, most), middle), **PRINTED, clip_on=False)
-    for end, marker, beyond in ((least, "<", low < least), (most, ">", high > most)):
-        axes.plot(np.full(beyond.sum(), end), middle[beyond], marker, **CUT, clip_on=False)
-    axes.plot(printed, middle, "|", **PRINTED_MEAN, clip_on=False)
-    axes.plot(x, y, **SEED, clip_on=False)
-    axes.plot([row.ours for row in rows], middle, **MEAN, clip_on=False)
+    """Draw each row as a part of its own, so that a page can show it alone."""
+    shown = [value for row in rows for value in (*row.values.values(), row.mean)]
+    least, most = _reach(np.array(shown, dtype=float))
+    axes.xaxis.set_gid(f"{PART}axis")
+    for place, row in enumerate(rows):
+        middle, low, high = place + 0.5, row.mean - row.std, row.mean + row.std
+        looks: dict[str, Any] = {"gid": f"{PART}{place}", "clip_on": False}
+        if isfinite(row.mean):
+            axes.plot(np.clip((low, high), least, most), (middle, middle), **PRINTED, **looks)
+            for end, marker, beyond in ((least, "<", low < least), (most, ">", high > most)):
+                if beyond:
+                    axes.plot(end, middle, marker, **CUT, **looks)
+            axes.plot(row.mean, middle, "|", **PRINTED_MEAN, **looks)
+        if row.values:
+            heights = [middle + SPREAD * jitter(seed) for seed in row.values]
+            axes.plot(list(row.values.values()), heights, **SEED, **looks)
+            axes.plot(row.ours, middle, **MEAN, **looks)
 
 
 def _reach(shown: Array) -> tuple[float, float]:

@@ -13,7 +13,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import f1_score
 from sklearn.preprocessing import StandardScaler
 
-from baselines.cs3g.estimator import CS3G, METHODS, micro_f1
+from baselines.cs3g.choice import micro_f1
+from baselines.cs3g.estimator import CS3G, METHODS
 from benchmark.contracts import Holdout
 
 

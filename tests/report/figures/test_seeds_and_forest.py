@@ -39,10 +39,10 @@ def test_each_row_can_be_cut_out_of_the_drawing_exactly(usual):
     root = ElementTree.fromstring(inline_svg(drawn))
     width = box(root.get("viewBox"))[2]
     labels = {element.text: float(element.get("y")) for element in root.iter("text")}
-    axis = box(drawn.crops["axis"])
+    axis = box(drawn.crops["axis"].box)
     bottoms = []
     for spec in METHODS:
-        left, top, wide, high = box(drawn.crops[spec.id])
+        left, top, wide, high = box(drawn.crops[spec.id].box)
         assert (left, wide, high) == (0, width, ROW)
         inside = [text for text, y in labels.items() if top < y < top + high]
         assert inside == [spec.id + "§" * spec.reconstructed]
