@@ -21,6 +21,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from benchmark.files import write_bytes
 from benchmark.run import remote
 from benchmark.run.backends import AGAIN, BackendError, Call, refuse_threads, workers_of
 from benchmark.run.child import load_planned
@@ -269,9 +270,8 @@ def _stored(returned: Returned, task: Task, store: RecordStore) -> JobResult:
     with tempfile.TemporaryDirectory() as folder:
         arrived = RecordStore(Path(folder))
         place = arrived.folder(job, config_hash)
-        place.mkdir(parents=True)
         for name, content in returned.files.items():
-            (place / Path(name).name).write_bytes(content)
+            write_bytes(place / Path(name).name, content)
         record = arrived.find(job, config_hash)
         if record is None:
             raise RuntimeError("the record that came back from the worker cannot be read; run again")
