@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import subprocess
@@ -102,3 +103,27 @@ def test_a_worker_loads_no_method_and_no_torch():
     loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert "benchmark.run.worker" in loaded.stdout.split()
     assert not {"torch", "sklearn", "pandas", "m3la", "baselines"} & set(loaded.stdout.split())
+
+
+def test_a_fork_server_ends_with_its_worker_also_while_it_imports(tmp_path):
+    package, note = tmp_path / "sklearn", tmp_path / "note"
+    package.mkdir()
+    lines = ["import os, time", f"open({str(note)!r}, 'w').write(str(os.getpid()))"]
+    (package / "__init__.py").write_text("\n".join([*lines, "time.sleep(600)"]))
+    server = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import benchmark.run.preloaded"
+    worker = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {server!r}])"
+    program = subprocess.Popen([sys.executable, "-c", worker])
+    deadline = time.monotonic() + 60
+    while not (note.exists() and note.read_text()):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    pid = int(note.read_text())
+    try:
+        assert not gone(pid, patience=1.0)
+        program.kill()
+        assert gone(pid)
+    finally:
+        program.kill()
+        program.wait()
+        if psutil.pid_exists(pid):
+            os.kill(pid, signal.SIGKILL)
