@@ -8,10 +8,20 @@ import signal
 import subprocess
 import sys
 import time
+from multiprocessing import forkserver
 
 import psutil
 import pytest
-from child_functions import add, die, exit_quietly, fail, grow, grow_in_a_child, hang_with_a_child
+from child_functions import (
+    add,
+    die,
+    exit_quietly,
+    fail,
+    grow,
+    grow_in_a_child,
+    hang_with_a_child,
+    kill_the_fork_server,
+)
 
 from benchmark.run.isolation import run_isolated
 from benchmark.run.memory import out_of_memory_kills
@@ -96,6 +106,32 @@ def gone(pid, patience=10.0):
             return True
         time.sleep(0.05)
     return False
+
+
+@pytest.mark.parametrize("limits", [{}, {"memory_limit": 2**40}])
+def test_a_job_outlives_its_fork_server(tmp_path, limits):
+    outcome = run_isolated(kill_the_fork_server, (str(tmp_path / "pid"), 1.0), time_limit=60.0, **limits)
+    assert (outcome.reason, outcome.value) == ("finished", "done")
+    assert run_isolated(add, (2, 3)).value == 5
+
+
+def test_a_job_without_fork_server_still_has_its_limit(tmp_path):
+    outcome = run_isolated(kill_the_fork_server, (str(tmp_path / "pid"), 600.0), time_limit=2.0)
+    assert outcome.reason == "timeout"
+    assert gone(int((tmp_path / "pid").read_text()))
+
+
+def test_a_fork_server_that_is_killed_before_it_makes_the_child_costs_another_start(monkeypatch):
+    read, calls = forkserver.read_signed, []
+
+    def lose_the_first(fd):
+        calls.append(fd)
+        if len(calls) == 1:
+            raise EOFError("unexpected EOF")
+        return read(fd)
+
+    monkeypatch.setattr(forkserver, "read_signed", lose_the_first)
+    assert run_isolated(add, (2, 3)).value == 5
 
 
 def test_a_worker_loads_no_method_and_no_torch():
