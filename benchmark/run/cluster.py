@@ -21,6 +21,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from benchmark.files import write_bytes
 from benchmark.run import remote
 from benchmark.run.backends import AGAIN, BackendError, Call, refuse_threads, workers_of
 from benchmark.run.child import load_planned
@@ -108,6 +109,8 @@ class Cluster:
             free = [worker for worker in self.alive if worker in self.fit and worker not in busy]
             if free or busy:
                 return free
+            if self.alive.keys() - self.unfit.keys():  # being met, which takes its time where much else runs
+                patience = time.monotonic() + PATIENCE_SECONDS
             if time.monotonic() > patience:
                 reasons = "; ".join(self.unfit.values()) or "all have died"
                 raise BackendError(f"the dask cluster has no worker left ({reasons}); {AGAIN}")
@@ -127,9 +130,12 @@ class Cluster:
 
     def _meet(self, workers: Sequence[str], *, at_start: bool) -> None:
         """Ask workers who they are: one that is unfit ends a run at its start, and later gets no job."""
-        answers = self.client.run(
-            remote.introduce, self.device, self.preload, workers=[*workers], on_error="return"
-        )
+        try:
+            answers = self.client.run(
+                remote.introduce, self.device, self.preload, workers=[*workers], on_error="return"
+            )
+        except Exception as error:  # of the line to the scheduler
+            answers = dict.fromkeys(workers, error)
         for worker in answers.keys() & self.alive.keys():
             reason = _unfit(worker, self.alive[worker], answers[worker])
             if reason and at_start:
@@ -269,9 +275,8 @@ def _stored(returned: Returned, task: Task, store: RecordStore) -> JobResult:
     with tempfile.TemporaryDirectory() as folder:
         arrived = RecordStore(Path(folder))
         place = arrived.folder(job, config_hash)
-        place.mkdir(parents=True)
         for name, content in returned.files.items():
-            (place / Path(name).name).write_bytes(content)
+            write_bytes(place / Path(name).name, content)
         record = arrived.find(job, config_hash)
         if record is None:
             raise RuntimeError("the record that came back from the worker cannot be read; run again")

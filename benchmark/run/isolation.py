@@ -30,6 +30,8 @@ from benchmark.run.scratch import claim_folder
 
 LOOK_SECONDS = 0.1
 """How often the memory of a child that has a limit is looked at."""
+SERVER_KILLED = 255
+"""The exit code that multiprocessing gives a child whose fork server was killed, be it alive or not."""
 LONGEST_WAIT = 2_147_483
 """Seconds, 24 days: waiting counts milliseconds in 32 bits, and no job takes so long."""
 
@@ -72,10 +74,13 @@ def run_isolated(
     child = context.Process(target=_child, args=(sender, pickle.dumps((function, arguments))))
     kills = out_of_memory_kills()
     started = time.perf_counter()
-    child.start()
+    try:
+        child.start()
+    except (EOFError, ConnectionError):  # the fork server was killed before it made the child; start another
+        child.start()
     sender.close()
     try:
-        passed = _watch([receiver, child.sentinel], child.pid, started, time_limit, memory_limit)
+        passed = _watch(receiver, child, started, time_limit, memory_limit)
         seconds = time.perf_counter() - started
         outcome = passed or _received(receiver, child, out_of_memory_kills() > kills)
         return replace(outcome, seconds=seconds)
@@ -85,18 +90,31 @@ def run_isolated(
 
 
 def _watch(
-    ends: Sequence[Any], pid: int, started: float, time_limit: float | None, memory_limit: int | None
+    receiver: Connection, child: Any, started: float, time_limit: float | None, memory_limit: int | None
 ) -> Outcome | None:
     """Wait for the child's end; return which limit it passed before, if it did."""
     limit = math.inf if time_limit is None else time_limit
+    ends, longest = [receiver, child.sentinel], LONGEST_WAIT if memory_limit is None else LOOK_SECONDS
     while (left := started + limit - time.perf_counter()) > 0:
-        pause = min(left, LONGEST_WAIT if memory_limit is None else LOOK_SECONDS)
-        if wait(ends, pause):
+        ready = wait(ends, min(left, longest))
+        if receiver in ready or (child.exitcode is not None and not _outlives_its_server(child)):
             return None
-        if memory_limit is not None and (used := resident(pid)) > memory_limit:
+        if ready:  # its end has to be looked for now
+            ends, longest = [receiver], LOOK_SECONDS
+        if memory_limit is not None and (used := resident(child.pid)) > memory_limit:
             mib = f"{used / 2**20:,.0f} MiB, more than the limit of {memory_limit / 2**20:,.0f} MiB"
             return Outcome("out-of-memory", message=f"killed as it used {mib}")
     return Outcome("timeout", message=f"killed after the time limit of {time_limit:g} s")
+
+
+def _outlives_its_server(child: Any) -> bool:
+    """Whether a child lives whose fork server was killed, which multiprocessing takes for its end."""
+    if child.exitcode != SERVER_KILLED:
+        return False
+    try:
+        return bool(psutil.Process(child.pid).status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _received(receiver: Connection, child: Any, memory_ran_out: bool) -> Outcome:
@@ -174,6 +192,8 @@ def _kill_tree(child: Any) -> None:
         descendants = []
     if child.is_alive():
         child.kill()
+    elif _outlives_its_server(child):
+        descendants.append(psutil.Process(child.pid))
     for descendant in descendants:
         if descendant.is_running():
             descendant.kill()

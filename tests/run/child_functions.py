@@ -1,6 +1,7 @@
 """What tests run in other processes; apart, so that those need not import pytest for it."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -27,6 +28,13 @@ def hang_with_a_child(note):
     child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
     Path(note).write_text(f"{os.getpid()} {child.pid}")
     time.sleep(600)
+
+
+def kill_the_fork_server(note, seconds):
+    Path(note).write_text(str(os.getpid()))
+    os.kill(os.getppid(), signal.SIGKILL)
+    time.sleep(seconds)
+    return "done"
 
 
 def grow(note, mib):

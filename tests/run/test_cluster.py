@@ -195,6 +195,23 @@ def test_a_line_that_closes_counts_as_a_lost_worker_and_an_error_as_itself(machi
             cluster._ask(worker, give, TimeoutError("of the function"))
 
 
+def test_a_worker_that_is_being_met_is_waited_for_and_none_is_not(monkeypatch):
+    monkeypatch.setattr("benchmark.run.cluster.PATIENCE_SECONDS", 0.2)
+    monkeypatch.setattr("benchmark.run.cluster.POLL_SECONDS", 0.1)
+    cluster, looks = Cluster(None, "cpu", ()), iter(range(6))
+
+    def look(_):
+        cluster.alive = {"far": {}}
+        cluster.fit |= {"far"} if next(looks, None) is None else set()
+
+    monkeypatch.setattr(cluster, "_look", look)
+    assert cluster._free(set(), None) == ["far"]
+    monkeypatch.setattr(cluster, "_look", lambda _: None)
+    cluster.alive = {}
+    with pytest.raises(BackendError, match="no worker left"):
+        cluster._free(set(), None)
+
+
 def test_an_answer_may_take_longer_than_a_look_at_the_workers(bench, machines, monkeypatch):
     monkeypatch.setattr("benchmark.run.cluster.POLL_SECONDS", 1e-3)
     assert bench.run(registry(), **on(machines)).counts == {"done": 2}
@@ -214,16 +231,13 @@ def test_a_job_ends_with_its_run(bench, machines):
 
 def jobs_of(machines):
     """Return the processes of jobs: children of fork servers, which are children of workers."""
-    servers = [
-        process
-        for process in psutil.Process(machines.workers.pid).children(recursive=True)
-        if process.is_running() and "forkserver" in " ".join(process.cmdline())
-    ]
-    return [
-        process
-        for process in servers
-        if process.parent() in servers and process.status() != psutil.STATUS_ZOMBIE
-    ]
+    servers, jobs = [], []
+    for process in psutil.Process(machines.workers.pid).children(recursive=True):
+        with suppress(psutil.NoSuchProcess):  # also of one that has ended, but is not yet taken notice of
+            if "forkserver" in " ".join(process.cmdline()):
+                jobs += [process] if process.parent() in servers else []
+                servers.append(process)
+    return jobs
 
 
 def test_workers_that_cannot_be_trusted_with_jobs_are_refused_before_any_runs(bench, machines, monkeypatch):

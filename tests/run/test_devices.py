@@ -79,7 +79,7 @@ def test_a_killed_holder_gives_its_leases_back(pool):
 def test_a_job_that_fails_dies_or_hangs_gives_its_lease_back(tmp_path, pool, trouble):
     toys = registry(method("OnDevice", Troubled, log=str(tmp_path / "log"), trouble=trouble))
     result = run_one(tmp_path, pool, toys, time_limit=1.0 if trouble == "hang" else None)
-    assert result.status == ("timeout" if trouble == "hang" else "failed")
+    assert result.status == {"raise": "failed", "kill": "killed", "hang": "timeout"}[trouble]
     with pool.lease(timeout=0.5), pool.lease(timeout=0.5):
         pass
 

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import subprocess
 import sys
 import time
+from multiprocessing import forkserver
 
 import psutil
 import pytest
-from child_functions import add, die, exit_quietly, fail, grow, grow_in_a_child, hang_with_a_child
+from child_functions import (
+    add,
+    die,
+    exit_quietly,
+    fail,
+    grow,
+    grow_in_a_child,
+    hang_with_a_child,
+    kill_the_fork_server,
+)
 
 from benchmark.run.isolation import run_isolated
 from benchmark.run.memory import out_of_memory_kills
@@ -97,8 +108,58 @@ def gone(pid, patience=10.0):
     return False
 
 
+@pytest.mark.parametrize("limits", [{}, {"memory_limit": 2**40}])
+def test_a_job_outlives_its_fork_server(tmp_path, limits):
+    outcome = run_isolated(kill_the_fork_server, (str(tmp_path / "pid"), 1.0), time_limit=60.0, **limits)
+    assert (outcome.reason, outcome.value) == ("finished", "done")
+    assert run_isolated(add, (2, 3)).value == 5
+
+
+def test_a_job_without_fork_server_still_has_its_limit(tmp_path):
+    outcome = run_isolated(kill_the_fork_server, (str(tmp_path / "pid"), 600.0), time_limit=2.0)
+    assert outcome.reason == "timeout"
+    assert gone(int((tmp_path / "pid").read_text()))
+
+
+def test_a_fork_server_that_is_killed_before_it_makes_the_child_costs_another_start(monkeypatch):
+    read, calls = forkserver.read_signed, []
+
+    def lose_the_first(fd):
+        calls.append(fd)
+        if len(calls) == 1:
+            raise EOFError("unexpected EOF")
+        return read(fd)
+
+    monkeypatch.setattr(forkserver, "read_signed", lose_the_first)
+    assert run_isolated(add, (2, 3)).value == 5
+
+
 def test_a_worker_loads_no_method_and_no_torch():
     program = "import sys, benchmark.run.worker; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert "benchmark.run.worker" in loaded.stdout.split()
     assert not {"torch", "sklearn", "pandas", "m3la", "baselines"} & set(loaded.stdout.split())
+
+
+def test_a_fork_server_ends_with_its_worker_also_while_it_imports(tmp_path):
+    package, note = tmp_path / "sklearn", tmp_path / "note"
+    package.mkdir()
+    lines = ["import os, time", f"open({str(note)!r}, 'w').write(str(os.getpid()))"]
+    (package / "__init__.py").write_text("\n".join([*lines, "time.sleep(600)"]))
+    server = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import benchmark.run.preloaded"
+    worker = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {server!r}])"
+    program = subprocess.Popen([sys.executable, "-c", worker])
+    deadline = time.monotonic() + 60
+    while not (note.exists() and note.read_text()):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    pid = int(note.read_text())
+    try:
+        assert not gone(pid, patience=1.0)
+        program.kill()
+        assert gone(pid)
+    finally:
+        program.kill()
+        program.wait()
+        if psutil.pid_exists(pid):
+            os.kill(pid, signal.SIGKILL)

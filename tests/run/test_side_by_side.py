@@ -99,7 +99,7 @@ def test_a_batch_that_cannot_be_fitted_fails_all_its_jobs(tmp_path, fit, message
 def test_a_batch_that_dies_leaves_a_record_of_each_job(tmp_path):
     toys = registry(together(estimator=Prior, trouble="kill", troubled_seeds=(1,)))
     assert run(tmp_path, toys, "--seeds", "2", "--batch-seeds") == 1
-    assert {record["status"] for record in records(tmp_path).values()} == {"failed"}
+    assert {record["status"] for record in records(tmp_path).values()} == {"killed"}
     assert all("SIGKILL" in record["error"] for record in records(tmp_path).values())
 
 
