@@ -105,6 +105,24 @@ def test_what_is_said_and_every_gradient_equal_those_of_the_reference(
             )
 
 
+@pytest.mark.parametrize("options", [{"confidence": 0.62}, {"n_steps": 2}, {}], ids=str)
+def test_no_number_comes_from_memory_that_nobody_wrote(
+    options: dict[str, object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is not written is not a number here: rows that stopped, or have no labels, must not pass it on."""
+    net = network(**options)
+
+    def poisoned(like: Tensor, *size: int) -> Tensor:
+        return like.new_full(size, torch.nan)
+
+    monkeypatch.setattr(Tensor, "new_empty", poisoned)
+    done, loss, gradients = one_pass(net, N)
+    assert torch.isfinite(done.logits).all()
+    assert torch.isfinite(loss)
+    for name, gradient in gradients.items():
+        assert gradient is None or torch.isfinite(gradient).all(), name
+
+
 @pytest.mark.parametrize("rows", [1, 2, 64])
 def test_batches_of_any_size_and_single_copies_agree(rows: int) -> None:
     """A last batch is smaller; predicting along a chain runs one copy after another."""
