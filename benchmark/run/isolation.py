@@ -73,11 +73,11 @@ def run_isolated(
     receiver, sender = context.Pipe(duplex=False)
     child = context.Process(target=_child, args=(sender, pickle.dumps((function, arguments))))
     kills = out_of_memory_kills()
-    started = time.perf_counter()
     try:
         child.start()
     except (EOFError, ConnectionError):  # the fork server was killed before it made the child; start another
         child.start()
+    started = time.perf_counter()  # only now: a new fork server first ends its imports
     sender.close()
     try:
         passed = _watch(receiver, child, started, time_limit, memory_limit)

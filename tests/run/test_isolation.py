@@ -134,6 +134,12 @@ def test_a_fork_server_that_is_killed_before_it_makes_the_child_costs_another_st
     assert run_isolated(add, (2, 3)).value == 5
 
 
+def test_what_a_fork_server_imports_first_is_no_part_of_a_jobs_time(monkeypatch):
+    read = forkserver.read_signed
+    monkeypatch.setattr(forkserver, "read_signed", lambda fd: (time.sleep(2.0), read(fd))[1])
+    assert run_isolated(time.sleep, (0.0,), time_limit=1.5).reason == "finished"
+
+
 def test_a_worker_loads_no_method_and_no_torch():
     program = "import sys, benchmark.run.worker; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
