@@ -128,7 +128,7 @@ def test_who_was_left_out_comes_back_when_the_one_that_beat_it_does_not_end_as_i
         """Candidates whose scores are their points, at each of their tolerances in turn."""
 
         n_iterations = 0
-        ways = ([half] * 5, [right, right, right, right, wrong])
+        ways = ([half] * 4, [right, right, right, wrong])
         at = np.array([-1, -1])
 
         def advance(self, which: list[int], *_: float) -> None:
