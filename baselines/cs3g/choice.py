@@ -9,15 +9,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from baselines.cs3g.candidates import Candidates
-from baselines.cs3g.model import TrainingRows
+from baselines.cs3g.model import Model, TrainingRows
 from baselines.cs3g.problem import Strengths
 from benchmark.contracts import Array, Holdout
 
 LADDER = (1e-3, 1e-4, 1e-5)
 """Tolerances at which candidates are compared on the way to the final one."""
-SAFETY = 4.5
+SAFETY = 9.0
 """How much further than in proportion to the step a score may still move. When steps have become tenfold
-shorter, that is half as far as that score of the same label which moved most meanwhile."""
+shorter, that is as far as that score of the same label which moved most meanwhile."""
 FINAL = 0.5
 """Part of the final tolerance that steps are to be within, so that the residual after them is within it."""
 PATIENCE = 500
@@ -73,16 +73,17 @@ def choose_one_by_one(rows: TrainingRows, candidates: Sequence[Strengths], holdo
 def choose_side_by_side(
     rows: TrainingRows, candidates: Sequence[Strengths], holdout: Holdout, together: Candidates
 ) -> Choice:
-    """Choose among candidates that are left out, from tolerance to tolerance, once they can no longer win.
+    """Choose among candidates of which only those that can still win go on to the next tolerance.
 
-    One that does not get to a tolerance beside the others is solved alone in the end.
+    One that does not get to a tolerance beside the others is solved alone. Solved are in the end all that are
+    not beaten by a solved one: also those that an unsolved one had seemed sure to beat.
     """
     rotated, tol = rows.rotated(holdout.modalities), rows.settings.tol
     max_iter = min(PATIENCE, rows.settings.max_iter)
+    ladder = [step for step in LADDER if step > tol]
     standings = Standings(holdout.labels, len(candidates))
-    running, held, stuck = list(range(len(candidates))), dict[int, Held](), set[int]()
-    ladder = (*(step for step in LADDER if step > tol), FINAL * tol)
-    along_ridges(together, candidates, ladder[0], max_iter)
+    along_ridges(together, candidates, [*ladder, FINAL * tol][0], max_iter)
+    running, held, stuck = standings.can_win(), dict[int, Held](), set[int]()
     for step in ladder:
         if held:
             together.advance([i for i in running if i not in stuck], step, max_iter)
@@ -91,12 +92,17 @@ def choose_side_by_side(
             now = Held(rows.scores(together.point(i), rotated), together.step(i))
             standings.note(i, now.scores, still_to_move(held.get(i), now, step))
             held[i] = now
-        running = standings.can_win(running)
-    alone = {i: rows.fit(candidates[i]) for i in running if not together.residual(i) <= tol}
-    scores = {i: alone[i].scores(holdout.modalities) if i in alone else held[i].scores for i in running}
-    for i in running:
-        standings.note(i, scores[i], 0.0)
-    best = standings.can_win(running)[0]
+        running = [i for i in running if i in standings.can_win()]
+    scores, alone = dict[int, Array](), dict[int, Model]()
+    while running := [i for i in standings.can_win() if i not in scores]:
+        together.advance([i for i in running if i not in stuck], FINAL * tol, max_iter)
+        for i in running:
+            scores[i] = rows.scores(together.point(i), rotated)
+            if not together.residual(i) <= tol:
+                alone[i] = rows.fit(candidates[i])
+                scores[i] = alone[i].scores(holdout.modalities)
+            standings.note(i, scores[i], 0.0)
+    best = standings.can_win()[0]
     return Choice(
         candidates[best],
         scores[best],
@@ -147,11 +153,11 @@ class Standings:
         if np.isfinite(rest).all():
             self._low[candidate], self._high[candidate] = low, high
 
-    def can_win(self, candidates: Sequence[int]) -> list[int]:
+    def can_win(self) -> list[int]:
         """Return those that are not sure to be beaten, most promising first; of equals the first wins."""
-        sure = max((self._low[i], -i) for i in candidates)
-        possible = [i for i in candidates if (self._high[i], -i) >= sure]
-        return sorted(possible, key=lambda i: (-self._high[i], i))
+        order = range(len(self.value))
+        sure = max((self._low[i], -i) for i in order)
+        return sorted((i for i in order if (self._high[i], -i) >= sure), key=lambda i: (-self._high[i], i))
 
 
 def micro_f1_range(labels: Array, scores: Array, rest: Array | float) -> tuple[float, float, float]:

@@ -23,6 +23,8 @@ from baselines.cs3g.choice import (
     still_to_move,
 )
 from baselines.cs3g.estimator import CS3G
+from baselines.cs3g.model import TrainingRows
+from baselines.cs3g.problem import Strengths
 from benchmark.contracts import Holdout
 
 FIT, HELD = slice(0, 100), slice(100, 160)
@@ -116,9 +118,43 @@ def test_one_that_needs_too_long_beside_the_others_does_not_go_on_there(
     assert found.n_iterations == 2 * 2 + plain.n_iterations
 
 
+def test_who_was_left_out_comes_back_when_the_one_that_beat_it_does_not_end_as_it_seemed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    labels = np.array([[1, 1, 0, 0]])
+    right, half, wrong = (np.array([row]) for row in ([0.9, 0.9, 0.1, 0.1], [0.9] * 4, [0.1] * 4))
+
+    class Scripted:
+        """Candidates whose scores are their points, at each of their tolerances in turn."""
+
+        n_iterations = 0
+        ways = ([half] * 4, [right, right, right, wrong])
+        at = np.array([-1, -1])
+
+        def advance(self, which: list[int], *_: float) -> None:
+            self.at[list(which)] += 1
+
+        def point(self, which: int) -> np.ndarray:
+            return self.ways[which][self.at[which]]
+
+        def step(self, which: int) -> float:  # noqa: ARG002
+            return 0.0
+
+        residual = step
+
+    training = CS3G(tol=1e-6)._prepare([np.eye(4)], np.eye(4, dtype=np.uint8))
+    monkeypatch.setattr(TrainingRows, "rotated", lambda *_: None)
+    monkeypatch.setattr(TrainingRows, "scores", lambda _, point, __: point)
+    monkeypatch.setattr(module, "still_to_move", lambda *_: np.zeros(4))
+    together, candidates = Scripted(), [Strengths(0.1, 0.0, 0.0), Strengths(0.01, 0.0, 0.1)]
+    found = module.choose_side_by_side(training, candidates, Holdout((np.eye(4)[:1],), labels), together)
+    assert found.strengths == candidates[0]
+    np.testing.assert_array_equal(found.scores, half)
+
+
 class TestStillToMove:
     @pytest.mark.parametrize(
-        ("residual", "share"), [(1e-3, 1 / 2), (5e-3, 9 / 2), (1e-7, 1 / 2)], ids=["tenth", "half", "less"]
+        ("residual", "share"), [(1e-3, 1.0), (5e-3, 9.0), (1e-7, 1.0)], ids=["tenth", "half", "less"]
     )
     def test_it_is_a_share_of_each_labels_largest_move(self, residual: float, share: float) -> None:
         before = Held(np.array([[0.2, 0.7], [0.5, 0.5]]), 1e-2)
@@ -168,19 +204,19 @@ class TestStandings:
 
     def test_who_is_sure_to_be_beaten_is_left_out(self) -> None:
         right, wrong = [0.9, 0.9, 0.1, 0.1], [0.9, 0.1, 0.9, 0.1]
-        assert self.noted((wrong, 0.1), (right, 0.1)).can_win([0, 1]) == [1]
-        assert self.noted((wrong, 0.4), (right, 0.1)).can_win([0, 1]) == [0, 1]
-        assert self.noted((wrong, math.inf), (right, 0.1)).can_win([0, 1]) == [0, 1]
+        assert self.noted((wrong, 0.1), (right, 0.1)).can_win() == [1]
+        assert self.noted((wrong, 0.4), (right, 0.1)).can_win() == [0, 1]
+        assert self.noted((wrong, math.inf), (right, 0.1)).can_win() == [0, 1]
 
     def test_of_equals_the_first_wins(self) -> None:
         right = [0.9, 0.9, 0.1, 0.1]
-        assert self.noted((right, 0.0), (right, 0.0)).can_win([0, 1]) == [0]
+        assert self.noted((right, 0.0), (right, 0.0)).can_win() == [0]
 
     def test_what_was_known_stays_known(self) -> None:
         right, wrong = [0.9, 0.9, 0.1, 0.1], [0.9, 0.1, 0.9, 0.1]
         standings = self.noted((wrong, 0.1), (right, 0.1))
         standings.note(0, np.array([wrong]), math.inf)
-        assert standings.can_win([0, 1]) == [1]
+        assert standings.can_win() == [1]
 
 
 def test_nothing_is_put_side_by_side_where_no_label_varies() -> None:
