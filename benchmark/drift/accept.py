@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
@@ -27,13 +27,16 @@ class Refitting:
     n: int | None
     """None: as many as the reference has."""
     seeds: tuple[int, ...] | None
-    """None: those of the records."""
+    """None: those on which the reference has refits, or where it has none, all of the records."""
     running: Running
 
-    def measure(self, bench: Bench, pairs: Sequence[tuple[str, str]], n: int) -> pd.DataFrame:
-        """Fit pairs of a bench's records `n` times more; see `measure_refits`."""
-        if self.seeds is not None:
-            bench = dataclasses.replace(bench, seeds=self.seeds)
+    def measure(
+        self, bench: Bench, pairs: Sequence[tuple[str, str]], n: int, before: Iterable[int] = ()
+    ) -> pd.DataFrame:
+        """Fit pairs of a bench's records `n` times more, see `measure_refits`; `before`: on which splits."""
+        seeds = self.seeds or tuple(sorted({*before} & {*bench.seeds}))
+        if seeds:
+            bench = dataclasses.replace(bench, seeds=seeds)
         return measure_refits(bench, pairs, n, self.running)
 
 
@@ -103,7 +106,7 @@ def _refits(bench: Bench, reference: Reference, inventory: Inventory, refitting:
         return nothing
     current = {(slot.job.dataset, slot.job.method): slot.setup.config_hash for slot in inventory.slots}
     outdated = [pair for pair, version in current.items() if not _still_holds(reference, *pair, version, n)]
-    return refitting.measure(bench, outdated, n) if outdated else nothing
+    return refitting.measure(bench, outdated, n, map(int, reference.refits["seed"])) if outdated else nothing
 
 
 def _still_holds(reference: Reference, dataset: str, method: str, version: str, n: int) -> bool:

@@ -38,7 +38,9 @@ def _refit_flags(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="fit every method N times more per split, with other seeds of its own; resumable",
     )
-    refits.add_argument("--refit-seeds", metavar="SEEDS", help="splits to refit on; default: all")
+    refits.add_argument(
+        "--refit-seeds", metavar="SEEDS", help="splits to refit on; default: those of before, else all"
+    )
     flags.add_running(parser, "refits")
 
 

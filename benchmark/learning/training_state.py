@@ -48,7 +48,11 @@ class BestWeights:
     def should_stop(self, epoch: int, value: float, patience: int) -> bool:
         if value < self.value:
             self.value, self.epoch = value, epoch
-            self.weights = [tensor.clone() for tensor in self._own()]
+            if self.weights is None:
+                self.weights = [tensor.clone() for tensor in self._own()]
+            else:  # in their place: two copies of a large network take long to forget
+                for kept, tensor in zip(self.weights, self._own(), strict=True):
+                    kept.copy_(tensor)
         return epoch - self.epoch >= patience
 
     def state(self) -> dict[str, Any]:

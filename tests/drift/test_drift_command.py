@@ -304,6 +304,15 @@ def test_a_damaged_reference_is_named_and_refused(judged, reference, name, conte
     assert len(err.splitlines()) == 1
 
 
+def test_accepting_fits_again_on_the_splits_of_before(judged, reference):
+    path = reference / "refit_noise.csv"
+    stored = pd.read_csv(path)
+    stored[stored["seed"] < 2].to_csv(path, index=False)
+    assert judged("--accept", "--reason", "x", "--jobs", "1", benchmark=WRONG_LOSS)[0] == 0
+    after = pd.read_csv(path)
+    assert set(after.loc[after["method"] == "Learner", "seed"]) == {0, 1}
+
+
 def test_accepting_makes_the_records_the_reference_and_keeps_the_reason(judged, reference):
     benchmark = WRONG_LOSS
     before = pd.read_csv(reference / "refit_noise.csv")
