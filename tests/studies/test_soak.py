@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -89,10 +89,12 @@ def test_what_is_left_over_is_told(tmp_path):
     temporary = tmp_path / "temporary"
     (temporary / "hook").mkdir(parents=True)
     (temporary / "forgotten").write_text("")
-    named = soak.SHARED / f"sem.loky-{os.getpid()}-of-a-test"
+    gone = subprocess.Popen([sys.executable, "-c", ""])  # no process of ours, which may hold semaphores
+    gone.wait()
+    named = soak.SHARED / f"sem.loky-{gone.pid}-of-a-test"
     named.write_text("")
     try:
-        told = list(soak.leftovers(soak.Soak(folder, (), 0), temporary, {os.getpid()}))
+        told = list(soak.leftovers(soak.Soak(folder, (), 0), temporary, {gone.pid}))
     finally:
         named.unlink()
     assert {Path(text).name for text in told} == {".a.partial", ".metrics.csv.x", "forgotten", named.name}
