@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
+from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.weightstats import CompareMeans, DescrStatsW
 
 from benchmark.inference import (
@@ -231,6 +232,14 @@ def test_paired_differences_that_are_all_equal():
 def test_too_few_or_undefined_paired_differences_are_refused(differences):
     with pytest.raises(ValueError, match="paired differences"):
         corrected_paired(differences)
+
+
+@pytest.mark.parametrize("number", [1, 2, 7, 40])
+def test_holm_agrees_with_statsmodels(number):
+    generator = np.random.default_rng(number)
+    values = generator.choice([generator.random(number), np.full(number, 0.02), np.zeros(number)], axis=0)
+    values[0] = 1e-12
+    assert holm(values) == pytest.approx(multipletests(values, method="holm")[1], rel=1e-14, abs=0)
 
 
 def test_holm_on_a_worked_example():

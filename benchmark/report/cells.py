@@ -190,7 +190,7 @@ class Cells:
             sign=MARKS.get(name, ""),
             kind=KINDS.get(name, ""),
             facts=self._facts(verdict, rows) if len(rows) else (),
-            seeds=tuple(map(_seed, rows.sort_values("seed").to_dict("records"))),
+            seeds=_seeds(rows),
             claims=self._claims_on(*key) if len(rows) else (),
             findings=self._findings.get(key, ()),
             rerun=rerun(dataset, method, self._evidence.seeds, self._material.results.profile),
@@ -203,6 +203,13 @@ class Cells:
         if verdicts.empty:
             return {}
         return _by_key(verdicts)
+
+    @cached_property
+    def _ours(self) -> dict[str, str]:
+        """The verdict on each claim by our own numbers."""
+        claims = self._material.claims
+        ours = claims[claims["side"] == "ours"]
+        return dict(zip(ours["id"], ours["verdict"], strict=True))
 
     @cached_property
     def _printed(self) -> dict[tuple[str, str, str], dict[Any, Any]]:
@@ -233,12 +240,10 @@ class Cells:
         return tuple(facts)
 
     def _claims_on(self, dataset: str, method: str, metric: str) -> tuple[Mapping[str, Any], ...]:
-        claims = self._material.claims
-        if claims.empty:
+        if self._material.claims.empty:
             return ()
-        ours = claims[claims["side"] == "ours"].set_index("id")["verdict"]
         return tuple(
-            {"id": anchor("claim", claim.id), "quote": claim.quote, "verdict": ours.get(claim.id, "")}
+            {"id": anchor("claim", claim.id), "quote": claim.quote, "verdict": self._ours.get(claim.id, "")}
             for claim in self._material.statements.values()
             if dataset in claim.datasets
             and metric in claim.metrics
@@ -251,13 +256,16 @@ class Cells:
         return command("explain", method, dataset, metric, *profile, *reference)
 
 
-def _seed(row: Mapping[Any, Any]) -> Seed:
-    value = row["value"]
-    return Seed(
-        int(row["seed"]),
-        "undefined" if isnan(value) else f"{value:.4f}",
-        row["status"],
-        str(row["score_digest"])[:12] if row["status"] == "done" else "",
+def _seeds(rows: pd.DataFrame) -> tuple[Seed, ...]:
+    columns = (rows[name] for name in ("seed", "value", "status", "score_digest"))
+    return tuple(
+        Seed(
+            int(seed),
+            "undefined" if isnan(value) else f"{value:.4f}",
+            status,
+            str(digest)[:12] if status == "done" else "",
+        )
+        for seed, value, status, digest in sorted(zip(*columns, strict=True), key=lambda row: row[0])
     )
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +15,7 @@ from benchmark.run.flags import Command
 from benchmark.tables import command as tables
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from benchmark.registry import Registry
     from benchmark.report.figures.drawn import Drawn
@@ -126,16 +128,31 @@ def write_report(
     from benchmark.report.gather import gather
     from benchmark.report.page import render
 
-    material = gather(bench, reference, everything=everything)
-    figures = figures_of(material)
-    gallery = None if images is None else gallery_of(bench, images, page, dataset="ml2000", copied=copied)
-    write_text(page, render(material, figures, gallery))
+    with _no_garbage():
+        material = gather(bench, reference, everything=everything)
+        figures = figures_of(material)
+        gallery = None
+        if images is not None:
+            gallery = gallery_of(bench, images, page, dataset="ml2000", copied=copied)
+        write_text(page, render(material, figures, gallery))
     if overview:
         write_bytes(overview, _overview(figures).svg)
     if folder:
         for drawn in figures:
             save(drawn, folder)
     return material.problems
+
+
+@contextmanager
+def _no_garbage() -> Iterator[None]:
+    """Keep the collector from looking through records and figures again and again: all of them stay."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def _overview(figures: Sequence[Drawn]) -> Drawn:

@@ -90,7 +90,7 @@ def compute_metrics(labels: Array, scores: Array, predictions: Array) -> dict[st
     return {metric.id: float(values[metric.id]) for metric in METRICS}
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=8)
 def _of_order(labels: bytes, scores: bytes, dtype: str, shape: tuple[int, int]) -> Mapping[str, float]:
     """Return the metrics that only the order of the scores decides, from the arrays' bytes.
 
@@ -121,17 +121,26 @@ def ranks(scores: Array) -> Ranks:
         First and last of the places that a score shares. Their mean is the rank that counts ties half.
     """
     k = scores.shape[-1]
-    order = np.argsort(scores, axis=-1)  # in whatever order tied scores come out, they get the same places
-    ascending = np.take_along_axis(scores, order, axis=-1)
-    starts = np.ones((*scores.shape[:-1], k + 1), bool)  # of a run of tied scores; one more starts at the end
-    starts[..., 1:-1] = ascending[..., 1:] != ascending[..., :-1]
-    places = np.arange(1, k + 1)
-    first = np.maximum.accumulate(np.where(starts[..., :-1], places, 1), axis=-1)
-    last = np.minimum.accumulate(np.where(starts[..., 1:], places, k)[..., ::-1], axis=-1)[..., ::-1]
-    lowest, highest = np.empty_like(first), np.empty_like(last)
-    np.put_along_axis(lowest, order, first, axis=-1)
-    np.put_along_axis(highest, order, last, axis=-1)
-    return lowest, highest
+    rows = np.ascontiguousarray(scores).reshape(-1, k)
+    # In whatever order tied scores come out, they get the same places. Places are those in the flat array.
+    order = np.argsort(rows, axis=-1) + k * np.arange(len(rows))[:, None]
+    ascending = rows.ravel()[order]
+    places = np.broadcast_to(np.arange(1, k + 1, dtype=np.int32), order.shape)
+    new = ascending[:, 1:] != ascending[:, :-1]
+    if new.all():  # as scores of networks mostly are; it saves two thirds of the time
+        lowest = _put_back(order, places, scores.shape)
+        return lowest, lowest
+    starts = np.ones((len(rows), k + 1), bool)  # of a run of tied scores; one more starts at the end
+    starts[:, 1:-1] = new
+    first = np.maximum.accumulate(np.where(starts[:, :-1], places, 1), axis=-1)
+    last = np.minimum.accumulate(np.where(starts[:, 1:], places, k)[:, ::-1], axis=-1)[:, ::-1]
+    return _put_back(order, first, scores.shape), _put_back(order, last, scores.shape)
+
+
+def _put_back(order: Array, values: Array, shape: tuple[int, ...]) -> Array:
+    found = np.empty(order.size, values.dtype)
+    found[order] = values
+    return found.reshape(shape)
 
 
 def _ranking_loss(relevant: Array, scores: Array, by_row: Ranks) -> float:

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 from benchmark.report.figures.cost import costs_against_quality
 from benchmark.report.figures.drawn import Drawn
 from benchmark.report.figures.forest import forests
@@ -37,17 +33,5 @@ DRAWERS = (
 
 def figures_of(material: Material) -> list[Drawn]:
     """Draw all there is something to draw of, in the order of the page."""
-    with style(), _no_garbage():
+    with style():
         return [drawn for draw in DRAWERS for drawn in draw(material)]
-
-
-@contextmanager
-def _no_garbage() -> Iterator[None]:
-    """Keep the collector from looking through figures again and again, half of the time: all of them stay."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
