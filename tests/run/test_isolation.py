@@ -40,9 +40,10 @@ def test_an_exception_comes_back_as_its_traceback():
     assert "KeyError: 'lost'" in outcome.message
 
 
+@pytest.mark.parametrize("limits", [{}, {"memory_limit": 2**40}, {"time_limit": 60.0}])
 @pytest.mark.parametrize(("number", "name"), [(signal.SIGKILL, "SIGKILL"), (signal.SIGSEGV, "SIGSEGV")])
-def test_a_death_is_told_with_its_signal(number, name):
-    outcome = run_isolated(die, (number,))
+def test_a_death_is_told_with_its_signal(number, name, limits):
+    outcome = run_isolated(die, (number,), **limits)
     assert outcome.reason == "killed"
     assert name in outcome.message
 
@@ -138,6 +139,23 @@ def test_what_a_fork_server_imports_first_is_no_part_of_a_jobs_time(monkeypatch)
     read = forkserver.read_signed
     monkeypatch.setattr(forkserver, "read_signed", lambda fd: (time.sleep(2.0), read(fd))[1])
     assert run_isolated(time.sleep, (0.0,), time_limit=1.5).reason == "finished"
+
+
+def test_a_worker_ends_with_a_run_that_is_killed(tmp_path):
+    note = tmp_path / "pid"
+    worker = (
+        "import os, pathlib, time; from benchmark.run.isolation import end_with; end_with(os.getppid()); "
+        f"pathlib.Path({str(note)!r}).write_text(str(os.getpid())); time.sleep(600)"
+    )
+    run = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {worker!r}])"
+    program = subprocess.Popen([sys.executable, "-c", run])
+    deadline = time.monotonic() + 60
+    while not (note.exists() and note.read_text()):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    program.kill()
+    program.wait()
+    assert gone(int(note.read_text()))
 
 
 def test_a_worker_loads_no_method_and_no_torch():
