@@ -18,3 +18,9 @@ def warm_fork_server():
     """Start this process's fork server with what jobs import; without it, every child imports it anew."""
     limit_threads_of_new_processes()
     assert run_isolated(int, (), preload=(*PRELOAD, "tiny_benchmark")).reason == "finished"
+
+
+@pytest.fixture
+def without_page(monkeypatch):
+    """Runs end with their tables, and leave out the page, which takes seconds and has tests of its own."""
+    monkeypatch.setattr("benchmark.report.command.write_report", lambda *_, **__: ())

@@ -2,6 +2,7 @@
 
 import dataclasses
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -34,7 +35,7 @@ class Decoder(Prior):
         }
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def toys():
     methods = (method("M3LA", Decoder), method("DMP", OneByOne), method("Bad", trouble="raise"))
     return registry(
@@ -117,6 +118,15 @@ def test_without_numbers_there_is_no_page_and_the_command_that_helps(run, tmp_pa
     assert not (tmp_path / "results" / "report").exists()
 
 
+@pytest.fixture(scope="module")
+def records(toys, tmp_path_factory):
+    """A results folder of one method that decodes."""
+    folder = tmp_path_factory.mktemp("recorded")
+    flags = ["--seeds", "2", "--jobs", "1", "--datasets", "ml2000", "--methods", "M3LA"]
+    assert main(["run", *flags, "--results", str(folder), "--data", str(folder)], toys) == 0
+    return folder
+
+
 class TestGallery:
     @pytest.fixture
     def images(self, tmp_path):
@@ -127,8 +137,8 @@ class TestGallery:
         return folder
 
     @pytest.fixture
-    def recorded(self, run):
-        run("run", "--seeds", "2", "--jobs", "1", "--datasets", "ml2000", "--methods", "M3LA")
+    def recorded(self, run, records, tmp_path):
+        shutil.copytree(records, tmp_path / "results")
         return run
 
     def test_images_are_shown_where_they_are_and_not_copied(self, recorded, tmp_path, images):
