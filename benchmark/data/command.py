@@ -17,7 +17,8 @@ from benchmark.run.flags import Command
 if TYPE_CHECKING:
     from benchmark.contracts import Dataset
     from benchmark.registry import Registry
-    from datasets.formats.importing import Imported
+    from datasets.formats.importing import Imported, Wish
+    from datasets.formats.known import Known
     from datasets.formats.manifest import Manifest
 
 COLUMNS = (
@@ -26,15 +27,33 @@ COLUMNS = (
 )
 
 
+READING = ("modality", "labels", "label_names", "index", "min_positives", "format")
+"""Arguments that say how sources are read, which a known data set says itself."""
+
+
 def _import_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "sources",
         metavar="SOURCE",
-        nargs="+",
+        nargs="*",
         help="NPZ, NPY, MATLAB, ARFF, LIBSVM, CSV or Parquet; A+B: the rows of A, then those of B",
     )
     parser.add_argument(
-        "--out", metavar="DIR/ID", type=Path, required=True, help="folder to make; its name is the id"
+        "--known",
+        metavar="NAME",
+        help="a public data set instead of sources: emotions, yeast, scene, corel5k or drugs",
+    )
+    parser.add_argument(
+        "--files",
+        metavar="DIR",
+        type=Path,
+        help="where the files of --known are looked for before they are downloaded; default: $M3LA_DATA",
+    )
+    parser.add_argument(
+        "--out",
+        metavar="DIR/ID",
+        type=Path,
+        help="folder to make; its name is the id; default of --known: where --data looks by default",
     )
     parser.add_argument("--dry-run", action="store_true", help="say what was understood, and stop")
     parser.add_argument("--overwrite", action="store_true", help="replace an earlier data set of that name")
@@ -89,22 +108,15 @@ def _statement_flags(parser: argparse.ArgumentParser) -> None:
 def import_sources(args: argparse.Namespace, registry: Registry) -> int:
     """Make a data set of other files, and say what was understood; 0 fine, 2 what could not be understood."""
     from benchmark.data.text import describe_import
-    from datasets.formats.importing import Wish, understand
+    from datasets.formats.importing import understand
+    from datasets.formats.known import find_files, import_known
     from datasets.formats.manifest import check_free, check_statement, write_dataset
 
+    known = _known(args)
     folder = args.out
     _check_id(folder, registry)
     check_free(folder, args.overwrite)
-    wish = Wish(
-        sources=tuple(args.sources),
-        modalities=_modalities(args.modality),
-        labels=args.labels,
-        label_names=args.label_names,
-        index=args.index,
-        min_positives=args.min_positives,
-        format=args.format,
-    )
-    imported = understand(wish)
+    imported = import_known(known, find_files(known, _files(args))) if known else understand(_wish(args))
     manifest = _manifest(args, imported)
     check_statement(manifest, folder)
     print(describe_import(folder.absolute().name, imported), flush=True)
@@ -116,6 +128,56 @@ def import_sources(args: argparse.Namespace, registry: Registry) -> int:
         f"\nwritten: {folder}; to run it: python run_all.py --data {folder.parent} --datasets {folder.name}"
     )
     return OK
+
+
+def _known(args: argparse.Namespace) -> Known | None:
+    """Return the public data set that is asked for, whose statements fill what the flags leave out."""
+    from benchmark.contracts import DataError, cache_directory
+    from benchmark.registry import suggestion
+    from datasets.formats.known import known_datasets
+
+    if args.known is None:
+        if not args.sources or args.out is None:
+            raise DataError("data import needs SOURCE and --out DIR/ID, or --known NAME; see --help")
+        return None
+    chosen = {f"--{name.replace('_', '-')}": getattr(args, name) for name in READING}
+    if given := [*(["SOURCE"] if args.sources else []), *(flag for flag, value in chosen.items() if value)]:
+        raise DataError(f"--known {args.known} says itself what {given[0]} would; leave one of them out")
+    known = known_datasets()
+    if args.known not in known:
+        there = f"{suggestion(args.known, tuple(known))} (there are: {', '.join(known)})"
+        raise DataError(f"--known {args.known}: no such data set{there}")
+    found = known[args.known]
+    for name in ("title", "terms", "citation", "note"):
+        setattr(args, name, getattr(args, name) or getattr(found, name))
+    args.out = args.out or cache_directory() / "data" / found.name
+    return found
+
+
+def _files(args: argparse.Namespace) -> Path:
+    """Return the folder where files of a known data set are looked for."""
+    from benchmark.contracts import DataError
+    from benchmark.run.features import given_directory
+
+    if args.files is None:
+        return given_directory()[0]
+    if not args.files.is_dir():
+        raise DataError(f"--files {args.files}: no such folder; correct it, or leave it out")
+    return args.files
+
+
+def _wish(args: argparse.Namespace) -> Wish:
+    from datasets.formats.importing import Wish
+
+    return Wish(
+        sources=tuple(args.sources),
+        modalities=_modalities(args.modality),
+        labels=args.labels,
+        label_names=args.label_names,
+        index=args.index,
+        min_positives=args.min_positives,
+        format=args.format,
+    )
 
 
 def _check_id(folder: Path, registry: Registry) -> None:

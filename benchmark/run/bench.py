@@ -10,10 +10,12 @@ from typing import Any, Literal
 
 from benchmark.contracts import Job, MethodSpec, Provenance, Record, users_folder
 from benchmark.registry import Registry, Selection, parse_seeds
+from benchmark.run import components
 from benchmark.run.config import ConfigError, Limits, Profile, is_number, load_profile
 from benchmark.run.features import LEAKED, DatasetFacts, leaking_seeds
 from benchmark.run.fingerprint import canonical, code_digest, code_roots, config_hash
 from benchmark.run.record_file import is_outdated
+from benchmark.run.source import WHOLE
 from benchmark.run.split import SPLIT_VERSION, sizes
 from benchmark.run.store import RecordStore
 from benchmark.run.trial import PASSED_BY_HARNESS
@@ -41,6 +43,11 @@ class Setup:
     def uses_device(self) -> bool:
         """Return whether the method can run on an accelerator."""
         return "device" in self.method.estimator(**self.options).get_params(deep=False)
+
+    @property
+    def seeds_train_together(self) -> bool:
+        """Return whether seeds can train side by side; not those that each have components of their own."""
+        return self.method.fit_together is not None and "components" not in self.settings
 
 
 @dataclass(frozen=True)
@@ -257,10 +264,14 @@ class Bench:
             "split_version": SPLIT_VERSION,
             "data_hash": facts.data_hash,
             "provenance": str(facts.provenance),
-            "code": self._code(code_roots(spec.estimator, options)),
         }
         if facts.rows_id != dataset:
             settings["split_id"] = facts.rows_id
+        roots = code_roots(spec.estimator, options)
+        if limits.components is not None and components.is_wide(facts.shape.dims):
+            settings["components"] = limits.components
+            roots = (*roots, (components.__name__, WHOLE))
+        settings["code"] = self._code(roots)
         return Setup(spec, facts, limits, options, settings, config_hash(settings))
 
     def _code(self, roots: tuple[tuple[str, str], ...]) -> str:

@@ -43,6 +43,7 @@ def run_tasks(tasks: Sequence[Task], device: str) -> tuple[JobResult, ...]:
 def _trials(tasks: Sequence[Task], device: str, checkpoint: Checkpoint) -> list[Trial | str]:
     """Run the trials of tasks for one method on one data set; a traceback for each that failed."""
     from benchmark.learning.checkpoint import keeping
+    from benchmark.run.components import with_components
     from benchmark.run.memory import keep_freed_memory
     from benchmark.run.side_by_side import run_trials_together
     from benchmark.run.trial import build_estimator, run_trial
@@ -54,9 +55,11 @@ def _trials(tasks: Sequence[Task], device: str, checkpoint: Checkpoint) -> list[
     keep_freed_memory()
     clock = time.perf_counter()
     dataset = load_planned(first)
+    caps = (first.limits.max_train_rows, first.limits.max_test_rows)
+    if (kept := first.blank.settings.get("components")) is not None:  # of one job: see `seeds_train_together`
+        dataset = with_components(dataset, first.blank.seed, kept, caps[0])
     loaded = (time.perf_counter() - clock) / len(tasks)
     methods = [build_estimator(estimator, options, one, device) for one in streams]
-    caps = (first.limits.max_train_rows, first.limits.max_test_rows)
     trials: list[Trial | Exception]
     with keeping(checkpoint):
         if len(tasks) == 1 or fit_together is None:

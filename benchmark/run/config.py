@@ -40,13 +40,15 @@ class Limits:
     epochs: int | None = None
     max_train_rows: int | None = None
     max_test_rows: int | None = None
+    components: int | None = None
+    """To which a wide modality is cut, see `benchmark.run.components`."""
     time_limit_seconds: float | None = None
     """Of one job. It ends a job but changes no number, so it is not part of a record's hash."""
 
     @property
     def cut(self) -> bool:
         """Return whether anything that can change a number is taken away."""
-        return (self.epochs, self.max_train_rows, self.max_test_rows) != (None, None, None)
+        return replace(self, time_limit_seconds=None) != Limits()
 
     def with_time_limit(self, seconds: float | None) -> Limits:
         """Return these limits with the shorter one of two time limits."""
@@ -70,7 +72,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Profile:
-    """A named protocol: `paper` as printed, `quick` and `tiny` with caps that every caption states."""
+    """A named protocol: `paper` as printed, others with caps that every caption states."""
 
     name: str
     description: str

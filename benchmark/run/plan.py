@@ -103,7 +103,7 @@ def side_by_side(planned: Sequence[PlannedJob], most: int) -> list[tuple[Planned
     for job in planned:
         key = (job.job.dataset, job.job.method)
         batch = open_batch.get(key)
-        if batch is not None and len(batch) < most and job.setup.method.fit_together is not None:
+        if batch is not None and len(batch) < most and job.setup.seeds_train_together:
             batch.append(job)
             continue
         open_batch[key] = [job]

@@ -177,4 +177,5 @@ def _timed_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _limits(settings: Mapping[str, Any]) -> tuple[Any, ...]:
-    return settings["max_train_rows"], settings["max_test_rows"], settings["options"].get("epochs")
+    caps = settings["max_train_rows"], settings["max_test_rows"], settings.get("components")
+    return *caps, settings["options"].get("epochs")

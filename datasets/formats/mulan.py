@@ -1,4 +1,4 @@
-"""Emotions, Scene and Yeast in ARFF, used only to choose M3LA-repaired's options; never in a table."""
+"""Emotions, Scene and Yeast in ARFF as the choice of M3LA-repaired's options reads them; in no table."""
 
 from __future__ import annotations
 

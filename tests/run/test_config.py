@@ -11,6 +11,7 @@ from tiny_benchmark import method, registry
 
 from benchmark.registry import discover
 from benchmark.run.bench import Bench
+from benchmark.run.components import WIDE
 from benchmark.run.config import PROFILES_DIR, ConfigError, Limits, Running, load_profile, profile_names
 from benchmark.run.split import sizes
 
@@ -75,8 +76,16 @@ def test_quick_takes_ml2000_in_full_rows_and_every_method_in_few_epochs(tmp_path
     assert hashes["M3LA"][0]["max_train_rows"] is hashes["M3LA"][0]["max_test_rows"] is None
 
 
-def test_all_three_profiles_are_shipped():
-    assert profile_names() == ("paper", "quick", "tiny")
+def test_all_four_profiles_are_shipped():
+    assert profile_names() == ("beyond", "paper", "quick", "tiny")
+
+
+def test_beyond_is_the_printed_protocol_but_for_the_two_large_sets_of_which_it_says_so():
+    beyond = load_profile("beyond")
+    assert beyond.limits == Limits()
+    assert beyond.dataset_limits == dict.fromkeys(("corel5k", "drugs"), Limits(epochs=30, components=500))
+    numbers = {int(number) for number in re.findall(r"\b\d+\b", beyond.description)}
+    assert numbers == {30, 500, WIDE}
 
 
 def test_the_profiles_of_another_folder_are_those_that_can_be_loaded_from_there(tmp_path):
