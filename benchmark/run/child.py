@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import pickle
 import time
 import traceback
@@ -78,14 +77,16 @@ def _trials(tasks: Sequence[Task], device: str, checkpoint: Checkpoint) -> list[
 
 def _checkpoint_of(tasks: Sequence[Task], device: str) -> Checkpoint:
     """Return that of one job, or of several side by side, in the place of the first one's."""
+    import torch
+
     from benchmark.learning.checkpoint import Checkpoint
-    from benchmark.run.environment import describe_environment
+    from benchmark.run.environment import processor_and_libraries
 
     blank = tasks[0].blank
     path = RecordStore(tasks[0].store_root).checkpoint_file(blank.job, blank.config_hash)
     jobs = [f"{task.blank.seed}-{task.blank.config_hash}-{task.refit}" for task in tasks]
-    environment = json.loads(json.dumps(describe_environment()))  # lists for tuples, as they come back
-    return Checkpoint(path, {"jobs": jobs, "device": device.partition(":")[0], "environment": environment})
+    machine = f"{processor_and_libraries()}, {torch.backends.cpu.get_cpu_capability()}"
+    return Checkpoint(path, {"jobs": jobs, "device": device.partition(":")[0], "machine": machine})
 
 
 def load_planned(task: Task) -> Dataset:

@@ -55,6 +55,9 @@ class Frequencies(BaseEstimator):
 
     FACTORS = ()
 
+    def __init__(self, random_state: object = None) -> None:
+        self.random_state = random_state
+
     def fit(self, modalities: Modalities, labels: Array, holdout: object = None) -> Frequencies:  # noqa: ARG002
         self.frequencies_ = labels.mean(axis=0)
         return self
