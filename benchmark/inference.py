@@ -259,3 +259,10 @@ def holm(p_values: Sequence[float]) -> Array:
     from statsmodels.stats.multitest import multipletests  # slow to import, and only judges need it
 
     return np.asarray(multipletests(values, method="holm")[1])
+
+
+def holm_levels(p_values: Sequence[float]) -> list[float]:
+    """Return the level at which Holm tests each p-value: alpha over the number of those not smaller."""
+    order = sorted(range(len(p_values)), key=lambda k: p_values[k])
+    levels = {k: ALPHA / (len(order) - rank) for rank, k in enumerate(order)}
+    return [levels[k] for k in range(len(p_values))]
