@@ -20,6 +20,7 @@ from benchmark.report import command as report
 from benchmark.run import command as run
 from benchmark.run.flags import with_what_the_user_brings
 from benchmark.studies.ablate import command as ablate
+from benchmark.studies.beyond import command as beyond
 from benchmark.studies.speed import command as speed
 from benchmark.tables import command as tables
 from benchmark.words import one_line, show_every_character
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 COMMANDS = {
     name: command
-    for room in (tables, run, data, drift, paper, audit, report, ablate, speed)
+    for room in (tables, run, data, drift, paper, audit, report, ablate, beyond, speed)
     for name, command in room.COMMANDS.items()
 }
 
@@ -37,7 +38,7 @@ GROUPS = {
     "run": ("run", "data", "check-method", "verify", "clean"),
     "look": ("report", "tables", "status", "explain", "factors", "conventions"),
     "judge": ("compare", "significance", "drift", "reference", "audit"),
-    "study": ("ablate", "speed"),
+    "study": ("ablate", "beyond", "speed"),
 }
 """The commands by what one wants, as `--help` lists them; one that is new stands here too."""
 HELP = """Run M3LA and its baselines, write the paper's tables, say what reproduces.

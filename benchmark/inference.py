@@ -259,3 +259,10 @@ def holm(p_values: Sequence[float]) -> Array:
     adjusted = np.empty_like(values)
     adjusted[order] = np.maximum.accumulate(values[order] * np.arange(len(values), 0, -1))
     return np.minimum(adjusted, 1.0)
+
+
+def holm_levels(p_values: Sequence[float]) -> list[float]:
+    """Return the level at which Holm tests each p-value: alpha over the number of those not smaller."""
+    order = sorted(range(len(p_values)), key=lambda k: p_values[k])
+    levels = {k: ALPHA / (len(order) - rank) for rank, k in enumerate(order)}
+    return [levels[k] for k in range(len(p_values))]

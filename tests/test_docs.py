@@ -20,6 +20,7 @@ COPIED = (
     "datasets",
     "run_all.py",
     "pyproject.toml",
+    "results/beyond/rules.toml",
     "results/paper",
     "results/timings.csv",
 )

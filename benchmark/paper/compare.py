@@ -17,6 +17,7 @@ from benchmark.paper.claim import parse_claims
 from benchmark.paper.claims import check_claims
 from benchmark.paper.evidence import Evidence, as_one
 from benchmark.paper.printed import Paper
+from benchmark.paper.undecided import why_undecided
 from benchmark.paper.verdicts import Totals, judge, totals
 from benchmark.run.config import ConfigError
 from benchmark.tables.json_rows import json_rows
@@ -30,6 +31,8 @@ class Judgement:
     verdicts: pd.DataFrame
     totals: Totals
     claims: pd.DataFrame
+    undecided: pd.DataFrame
+    """As `why_undecided` returns it, of these verdicts."""
 
     @property
     def problems(self) -> tuple[str, ...]:
@@ -78,10 +81,12 @@ def judge_all(parts: Sequence[Evidence], paper: Paper) -> list[Judgement]:
     chosen = paper.cells["dataset"].isin(evidence.datasets)
     verdicts = judge(paper.cells[chosen], paper.margins, evidence)
     claims = check_claims(parse_claims(paper.claims), paper.cells, evidence)
+    undecided = why_undecided(verdicts)
     judgements = []
     for part in parts:
         own = verdicts[verdicts["dataset"].isin(part.datasets)]
-        judgements.append(Judgement(part, own, totals(own), claims))
+        open_cells = undecided[undecided["dataset"].isin(part.datasets)]
+        judgements.append(Judgement(part, own, totals(own), claims, open_cells))
     return judgements
 
 

@@ -131,7 +131,7 @@ class OurSide:
         if found != ({rules[0]}, {rules[1]}):
             raise CannotJudgeError(f"{method} on {dataset} was not read with both {rules[0]} and {rules[1]}")
         self._values(dataset, method, metric)
-        if reason := why_not(equal, self._evidence.seeds):
+        if reason := why_not(equal, self._evidence.seeds_of(dataset)):
             raise CannotJudgeError(f"{method} on {dataset} with {rules[1]}: {reason}")
         return self._paired(dataset, _by_seed(own), _by_seed(equal), f"two rules of {method} on {dataset}")
 
@@ -146,7 +146,7 @@ class OurSide:
             raise CannotJudgeError(f"{method} on {dataset} left no decoding steps")
         first, last = (rows[rows["step"] == step] for step in (rows["step"].min(), rows["step"].max()))
         for step in (first, last):
-            if reason := why_not(step, self._evidence.seeds):
+            if reason := why_not(step, self._evidence.seeds_of(dataset)):
                 raise CannotJudgeError(f"steps of {method} on {dataset}: {reason}")
         return self._paired(dataset, _by_seed(last), _by_seed(first), f"two steps of {method} on {dataset}")
 

@@ -29,7 +29,7 @@ class Evidence:
     methods: tuple[MethodSpec, ...]
     """All registered methods."""
     seeds: tuple[int, ...]
-    """Seeds that every cell must have."""
+    """Seeds that every cell must have, but of `own_seeds`."""
     source: str
     """Where the numbers are from, in words."""
     datasets: tuple[str, ...] = ()
@@ -44,6 +44,8 @@ class Evidence:
     """What to say of a method without numbers."""
     split_sizes: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     """By data set, training and test rows of each split; a data set without has `TEST_TO_TRAIN`."""
+    own_seeds: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    """By data set, the seeds of its cells, where they are others."""
     warnings: tuple[str, ...] = ()
     """What else that person should know; it keeps nothing from being judged."""
 
@@ -65,6 +67,10 @@ class Evidence:
             return TEST_TO_TRAIN
         n_train, n_test = self.split_sizes[dataset]
         return n_test / n_train
+
+    def seeds_of(self, dataset: str) -> tuple[int, ...]:
+        """Return the seeds that every cell of a data set must have."""
+        return self.own_seeds.get(dataset, self.seeds)
 
     def cell(self, dataset: str, method: str, metric: str) -> pd.DataFrame:
         """Return the rows of one cell, one per seed; none if there are none."""
@@ -118,7 +124,7 @@ class Evidence:
             return nothing, "reconstructed method: the original could not be found"
         if dataset in self.limits:
             return nothing, self.limits[dataset]
-        if reason := why_not(rows, self.seeds):
+        if reason := why_not(rows, self.seeds_of(dataset)):
             return nothing, f"{reason}; {left_out}" if left_out else reason
         return rows.set_index("seed")["value"].sort_index(), ""
 
@@ -183,6 +189,9 @@ def as_one(parts: Sequence[Evidence]) -> Evidence:
         equal=pd.concat([part.equal for part in parts], ignore_index=True),
         steps=pd.concat(steps, ignore_index=True) if steps else None,
         datasets=tuple(dict.fromkeys(name for part in parts for name in part.datasets)),
+        limits={name: why for part in parts for name, why in part.limits.items()},
+        split_sizes={name: sizes for part in parts for name, sizes in part.split_sizes.items()},
+        own_seeds={name: part.seeds_of(name) for part in parts for name in part.datasets},
         left_out={pair: why for part in parts for pair, why in part.left_out.items()},
         messages=tuple(dict.fromkeys(message for part in parts for message in part.messages)),
     )

@@ -24,7 +24,7 @@ def significance_text(found: Significance) -> str:
     evidence, ranks = found.evidence, found.rank_tests
     lines = [f"# The methods against each other, from {evidence.source}", _entering(found)]
     if ranks:
-        lines += [_ranks(ranks), *map(_pairwise, ranks)]
+        lines += [ranks_text(ranks), *map(_pairwise, ranks)]
     else:
         lines.append(found.why_no_ranks)
         groups = found.pairs.groupby("dataset", sort=False)
@@ -45,7 +45,8 @@ def _entering(found: Significance) -> str:
     return " ".join([*parts, "Look-alike data never enter."])
 
 
-def _ranks(tests: Sequence[RankTest]) -> str:
+def ranks_text(tests: Sequence[RankTest]) -> str:
+    """Return the average ranks of each metric, with Friedman's test and the critical difference."""
     methods = list(tests[0].ranks.index)
     rows = tuple(
         Row(

@@ -15,6 +15,7 @@ from benchmark.inference import (
     equivalence,
     equivalence_power,
     holm,
+    holm_levels,
     seeds_to_decide,
     welch,
 )
@@ -153,19 +154,13 @@ def _test(
 def _decide_all(found: Mapping[Cell, tuple[Summary, str, Verdict]]) -> list[Verdict]:
     p_values = {key: verdict.p_difference for key, (*_, verdict) in found.items() if not verdict.reason}
     adjusted = dict(zip(p_values, holm(list(p_values.values())), strict=True))
-    levels = _holm_levels(p_values)
+    levels = dict(zip(p_values, holm_levels(list(p_values.values())), strict=True))
     return [
         decide(replace(verdict, p_holm=float(adjusted[key])), paper, direction, levels[key])
         if key in p_values
         else verdict
         for key, (paper, direction, verdict) in found.items()
     ]
-
-
-def _holm_levels(p_values: Mapping[Cell, float]) -> dict[Cell, float]:
-    """Return the level at which Holm tests each cell: alpha over the number of p-values not smaller."""
-    ordered = sorted(p_values, key=lambda key: p_values[key])
-    return {key: ALPHA / (len(ordered) - rank) for rank, key in enumerate(ordered)}
 
 
 @dataclass(frozen=True)

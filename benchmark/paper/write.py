@@ -14,6 +14,7 @@ from benchmark.paper.ranks import RankTest
 from benchmark.paper.significance import Significance
 from benchmark.paper.significance_text import significance_text
 from benchmark.paper.text import claims_text, verdicts_text
+from benchmark.paper.undecided_text import undecided_text
 from benchmark.tables import names
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def write_judgement(judgement: Judgement, folder: Path) -> None:
-    """Write `verdicts` and `claims` as Markdown and CSV."""
+    """Write `verdicts`, `claims` and `undecided` as Markdown and CSV."""
     source = judgement.evidence.source
     texts = {
         "verdicts.md": verdicts_text(judgement.verdicts, judgement.totals, source),
@@ -29,6 +30,8 @@ def write_judgement(judgement: Judgement, folder: Path) -> None:
         # Six significant digits: the last bits of a p-value differ between machines.
         "verdicts.csv": judgement.verdicts.to_csv(index=False, lineterminator="\n", float_format="%.6g"),
         "claims.csv": judgement.claims.to_csv(index=False, lineterminator="\n"),
+        "undecided.md": undecided_text(judgement.undecided, source),
+        "undecided.csv": judgement.undecided.to_csv(index=False, lineterminator="\n", float_format="%.6g"),
     }
     _write(folder, texts)
 

@@ -68,7 +68,9 @@ def add_seeds(parser: argparse._ActionsContainer, default: str | None = None) ->
 def add_places(parser: argparse.ArgumentParser) -> None:
     """Declare the profile, and where features and results are."""
     where = parser.add_argument_group("where")
-    where.add_argument("--profile", default="paper", help="paper (as printed; the default), quick or tiny")
+    where.add_argument(
+        "--profile", default="paper", help="paper (as printed), beyond, quick or tiny; default: %(default)s"
+    )
     add_data(where)
     where.add_argument(
         "--allow-leak",

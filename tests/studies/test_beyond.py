@@ -1,0 +1,223 @@
+"""`run_all.py beyond`: ranks and claims over data sets with seeds of their own, and what is missing."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+import pytest
+from tiny_benchmark import Busy, Careful, ToyData, method, registry
+
+from benchmark.cli import main
+from benchmark.contracts import MethodSpec, Provenance
+from benchmark.exit_codes import CANNOT, OK
+from benchmark.paper.claim import parse_claims
+from benchmark.paper.evidence import Evidence, as_one
+from benchmark.paper.printed import read_paper
+from benchmark.paper.ranks import critical_difference
+from benchmark.registry import discover
+from benchmark.run.config import ConfigError, load_profile
+from benchmark.score.metrics import METRICS
+from benchmark.studies.beyond.command import HERE
+from benchmark.studies.beyond.judge import judge_claims, pairs_frame, rank_all, ranks_frame
+from benchmark.studies.beyond.rules import Rules, read_rules
+from benchmark.tables.aggregate import PER_SEED_COLUMNS
+from datasets.formats.known import known_datasets
+
+SETS = tuple(f"set{k}" for k in range(6))
+ROWS = tuple(MethodSpec(name, type(name, (), {})) for name in ("A", "B", "C"))
+CLAIM = {
+    "id": "a-before-b",
+    "section": "I",
+    "quote": "A is better",
+    "reading": "A is significantly better than B.",
+    "check": "difference",
+    "methods": ("A",),
+    "rivals": ("B",),
+    "metrics": ("macro_f1", "hamming_loss"),
+    "criterion": "significant",
+    "need": 1.0,
+    "sides": ("paper", "ours"),
+}
+
+
+def rules(**changed):
+    known = {
+        "methods": ("A", "B", "C"),
+        "claims": ("a-before-b",),
+        "seeds": dict.fromkeys(SETS, "4"),
+        "over": {"all": SETS, "some": SETS[:5]},
+        "rankings": {"all rows": ("A", "B", "C")},
+    }
+    return Rules(**{**known, **changed})
+
+
+def of_set(name, seeds=4, gains=(0.2, 0.1, 0.0)):
+    """A data set on which A, B and C are better by their gains than chance, whichever way a metric points."""
+    noise = np.random.default_rng(0).normal(scale=1e-3, size=(seeds, len(ROWS)))
+    rows = [
+        {
+            **dict.fromkeys(PER_SEED_COLUMNS, ""),
+            **{"dataset": name, "method": spec.id, "seed": seed, "metric": metric.id, "status": "done"},
+            **{"provenance": "real", "data_hash": name, "config_hash": spec.id},
+            "value": 0.5 + (gain + noise[seed, k]) * (1 if metric.direction == "up" else -1),
+        }
+        for k, (spec, gain) in enumerate(zip(ROWS, gains, strict=True))
+        for seed in range(seeds)
+        for metric in METRICS
+    ]
+    frame = pd.DataFrame(rows, columns=list(PER_SEED_COLUMNS))
+    return Evidence(frame, frame.iloc[:0], None, ROWS, tuple(range(seeds)), "an example", (name,))
+
+
+def test_each_data_set_is_held_to_its_own_seeds():
+    together = as_one([of_set("set0", seeds=4), of_set("set1", seeds=3)])
+    for name, n in (("set0", 4), ("set1", 3)):
+        values, reason = together.comparable(name, "A", "macro_f1")
+        assert (len(values), reason) == (n, "")
+    short = dataclasses.replace(of_set("set1", seeds=3), seeds=(0, 1, 2, 3))
+    assert "seed 3 missing" in as_one([of_set("set0"), short]).comparable("set1", "A", "macro_f1")[1]
+
+
+def test_methods_are_ranked_over_the_sets_and_pairs_tested():
+    (over_all, over_some) = rank_all(rules(), as_one([of_set(name) for name in SETS]))
+    ranks = ranks_frame([over_all]).query("metric == 'hamming_loss'")
+    assert ranks["mean_rank"].tolist() == [1, 2, 3]
+    assert ranks["critical_difference"].unique() == pytest.approx(critical_difference(3, 6))
+    pairs = pairs_frame([over_all])
+    assert set(pairs["better"]) == {"A", "B"}
+    assert pairs["p_holm"].max() == pytest.approx(3 * 2 / 2**6)
+    assert over_some.tests == ()  # five data sets are too few for Wilcoxon's test
+
+
+def test_a_set_on_which_a_method_is_missing_is_left_out_by_name():
+    parts = [of_set(name) for name in SETS]
+    lost = parts[0].as_printed.query("method != 'B'")
+    parts[0] = dataclasses.replace(parts[0], as_printed=lost)
+    over_all, _ = rank_all(rules(), as_one(parts))
+    assert over_all.tests == ()
+    assert over_all.left_out == ("set0: B: not run",)
+
+
+def test_claims_are_judged_on_each_set_and_over_all():
+    parts = [of_set(name) for name in SETS[:5]] + [of_set("set5", gains=(0.1, 0.2, 0.0))]
+    found = judge_claims(rules(), parse_claims([CLAIM]), as_one(parts)).set_index("over")
+    assert found["verdict"].to_dict() == {
+        **dict.fromkeys(SETS[:5], "supported"),
+        "set5": "contradicted",
+        "all": "partly supported",
+        "some": "supported",
+    }
+    assert set(found["side"]) == {"ours"}
+    assert found.loc["all", ["cells", "significantly_better", "significantly_worse"]].tolist() == [12, 10, 2]
+
+
+def test_a_claim_that_the_paper_does_not_make_is_refused():
+    with pytest.raises(ConfigError, match="no claim 'zebra'"):
+        rules(claims=("zebra",)).general(parse_claims([CLAIM]))
+
+
+def test_the_committed_rules_name_what_there_is():
+    found, known = read_rules(HERE / "rules.toml"), discover()
+    assert set(found.methods) == set(known.methods)
+    assert set(found.seeds) <= set(known.datasets) | set(known_datasets())
+    assert len(found.over["all eight"]) == 8
+    recipes = [name for name in found.over["one recipe"] if name.startswith("ml2000")]
+    assert (len(found.over["one recipe"]), recipes) == (6, ["ml2000"])
+    general = {claim.id for claim in found.general(parse_claims(read_paper().claims))}
+    assert {claim["id"] for claim in read_paper().claims} - general == {"msra-lower"}
+    cut = load_profile("beyond").dataset_limits
+    assert {name for name, seeds in found.seeds.items() if seeds == "5"} == set(cut)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ("claims = []\n", "expected the keys"),
+        ("methods = 3", "of another kind"),
+        ('over = { x = ["zebra"] }', "'x' names 'zebra'"),
+        ('rankings = { x = ["zebra"] }', "'x' names 'zebra'"),
+        ("=", "rules.toml"),
+    ],
+)
+def test_wrong_rules_are_refused(tmp_path, changed, message):
+    lines = {
+        "methods": 'methods = ["A"]',
+        "claims": "claims = []",
+        "datasets": 'datasets = [{ id = "toy", seeds = "2" }]',
+        "over": "over = {}",
+        "rankings": "rankings = {}",
+    }
+    key = changed.partition(" ")[0]
+    lines = {**lines, key: changed} if "expected" not in message else {key: changed}
+    (tmp_path / "rules.toml").write_text("\n".join(lines.values()))
+    with pytest.raises(ConfigError, match=message):
+        read_rules(tmp_path / "rules.toml")
+
+
+TOY_RULES = """
+methods = ["A", "B", "C"]
+claims = []
+datasets = [{ id = "first", seeds = "2" }, { id = "second", seeds = "3" }]
+over = { both = ["first", "second"] }
+rankings = { rows = ["A", "B", "C"] }
+"""
+
+
+@pytest.fixture
+def toys():
+    sets = (
+        ToyData("first", "First", kind=Provenance.REAL, in_paper=False),
+        ToyData("second", "Second", kind=Provenance.REAL, version=1, in_paper=False),
+    )
+    return registry(method("A"), method("B", Careful), method("C", Busy), datasets=sets)
+
+
+@pytest.fixture
+def beyond(tmp_path, toys, capsys):
+    (tmp_path / "rules.toml").write_text(TOY_RULES)
+    places = ["--data", str(tmp_path), "--results", str(tmp_path), "--profile", "tiny"]
+
+    def call(*more):
+        out = ["--rules", str(tmp_path / "rules.toml"), "--out", str(tmp_path / "out")]
+        code = main(["beyond", *places, *out, *more], toys)
+        return code, capsys.readouterr().out
+
+    return call
+
+
+@pytest.mark.usefixtures("warm_fork_server")
+def test_the_commands_that_it_prints_make_what_is_missing(beyond, toys, tmp_path):
+    code, printed = beyond()
+    assert code == CANNOT
+    assert not (tmp_path / "out").exists()
+    lines = [line for line in printed.splitlines() if "lacking" in line]
+    assert [line.partition(";")[0] for line in lines] == [
+        "first: 6 of 6 jobs lacking",
+        "second: 9 of 9 jobs lacking",
+    ]
+    for line in lines:
+        words = line.partition("run_all.py ")[2].split()
+        assert main(["run", *words, "--device", "cpu", "--jobs", "1"], toys) == OK
+    code, printed = beyond()
+    assert code == OK
+    assert "lacking" not in printed
+    jobs = pd.read_csv(tmp_path / "out" / "jobs.csv")
+    assert jobs.groupby(["dataset", "method"])["seed"].nunique().unstack().to_numpy().tolist() == [
+        [2] * 3,
+        [3] * 3,
+    ]
+    report = (tmp_path / "out" / "beyond.md").read_text()
+    assert "Profile tiny: " in report
+    assert report.count("Table D") == 2
+    first = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+    beyond()
+    assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == first
+
+
+def test_a_data_set_that_is_not_here_is_said_with_its_import(tmp_path, beyond):
+    (tmp_path / "rules.toml").write_text(TOY_RULES.replace("second", "emotions"))
+    code, printed = beyond("--dry-run")
+    assert code == OK
+    assert f"data import --known emotions --out {tmp_path / 'emotions'}" in printed
