@@ -36,6 +36,8 @@ class Setup:
     limits: Limits
     options: Mapping[str, Any]
     """For the constructor, after the profile's caps."""
+    code_roots: tuple[tuple[str, str], ...]
+    """Where the code begins that the hash is made of; see `benchmark.run.fingerprint`."""
     settings: Mapping[str, Any]
     config_hash: str
 
@@ -272,7 +274,7 @@ class Bench:
             settings["components"] = limits.components
             roots = (*roots, (components.__name__, WHOLE))
         settings["code"] = self._code(roots)
-        return Setup(spec, facts, limits, options, settings, config_hash(settings))
+        return Setup(spec, facts, limits, options, roots, settings, config_hash(settings))
 
     def _code(self, roots: tuple[tuple[str, str], ...]) -> str:
         if roots not in self._codes:

@@ -11,7 +11,6 @@ from typing import Literal, get_args
 from benchmark.contracts import Failure, Job, Record, RecordStatus
 from benchmark.run.bench import Bench, Slot
 from benchmark.run.config import Limits, Running
-from benchmark.run.fingerprint import code_roots
 from benchmark.run.record_file import SCHEMA_VERSION
 from benchmark.score.thresholds import is_transductive
 
@@ -120,6 +119,6 @@ def make_task(slot: Slot, bench: Bench, running: Running | None = None) -> Task:
         memory_limit=None if running is None else running.job_memory,
         refit=bench.refit,
         uses_device=setup.uses_device,
-        code_roots=code_roots(spec.estimator, setup.options),
+        code_roots=setup.code_roots,
         preload=(*PRELOAD, spec.estimator.__module__, type(dataset).__module__),
     )

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from tiny_benchmark import Measured, ToyData, fit_each, method, registry
 
+from benchmark.cli import main
 from benchmark.contracts import Shape
+from benchmark.run import bench as run_bench
 from benchmark.run.bench import Bench
-from benchmark.run.child import run_tasks
 from benchmark.run.components import WIDE, with_components
 from benchmark.run.config import Limits, Profile
 from benchmark.run.split import split
-from benchmark.run.task import make_task
 
 WIDTHS = (5, WIDE + 20)
 WIDE_TOY = ToyData("wide", "WIDE", Shape(60, 3, WIDTHS), split_id="toy")
@@ -86,13 +86,16 @@ def test_the_hash_knows_of_components_where_a_modality_is_wide_and_nowhere_else(
     assert narrow[0].settings == narrow[1].settings
 
 
-def test_a_job_trains_on_components_and_its_record_says_so(tmp_path):
+@pytest.mark.usefixtures("warm_fork_server")
+def test_jobs_of_a_run_train_on_components_and_their_records_say_so(tmp_path, monkeypatch):
+    monkeypatch.setattr(run_bench, "load_profile", lambda _: CUT)
+    toys = registry(method("Measured", Measured), datasets=(WIDE_TOY,))
+    places = ["--results", str(tmp_path), "--data", str(tmp_path), "--device", "cpu", "--jobs", "1"]
+    assert main(["run", "--seeds", "2", *places], toys) == 0
     chosen = bench(tmp_path, CUT)
-    slot = chosen.inventory().slots[0]
-    assert [result.status for result in run_tasks((make_task(slot, chosen),), "cpu")] == ["done"]
-    slot = chosen.inventory().slots[0]
-    assert slot.record.settings["components"] == 8
-    assert chosen.store.arrays(slot.record)["widths"].tolist() == [5, 8]
+    for slot in chosen.inventory().slots[:2]:
+        assert slot.record.settings["components"] == 8
+        assert chosen.store.arrays(slot.record)["widths"].tolist() == [5, 8]
 
 
 def test_seeds_with_components_of_their_own_do_not_train_side_by_side(tmp_path):
