@@ -27,6 +27,7 @@ signal.signal(signal.SIGINT, signal.SIG_IGN)
 import sklearn.base  # noqa: F401 - every method is a BaseEstimator
 
 import benchmark.learning.checkpoint
+import benchmark.run.child
 import benchmark.run.side_by_side
 import benchmark.run.trial  # noqa: F401
 from benchmark.contracts import Streams

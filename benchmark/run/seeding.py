@@ -44,4 +44,7 @@ def make_deterministic(streams: Streams) -> None:
     state = streams.integer("choices")
     random.seed(state)
     np.random.seed(state % 2**32)  # noqa: NPY002 - for libraries that use the global state
-    torch.manual_seed(state)
+    # Not `torch.manual_seed`: it also formats a stack for each kind of device that is not there.
+    torch.default_generator.manual_seed(state)
+    if torch.cuda.is_available():
+        torch.cuda.manual_seed_all(state)
