@@ -15,6 +15,7 @@ from benchmark.paper.evidence import Evidence, as_one
 from benchmark.paper.gather import Gathered, gather_records
 from benchmark.registry import Registry
 from benchmark.run.bench import Bench
+from benchmark.run.flags import ROOT
 from benchmark.studies.beyond.rules import Rules
 from datasets.formats.known import known_datasets
 
@@ -66,16 +67,18 @@ def _part(id: str, rules: Rules, registry: Registry, where: Where) -> Part:
         results_dir=where.results_dir,
     )
     slots = bench.inventory().slots
-    flags = ["--profile", where.profile, "--datasets", id, "--methods", methods, "--seeds", seeds]
+    words = ["--profile", where.profile, "--datasets", id, "--methods", methods, "--seeds", seeds]
     if where.data and users_folder(registry.datasets[id], where.data_dir):
-        flags += ["--data", where.data]
+        words += ["--data", where.data]
+    if where.results_dir != ROOT / "results":
+        words += ["--results", str(where.results_dir)]
     return Part(
         id,
         bench,
         gather_records(bench) if bench.recorded_pairs() else None,
         sum(slot.state != "done" for slot in slots),
         len(slots),
-        shlex.join(["python", "run_all.py", *flags, "--results", str(where.results_dir)]),
+        shlex.join(["python", "run_all.py", *words]),
     )
 
 
@@ -88,4 +91,4 @@ def _import(id: str, data_dir: Path) -> str:
 def evidence_of(parts: Sequence[Part]) -> Evidence:
     """Put all numbers together; methods shared their protocol, so that its limits forbid no comparison."""
     gathered = [part.gathered.evidence for part in parts if part.gathered is not None]
-    return replace(as_one(gathered), limits={})
+    return replace(as_one(gathered), limits={}, missing="not run")
