@@ -56,6 +56,8 @@ class M3LANet(nn.Module):
                 "use label_activation='sigmoid' (preset repaired) on one label"
             )
         self.options = options
+        self.form = "fast"
+        """Which form computes the equations: `fast` where it can, or `reference`."""
         self.dims, self.m, self.q, self.h = tuple(dims), len(dims), n_labels, hidden
         m, q, h = self.m, self.q, self.h
         self.n = len(generator) if isinstance(generator, Sequence) else None
@@ -111,7 +113,7 @@ class M3LANet(nn.Module):
         """
         self._check_shapes(modalities)
         mask = self._dropout_mask(modalities[0], dropout_generator)
-        if fast.runs_on(modalities[0]):
+        if self.form == "fast" and fast.runs_on(modalities[0]):
             return fast.network(modalities, self.weights(), self.options, choice_noise, mask, self.workspace)
         return reference.network(modalities, self.weights(), self.options, choice_noise, mask)
 
@@ -131,13 +133,17 @@ class M3LANet(nn.Module):
     def _dropout_mask(
         self, like: Tensor, generator: torch.Generator | Sequence[torch.Generator] | None
     ) -> Tensor | None:
-        """Draw ([n,] m, B, h) zeros and ones on the CPU, for rows `like` ([n,] B, d)."""
+        """Draw ([n,] m, B, h) zeros and ones where the generators are, for rows `like` ([n,] B, d)."""
         keep, shape = 1 - self.options.dropout, (self.m, like.shape[-2], self.h)
         if generator is None or keep == 1:
             return None
+
+        def drawn(source: torch.Generator) -> Tensor:
+            return torch.empty(shape, device=source.device).bernoulli_(keep, generator=source)
+
         if isinstance(generator, torch.Generator):
-            return torch.empty(shape).bernoulli_(keep, generator=generator).to(like)
-        return torch.stack([torch.empty(shape).bernoulli_(keep, generator=g) for g in generator]).to(like)
+            return drawn(generator).to(like)
+        return torch.stack([drawn(source) for source in generator]).to(like)
 
     @torch.no_grad()
     def _orthogonal(self, generator: torch.Generator | None, index: int) -> None:

@@ -1,8 +1,8 @@
 """Work on a device that is launched once and then replayed as a CUDA graph; it knows no training.
 
-A small network's step is a chain of kernels each of which takes less time than its launch. Captured, the whole
-chain is one launch. What Python does meanwhile is not repeated: work may read and write only tensors that stay
-where they are, and numbers of the host are frozen into it. On a CPU the work is simply called.
+A small network's step is a chain of kernels each of which takes less time than its launch. Captured, the
+whole chain is one launch. What Python does meanwhile is not repeated: work may read and write only tensors
+that stay where they are, and numbers of the host are frozen into it. On a CPU the work is simply called.
 """
 
 from __future__ import annotations

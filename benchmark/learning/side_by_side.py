@@ -40,8 +40,8 @@ def train_side_by_side(
 ) -> list[History]:
     """Fit n networks that share nothing, held by one module whose parameters all have a leading axis of n.
 
-    Each ends as `train` would leave it alone, up to rounding. Where `train` would raise, the network's history
-    says so, and the others go on.
+    Each ends as `train` would leave it alone, up to rounding. Where `train` would raise, the network's
+    history says so, and the others go on.
 
     Parameters
     ----------

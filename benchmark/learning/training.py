@@ -190,7 +190,7 @@ def make_optimiser(
     groups = parameter_groups(module, settings)
     device = next(module.parameters()).device.type
     fused, captured = device in ("cpu", "cuda"), rate is not None
-    capturable = {"capturable": True} if captured and device == "cuda" else {}
+    capturable: dict[str, Any] = {"capturable": True} if captured and device == "cuda" else {}
     decoupled = settings.decay_form == "decoupled"
     match settings.optimiser:
         case "sgd" | "sgd_momentum" if not decoupled:

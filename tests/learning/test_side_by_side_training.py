@@ -1,4 +1,4 @@
-"""The loop whose steps are replayed keeps the books, and every bit, of the loop whose steps run one by one."""
+"""A loop whose steps are replayed keeps the books, and every bit, of one whose steps run one by one."""
 
 from __future__ import annotations
 

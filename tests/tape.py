@@ -37,9 +37,7 @@ class Tape(TorchDispatchMode):
                     now[id(before)] = after
 
 
-def pretended_capture(
-    work: Callable[[], None], undo: Callable[[], None], device: torch.device, generators: Any
-) -> Callable[[], None]:
+def pretended_capture(work: Callable[[], None], undo: Callable[[], None], *_: Any) -> Callable[[], None]:
     """Stands in for `benchmark.learning.replay.capture`; unlike a graph's, the recorded call takes place."""
     work()
     undo()
