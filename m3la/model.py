@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from m3la import fast, reference
+from m3la import device, fast, reference
 from m3la.reference import ModelOptions, Steps, Weights
 
 NAMES = tuple(field.name for field in fields(Weights))
@@ -57,7 +57,8 @@ class M3LANet(nn.Module):
             )
         self.options = options
         self.form = "fast"
-        """Which form computes the equations: `fast` where it can, or `reference`."""
+        """Which form computes the equations: `fast`, which only a CPU runs, `device`, for networks side by side,
+        or `reference`, which also runs where `fast` does not."""
         self.dims, self.m, self.q, self.h = tuple(dims), len(dims), n_labels, hidden
         m, q, h = self.m, self.q, self.h
         self.n = len(generator) if isinstance(generator, Sequence) else None
@@ -115,7 +116,8 @@ class M3LANet(nn.Module):
         mask = self._dropout_mask(modalities[0], dropout_generator)
         if self.form == "fast" and fast.runs_on(modalities[0]):
             return fast.network(modalities, self.weights(), self.options, choice_noise, mask, self.workspace)
-        return reference.network(modalities, self.weights(), self.options, choice_noise, mask)
+        form = device if self.form == "device" else reference
+        return form.network(modalities, self.weights(), self.options, choice_noise, mask)
 
     def weights(self) -> Weights:
         """Return the parameters under the names of the equations."""

@@ -105,7 +105,7 @@ class _Batch:
             self.options,
             [data.generator("initialisation") for data in rows],
         ).to(method.device)
-        self.net.form = "reference"
+        self.net.form = "device" if method.form == "fast" else "reference"
         self.inputs = [torch.stack(x) for x in zip(*(data.inputs for data in rows), strict=True)]
         self.targets = torch.stack([data.targets for data in rows])
         self.network_index = torch.arange(len(rows), device=method.device).unsqueeze(1)
