@@ -57,8 +57,8 @@ class M3LANet(nn.Module):
             )
         self.options = options
         self.form = "fast"
-        """Which form computes the equations: `fast`, which only a CPU runs, `device`, for networks side by side,
-        or `reference`, which also runs where `fast` does not."""
+        """Which form computes the equations: `fast`, which only a CPU runs; `device`, for networks side by
+        side; or `reference`, which also runs where `fast` does not."""
         self.dims, self.m, self.q, self.h = tuple(dims), len(dims), n_labels, hidden
         m, q, h = self.m, self.q, self.h
         self.n = len(generator) if isinstance(generator, Sequence) else None

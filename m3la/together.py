@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from benchmark.contracts import Problem
-from benchmark.learning.groups import Checked, Place, fit_in_groups, fit_side_by_side
+from benchmark.learning.groups import WIDTH, Checked, Place, fit_in_groups, fit_side_by_side
 from benchmark.learning.side_by_side import train_side_by_side
 from benchmark.learning.training import DivergenceError
 from benchmark.learning.training_state import Carried
@@ -27,13 +27,16 @@ Part = tuple[slice, list[Tensor], Tensor | None]
 """Some rows: which, their modalities (n, B, d_k), and noise for a prediction."""
 
 
-def fit_together(methods: Sequence[M3LA], problems: Sequence[Problem]) -> list[Exception | None]:
+def fit_together(
+    methods: Sequence[M3LA], problems: Sequence[Problem], width: int = WIDTH
+) -> list[Exception | None]:
     """Fit each estimator on its own rows, in groups side by side.
 
     Parameters
     ----------
     methods : estimators whose options agree in all but `random_state`.
     problems : as many training sets of the same shapes.
+    width : networks of a group; another one gives other bits.
 
     Returns
     -------
@@ -45,25 +48,27 @@ def fit_together(methods: Sequence[M3LA], problems: Sequence[Problem]) -> list[E
     CannotTrainTogetherError
         Where options or shapes differ.
     """
-    return fit_side_by_side(methods, problems, _fitted)
+    return fit_side_by_side(methods, problems, _fitted, width)
 
 
 def fit_one(method: M3LA, checked: Checked) -> None:
     """Fit an estimator that has begun as `fit_together` would, or raise why it cannot be."""
-    (failure,) = _fitted([method], [checked])
+    (failure,) = _fitted([method], [checked], WIDTH)
     if failure is not None:
         raise failure
 
 
-def _fitted(methods: Sequence[M3LA], given: Sequence[Checked]) -> list[Exception | None]:
+def _fitted(methods: Sequence[M3LA], given: Sequence[Checked], width: int) -> list[Exception | None]:
     if methods[0].encoder_order == "random" and len(methods) > 1:  # an order of its own for each network
-        return [_fitted([method], [checked])[0] for method, checked in zip(methods, given, strict=True)]
+        return [
+            _fitted([method], [checked], width)[0] for method, checked in zip(methods, given, strict=True)
+        ]
     rows = [method.training_rows(*checked) for method, checked in zip(methods, given, strict=True)]
 
     def fit_group(places: Sequence[Place]) -> list[Exception | None]:
         return _fit_group(methods, rows, places)
 
-    return fit_in_groups([data.streams.seed for data in rows], fit_group)
+    return fit_in_groups([data.streams.seed for data in rows], fit_group, width)
 
 
 def _fit_group(
@@ -87,7 +92,6 @@ def _fit_group(
         if history.diverged is None and not place.stand_in:
             method = methods[place.member]
             method.model_, method.history_ = batch.network(i), history
-            method.side_by_side_ = len(places)
             method.score_holdout(own[i])
     return outcomes
 

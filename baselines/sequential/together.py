@@ -17,24 +17,26 @@ from torch.func import functional_call
 from torch.utils._pytree import tree_map
 
 from benchmark.contracts import Array, Holdout, Problem
-from benchmark.learning.groups import Checked, Place, fit_in_groups, fit_side_by_side
+from benchmark.learning.groups import WIDTH, Checked, Place, fit_in_groups, fit_side_by_side
 from benchmark.learning.side_by_side import train_side_by_side
 from benchmark.learning.training import DivergenceError
 
 
-def fit_together(methods: Sequence[Any], problems: Sequence[Problem]) -> list[Exception | None]:
+def fit_together(
+    methods: Sequence[Any], problems: Sequence[Problem], width: int = WIDTH
+) -> list[Exception | None]:
     """Fit each estimator on its own rows, in groups side by side; see `fit_side_by_side`."""
-    return fit_side_by_side(methods, problems, _fitted)
+    return fit_side_by_side(methods, problems, _fitted, width)
 
 
 def fit_one(method: Any, checked: Checked) -> None:
     """Fit an estimator that has begun as `fit_together` would, or raise why it cannot be."""
-    (failure,) = _fitted([method], [checked])
+    (failure,) = _fitted([method], [checked], WIDTH)
     if failure is not None:
         raise failure
 
 
-def _fitted(methods: Sequence[Any], given: Sequence[Checked]) -> list[Exception | None]:
+def _fitted(methods: Sequence[Any], given: Sequence[Checked], width: int) -> list[Exception | None]:
     materials = [
         method.start(modalities, labels)
         for method, (modalities, labels, _) in zip(methods, given, strict=True)
@@ -46,7 +48,7 @@ def _fitted(methods: Sequence[Any], given: Sequence[Checked]) -> list[Exception 
         held = [given[place.member][2] for place in places]
         return group.fit(places, len(given[0][1]), held)
 
-    return fit_in_groups([method.streams_.seed for method in methods], fit_group)
+    return fit_in_groups([method.streams_.seed for method in methods], fit_group, width)
 
 
 class _Group:
@@ -77,7 +79,7 @@ class _Group:
             outcomes.append(None if history.diverged is None else DivergenceError(history.diverged))
             if history.diverged is None and not place.stand_in:
                 method.network_.load_state_dict({k: v[i] for k, v in self.net.state_dict().items()})
-                method.history_, method.side_by_side_ = history, len(places)
+                method.history_ = history
                 if (rows := held[i]) is not None:
                     method.holdout_scores_ = method._predict(method._tensors(rows.modalities))["scores"]
         return outcomes

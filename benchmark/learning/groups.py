@@ -7,18 +7,15 @@ one place's memory in another order than the next one's.
 
 from __future__ import annotations
 
-import gc
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
-
-import torch
 
 from benchmark.contracts import Array, Holdout, Problem
 from benchmark.learning.surroundings import own_surroundings
 
 WIDTH = 10
+"""Networks of a group, where the device has room for them."""
 Outcome = Exception | None
 Checked = tuple[list[Array], Array, Holdout | None]
 """Training rows as an estimator's `begin` returns them."""
@@ -31,7 +28,8 @@ class CannotTrainTogetherError(ValueError):
 def fit_side_by_side(
     methods: Sequence[Any],
     problems: Sequence[Problem],
-    fit_checked: Callable[[Sequence[Any], Sequence[Checked]], Sequence[Outcome]],
+    fit_checked: Callable[[Sequence[Any], Sequence[Checked], int], Sequence[Outcome]],
+    width: int = WIDTH,
 ) -> list[Outcome]:
     """Do what `fit` does around the training of several estimators, whatever they are.
 
@@ -39,7 +37,8 @@ def fit_side_by_side(
     ----------
     methods : estimators whose options agree in all but `random_state`.
     problems : as many training sets of the same shapes.
-    fit_checked : trains estimators that have begun.
+    fit_checked : trains estimators that have begun, in groups of some width.
+    width : of those groups; another one gives other bits.
 
     Returns
     -------
@@ -55,7 +54,7 @@ def fit_side_by_side(
     with own_surroundings():
         given = [method.begin(*problem) for method, problem in zip(methods, problems, strict=True)]
         _require_same_shapes(given)
-        outcomes = list(fit_checked(methods, given))
+        outcomes = list(fit_checked(methods, given, width))
         for method, checked, outcome in zip(methods, given, outcomes, strict=True):
             if outcome is None:
                 method.end(*checked[1:])
@@ -97,8 +96,8 @@ FitGroup = Callable[[Sequence[Place]], Sequence[Outcome]]
 """Fits the networks of a group, and returns for each place why there is no network, or None."""
 
 
-def fit_in_groups(seeds: Sequence[int], fit_group: FitGroup, width: int = WIDTH) -> list[Outcome]:
-    """Fit networks in groups; one that does not fit the device's memory is split, which a warning tells.
+def fit_in_groups(seeds: Sequence[int], fit_group: FitGroup, width: int) -> list[Outcome]:
+    """Fit networks in groups.
 
     Parameters
     ----------
@@ -112,27 +111,13 @@ def fit_in_groups(seeds: Sequence[int], fit_group: FitGroup, width: int = WIDTH)
     """
     outcomes: list[Outcome] = [None] * len(seeds)
     for places in groups(seeds, width):
-        members = [place.member for place in places if not place.stand_in]
-        found = _attempt(places, fit_group)
-        if found is None:
-            warnings.warn(
-                f"{width} networks side by side do not fit the device's memory; trained {width // 2} at a "
-                "time, they have other bits",
-                stacklevel=2,
-            )
-            found_apart = fit_in_groups(
-                [seeds[i] for i in members], _among(members, fit_group), max(width // 2, 1)
-            )
-            for i, outcome in zip(members, found_apart, strict=True):
-                outcomes[i] = outcome
-            continue
-        for place, outcome in zip(places, found, strict=True):
+        for place, outcome in zip(places, fit_group(places), strict=True):
             if not place.stand_in:
                 outcomes[place.member] = outcome
     return outcomes
 
 
-def groups(seeds: Sequence[int], width: int = WIDTH) -> list[list[Place]]:
+def groups(seeds: Sequence[int], width: int) -> list[list[Place]]:
     """Put each network at its place in the first group where that is free, and stand-ins at all others."""
     taken: list[dict[int, int]] = []
     for member, seed in enumerate(seeds):
@@ -147,21 +132,3 @@ def groups(seeds: Sequence[int], width: int = WIDTH) -> list[list[Place]]:
         ]
         for group in taken
     ]
-
-
-def _attempt(places: Sequence[Place], fit_group: FitGroup) -> Sequence[Outcome] | None:
-    """Fit a group; None if the memory of the device is too small for it."""
-    try:
-        return fit_group(places)
-    except torch.OutOfMemoryError:
-        if len(places) == 1:
-            raise
-    gc.collect()  # what the attempt left is held by its traceback until here
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
-    return None
-
-
-def _among(members: Sequence[int], fit_group: FitGroup) -> FitGroup:
-    """Fit groups that count only some members, from 0."""
-    return lambda places: fit_group([Place(members[place.member], place.stand_in) for place in places])

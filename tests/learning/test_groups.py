@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -22,33 +20,20 @@ def test_each_network_has_one_place_that_its_seed_decides(seeds: list[int], widt
 
 
 def test_seeds_in_a_row_fill_groups_and_one_alone_has_stand_ins() -> None:
-    assert len(groups(range(100))) == 100 // WIDTH
-    assert len(groups(range(5, 15))) == 1
-    (alone,) = groups([7])
+    assert len(groups(range(100), WIDTH)) == 100 // WIDTH
+    assert len(groups(range(5, 15), WIDTH)) == 1
+    (alone,) = groups([7], WIDTH)
     assert [k for k, place in enumerate(alone) if not place.stand_in] == [7]
     assert {place.member for place in alone} == {0}
 
 
-def test_a_group_that_does_not_fit_is_split_until_it_does_and_says_so() -> None:
-    tried: list[int] = []
+def test_outcomes_are_those_of_the_places_asked_for() -> None:
+    seen: list[int] = []
 
     def fit(places: Sequence[Place]) -> list[Outcome]:
-        tried.append(len(places))
-        if len(places) > 3:
-            raise torch.OutOfMemoryError("CUDA out of memory")
-        return [ValueError(str(seeds[place.member])) for place in places]
+        seen.append(len(places))
+        return [None if place.stand_in else ValueError(str(seeds[place.member])) for place in places]
 
-    seeds = [0, 1, 2, 3, 7]
-    with pytest.warns(UserWarning, match="trained 2 at a time") as said:
-        outcomes = fit_in_groups(seeds, fit)
-    assert [str(outcome) for outcome in outcomes] == [str(seed) for seed in seeds]
-    assert tried[:2] == [10, 5]
-    assert "trained 5 at a time" in str(said[0].message)
-
-
-def test_one_network_that_does_not_fit_ends_the_fit() -> None:
-    def fit(_: Sequence[Place]) -> list[Outcome]:
-        raise torch.OutOfMemoryError("CUDA out of memory")
-
-    with pytest.warns(UserWarning, match="do not fit"), pytest.raises(torch.OutOfMemoryError):
-        fit_in_groups([0], fit)
+    seeds = [0, 1, 2, 3, 7, 11]
+    assert [str(outcome) for outcome in fit_in_groups(seeds, fit, 5)] == [str(seed) for seed in seeds]
+    assert seen == [5, 5]
