@@ -79,7 +79,7 @@ def add_places(parser: argparse.ArgumentParser) -> None:
         "--form",
         choices=("fast", "reference"),
         default="fast",
-        help="what M3LA, DMP and MCC compute with: reference is the readable statement of each; default: fast",
+        help="fast, or reference: M3LA, DMP and MCC run on their readable reference; default: fast",
     )
     where.add_argument(
         "--results", metavar="DIR", type=Path, default=ROOT / "results", help="default: results/"
