@@ -7,7 +7,7 @@ network's too. On a CPU it gives what `fit` gives, up to rounding.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import torch
@@ -15,13 +15,13 @@ from torch import Tensor
 
 from benchmark.contracts import Problem
 from benchmark.learning.groups import WIDTH, Checked, Place, fit_in_groups, fit_side_by_side
-from benchmark.learning.side_by_side import train_side_by_side
+from benchmark.learning.side_by_side import Losses, Steps, train_side_by_side
 from benchmark.learning.training import DivergenceError
 from benchmark.learning.training_state import Carried
 from m3la.estimator import M3LA, PREDICTION_ROWS, TrainingRows
 from m3la.loss import m3la_loss
 from m3la.model import M3LANet
-from m3la.reference import Steps
+from m3la.reference import Steps as Decoded
 
 Part = tuple[slice, list[Tensor], Tensor | None]
 """Some rows: which, their modalities (n, B, d_k), and noise for a prediction."""
@@ -69,6 +69,25 @@ def _fitted(methods: Sequence[M3LA], given: Sequence[Checked], width: int) -> li
         return _fit_group(methods, rows, places)
 
     return fit_in_groups([data.streams.seed for data in rows], fit_group, width)
+
+
+def steps_of(
+    methods: Sequence[M3LA],
+    problems: Sequence[Problem],
+    wrapped: Callable[[Losses], Losses] = lambda losses: losses,
+) -> Steps:
+    """Return the steps of a fit of exactly these estimators side by side, for whoever times them.
+
+    Parameters
+    ----------
+    methods, problems : as of `fit_together`.
+    wrapped : what becomes of the function of rows that returns losses, such as a compiled one.
+    """
+    given = [method.begin(*problem) for method, problem in zip(methods, problems, strict=True)]
+    rows = [method.training_rows(*checked) for method, checked in zip(methods, given, strict=True)]
+    batch, settings = _Batch(methods[0], rows), methods[0].settings()
+    n_rows = len(rows[0].targets)
+    return Steps(batch.net, wrapped(batch.losses), n_rows, settings, len(rows), None, batch.carried())
 
 
 def _fit_group(
@@ -175,7 +194,7 @@ class _Batch:
             found.append((part, x, self._noise(x[0].shape[1], generators, predicting=True)))
         return found
 
-    def _forward(self, parts: Sequence[Part]) -> list[tuple[slice, Steps]]:
+    def _forward(self, parts: Sequence[Part]) -> list[tuple[slice, Decoded]]:
         return [(part, self.net(x, noise)) for part, x, noise in parts]
 
     def _noise(

@@ -7,7 +7,7 @@ every loss. It knows of an estimator only what `SequentialClassifier` promises.
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from torch.utils._pytree import tree_map
 
 from benchmark.contracts import Array, Holdout, Problem
 from benchmark.learning.groups import WIDTH, Checked, Place, fit_in_groups, fit_side_by_side
-from benchmark.learning.side_by_side import train_side_by_side
+from benchmark.learning.side_by_side import Losses, Steps, train_side_by_side
 from benchmark.learning.training import DivergenceError
 
 
@@ -51,6 +51,19 @@ def _fitted(methods: Sequence[Any], given: Sequence[Checked], width: int) -> lis
     return fit_in_groups([method.streams_.seed for method in methods], fit_group, width)
 
 
+def steps_of(
+    methods: Sequence[Any],
+    problems: Sequence[Problem],
+    wrapped: Callable[[Losses], Losses] = lambda losses: losses,
+) -> Steps:
+    """Return the steps of a fit of these estimators side by side; see `m3la.together.steps_of`."""
+    given = [method.begin(*problem) for method, problem in zip(methods, problems, strict=True)]
+    materials = [method.start(x, y) for method, (x, y, _) in zip(methods, given, strict=True)]
+    group, settings = _Group(methods, materials), methods[0].training_settings()
+    n_rows, losses = len(given[0][1]), wrapped(group.losses)
+    return Steps(group.net, losses, n_rows, settings, len(methods), None, group.dropout)
+
+
 class _Group:
     """Networks side by side: one module whose parameters are theirs, stacked."""
 
@@ -67,7 +80,7 @@ class _Group:
         watched = None if held[0] is None else self._held(held)
         histories = train_side_by_side(
             self.net,
-            self._losses,
+            self.losses,
             n_rows,
             self.one.training_settings(),
             [method.streams_.generator("shuffling") for method in self.methods],
@@ -84,7 +97,7 @@ class _Group:
                     method.holdout_scores_ = method._predict(method._tensors(rows.modalities))["scores"]
         return outcomes
 
-    def _losses(self, rows: Tensor) -> Tensor:
+    def losses(self, rows: Tensor) -> Tensor:
         """Losses (n,) of the rows (n, B)."""
         masks, net = self._masks(rows.shape[1]), self.one.network_
         of_one = _Mapped(net, lambda material, rows, masks: self.one._loss_of_rows(material, rows, masks))

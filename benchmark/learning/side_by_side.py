@@ -27,10 +27,13 @@ from benchmark.learning.training import (
 )
 from benchmark.learning.training_state import BestWeights, Carried, History, TrainingState
 
+Losses = Callable[[Tensor], Tensor]
+"""Of row indices (n, B), for each network its mean loss, (n,)."""
+
 
 def train_side_by_side(
     module: nn.Module,
-    losses_of_rows: Callable[[Tensor], Tensor],
+    losses_of_rows: Losses,
     n_rows: int,
     settings: TrainingSettings,
     shuffling: Sequence[np.random.Generator],
@@ -55,7 +58,7 @@ def train_side_by_side(
     if settings.patience is not None and monitor is None:
         raise ValueError(f"patience={settings.patience} needs something to monitor: pass a hold-out to fit")
     n = len(shuffling)
-    steps = _Steps(module, losses_of_rows, n_rows, settings, n, monitor, carried)
+    steps = Steps(module, losses_of_rows, n_rows, settings, n, monitor, carried)
     histories = [History() for _ in range(n)]
     stoppers = [BestWeights(module, i) for i in range(n)]
     running = set(range(n))
@@ -105,13 +108,19 @@ def _note_losses(
     return True
 
 
-class _Steps:
-    """The steps of one epoch after another, and what they read and write on the device."""
+class Steps:
+    """The steps of one epoch after another, and what they read and write on the device.
+
+    Parameters
+    ----------
+    n : networks.
+    others : as of `train_side_by_side`.
+    """
 
     def __init__(
         self,
         module: nn.Module,
-        losses_of_rows: Callable[[Tensor], Tensor],
+        losses_of_rows: Losses,
         n_rows: int,
         settings: TrainingSettings,
         n: int,
