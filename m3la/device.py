@@ -88,7 +88,7 @@ def encode(products: Tensor, w: Weights, options: ModelOptions) -> Tensor:
     """(1) to (3): h_1..h_m (n, B, m, 2h) in reading order, from x^k W (n, 2, m, B, 3h)."""
     n, _, m, B, width = products.shape
     if options.encoder_order is not None:
-        products = products[:, :, list(options.encoder_order)]
+        products = torch.stack([products[:, :, k] for k in options.encoder_order], 2)
     inputs = torch.stack((products[:, 0], products[:, 1].flip(1)), 1)
     inputs = inputs + w.b_in.view(n, 2, 1, 1, width)
     hidden = _Recurrence.apply(inputs.flatten(0, 1), w.U_enc.flatten(0, 1), w.b_enc.flatten(0, 1))
