@@ -23,7 +23,7 @@ from m3la.fast import make_factored_optimiser
 from m3la.loss import m3la_loss
 from m3la.model import M3LANet
 from m3la.rows import REPAIRED
-from m3la.together import fit_together
+from m3la.together import fit_together, steps_of
 
 DIMS, Q, N = (5, 3, 4), 4, 50
 SEEDS = (0, 1, 2)
@@ -198,6 +198,21 @@ def test_a_seed_has_the_same_bits_whoever_trains_beside_it() -> None:
     alone, some, all_ten = fitted([7]), fitted(range(5, 10)), fitted(range(10))
     assert digest(alone, 7) == digest(some, 7) == digest(all_ten, 7)
     assert digest(some, 5) == digest(all_ten, 5)
+
+
+@pytest.mark.parametrize("form", ["fast", "reference"])
+def test_a_step_makes_no_tensor_elsewhere_than_on_its_device(form: str) -> None:
+    """Nor could it be captured: what comes from the host is frozen, or refused."""
+    steps = steps_of(estimators(form=form), [problem(seed) for seed in SEEDS])
+    batch = steps.losses_of_rows.__self__  # type: ignore[attr-defined]
+    batch.net.to("meta")
+    for name in ("targets", "network_index", "cardinalities"):
+        setattr(batch, name, getattr(batch, name).to("meta"))
+    batch.inputs = [x.to("meta") for x in batch.inputs]
+    losses = steps.losses_of_rows(torch.zeros(3, 16, dtype=torch.int64, device="meta"))
+    losses.sum().backward()
+    assert losses.shape == (3,)
+    assert {p.grad.device.type for p in batch.net.parameters() if p.grad is not None} == {"meta"}
 
 
 @pytest.mark.parametrize(

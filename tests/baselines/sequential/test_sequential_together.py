@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 import torch
 from tape import pretended_capture
+from torch.utils._pytree import tree_map
 
 from baselines import DMP, MCC
-from baselines.sequential.together import fit_together
+from baselines.sequential.together import fit_together, steps_of
 from benchmark.contracts import Holdout, Problem, Streams
 from benchmark.learning import replay
 
@@ -114,3 +115,18 @@ def test_one_that_diverges_says_so_and_leaves_the_others_alone(
     single.fit(*problem(2, False))
     rows = problem(2, False)[0]
     np.testing.assert_allclose(methods[2].predict_scores(rows), single.predict_scores(rows), atol=2e-4)
+
+
+@pytest.mark.parametrize("kind", [DMP, MCC])
+def test_a_step_makes_no_tensor_elsewhere_than_on_its_device(kind: Method) -> None:
+    """Nor could it be captured: what comes from the host is frozen, or refused."""
+    methods = estimators(kind, {"selection": "last"})
+    steps = steps_of(methods, [problem(seed, False) for seed in SEEDS])
+    group = steps.losses_of_rows.__self__  # type: ignore[attr-defined]
+    group.net.to("meta")
+    group.one.network_.to("meta")
+    group.material = tree_map(lambda x: x.to("meta"), group.material)
+    losses = group.losses(torch.zeros(3, 16, dtype=torch.int64, device="meta"))
+    losses.sum().backward()
+    assert losses.shape == (3,)
+    assert {p.grad.device.type for p in group.net.parameters() if p.grad is not None} == {"meta"}
