@@ -3,8 +3,8 @@
 There a step costs what its kernels cost to begin, so that few of them run: both directions of the encoder are
 one recurrence with twice the networks, whose gradients by U are one product over all steps; the decoder's
 products with W_att are made once for all steps, and what it reads and attends to is one product a step; label
-heads and log-probabilities of all steps are computed at once. Choices, attention scores and (4) are the
-reference's own. Every tensor has a leading axis of n networks.
+heads and log-probabilities of all steps are computed at once. All else is the reference's own. Every tensor
+has a leading axis of n networks.
 
 One step of a GRU, with blocks of 4h columns [g_n | r | z | n] and their gradients, is that of `m3la.fast`,
 which says how it is derived.
@@ -12,7 +12,8 @@ which says how it is derived.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -50,17 +51,18 @@ def network(
     # alpha sums to 1, so that the bias of (8) may stand in each of what it weighs.
     attended = torch.baddbmm(w.b_x.unsqueeze(1), flat, w.W_att).view(n, B, m, -1)
     offered = torch.cat((products[:, DECODER].transpose(1, 2), attended), 2)
-    available = torch.ones_like(states[..., 0], dtype=torch.bool)
+    chooser = _Choices(states, w, options)
+    of_state, own_query = _state_products(w, chooser.is_printed), replace(w, W_query=None)
     choices: list[Choice] = []
     alphas: list[Tensor] = []
     decoded: list[Tensor] = []
     for t in range(m):
-        choice = choose(t, s, available, w, options, None if noise is None else noise[..., t, :])  # (9)
-        available = available & ~choice.one_hot
-        alpha = torch.softmax(attention_scores(s, keys, w, options), dim=-1)  # (6), (7)
+        recurrent, query, u = of_state(s)
+        choice = chooser.at(t, s, u, None if noise is None else noise[..., t, :])  # (9)
+        alpha = torch.softmax(attention_scores(query, keys, own_query, options), dim=-1)  # (6), (7)
         taken = torch.cat((choice.coefficients, alpha), -1).unsqueeze(-2)
         inputs = torch.matmul(taken, offered).squeeze(-2)  # (5), (10)
-        s = _Gru.apply(inputs, torch.baddbmm(w.b_dec.unsqueeze(1), s, w.U_dec), s)  # (8)
+        s = _Gru.apply(inputs, recurrent, s)  # (8)
         choices.append(choice)
         alphas.append(alpha)
         decoded.append(s)
@@ -75,6 +77,68 @@ def network(
         torch.stack(alphas, -2),
         torch.stack([choice.log_probability for choice in choices], -2),
     )
+
+
+class _Choices:
+    """(9) at one step after another: the printed choice by fewer operations, others as the reference does."""
+
+    def __init__(self, states: Tensor, w: Weights, options: ModelOptions) -> None:
+        self.w, self.options = w, options
+        kind = (options.order, options.order_gradient, options.first_input, options.allow_repeats)
+        self.is_printed = kind == ("learned", "straight_through", "s0", False)
+        self.available = torch.ones_like(states[..., 0], dtype=torch.bool)
+        self.blocked = torch.zeros_like(states[..., 0])  # or minus infinity, once read
+        self.columns = torch.arange(self.available.shape[-1], device=states.device)
+        self.nothing = torch.zeros_like(self.blocked[..., 0])
+
+    def at(self, t: int, s: Tensor, u: Tensor, noise: Tensor | None) -> Choice:
+        """Choose at step t from s_{t-1}, or from its logits."""
+        if not self.is_printed:
+            choice = choose(t, s, self.available, self.w, self.options, noise)
+            self.available = self.available & ~choice.one_hot
+            return choice
+        index = (u.detach() + self.blocked).argmax(-1)
+        one_hot = index.unsqueeze(-1) == self.columns
+        coefficients = _StraightThrough.apply(u, self.blocked, one_hot)
+        self.blocked = self.blocked.masked_fill(one_hot, -torch.inf)
+        return Choice(index, one_hot, coefficients, self.nothing)
+
+
+class _StraightThrough(torch.autograd.Function):
+    """A one-hot choice as numbers; backwards it is pi, the softmax of logits less what is blocked."""
+
+    @staticmethod
+    def forward(ctx: Any, u: Tensor, blocked: Tensor, one_hot: Tensor) -> Tensor:
+        ctx.save_for_backward(u, blocked)
+        return one_hot.to(u)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        u, blocked = ctx.saved_tensors
+        pi = torch.softmax(u + blocked, -1)
+        return torch.ops.aten._softmax_backward_data(grad, pi, -1, u.dtype), None, None
+
+
+def _state_products(w: Weights, with_logits: bool) -> Callable[[Tensor], tuple[Tensor, Tensor, Tensor]]:
+    """Return what gives of s_{t-1} the recurrent part of (8), the query of (7) and, if told to, (9)'s logits.
+
+    They are one product. Where there is no query the state itself is it.
+    """
+    own = [(w.U_dec, w.b_dec)]
+    if w.W_query is not None:
+        own.append((w.W_query, torch.zeros_like(w.b_init)))
+    if with_logits:
+        own.append((w.W_modal.mT, w.b_modal))
+    W, b = (torch.cat(each, -1) for each in zip(*own, strict=True))
+    widths = [each.shape[-1] for each, _ in own]
+
+    def of_state(s: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        recurrent, *more = torch.baddbmm(b.unsqueeze(1), s, W).split(widths, -1)
+        query = s if w.W_query is None else more.pop(0)
+        return recurrent, query, more[0] if with_logits else s
+
+    return of_state
 
 
 def _of_three(x: Tensor, W: Tensor) -> Tensor:
@@ -134,11 +198,10 @@ def _gates(block: Tensor, inputs: Tensor, state: Tensor, out: Tensor | None = No
     return torch.lerp(n, state, block[..., 2 * h : 3 * h], out=out)
 
 
-def _gates_backward(block: Tensor, state: Tensor, e: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the step's gradients [dg_n | dr | dz | dn], and dL/dstate without its part through g."""
+def _gates_backward(block: Tensor, state: Tensor, e: Tensor, found: Tensor) -> Tensor:
+    """Write the step's gradients [dg_n | dr | dz | dn]; return dL/dstate without its part through g."""
     h = state.shape[-1]
     g_n, r, z, n = block.split(h, -1)
-    found = torch.empty_like(block)
     dg_n, dr, dz, dn = found.split(h, -1)
     carry = e * z
     aten = torch.ops.aten
@@ -146,7 +209,7 @@ def _gates_backward(block: Tensor, state: Tensor, e: Tensor) -> tuple[Tensor, Te
     aten.sigmoid_backward.grad_input(dn * g_n, r, grad_input=dr)
     aten.sigmoid_backward.grad_input(e * (state - n), z, grad_input=dz)
     torch.mul(dn, r, out=dg_n)
-    return found, carry
+    return carry
 
 
 class _Gru(torch.autograd.Function):
@@ -165,7 +228,8 @@ class _Gru(torch.autograd.Function):
     def backward(ctx: Any, e: Tensor) -> tuple[Tensor, ...]:
         block, state = ctx.saved_tensors
         h = state.shape[-1]
-        found, carry = _gates_backward(block, state, e)
+        found = torch.empty_like(block)
+        carry = _gates_backward(block, state, e, found)
         return found[..., h:], found[..., : 3 * h], carry
 
 
@@ -193,10 +257,9 @@ class _Recurrence(torch.autograd.Function):
         h, m = U.shape[1], blocks.shape[1]
         found, e = torch.empty_like(blocks), grad[:, m - 1]
         for t in reversed(range(m)):
-            gradients, carry = _gates_backward(blocks[:, t], hidden[:, t], e)
-            found[:, t] = gradients
+            carry = _gates_backward(blocks[:, t], hidden[:, t], e, found[:, t])
             if t:
-                e = torch.baddbmm(carry.add_(grad[:, t - 1]), gradients[..., : 3 * h], U.mT)
+                e = torch.baddbmm(carry.add_(grad[:, t - 1]), found[:, t, :, : 3 * h], U.mT)
         recurrent = found[..., : 3 * h].flatten(1, 2)
         dU = torch.bmm(hidden[:, :m].flatten(1, 2).mT, recurrent)
         return found[..., h:], dU, recurrent.sum(1, keepdim=True)
