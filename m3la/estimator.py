@@ -47,13 +47,13 @@ class TrainingRows:
         """Mean number of labels of a row."""
         return float(self.targets.sum(1).mean()) if self.targets.device.type != "meta" else 1.0
 
-    def generator(self, purpose: str) -> torch.Generator:
+    def generator(self, purpose: str, device: str = "cpu") -> torch.Generator:
         """Return a new generator of the stream `purpose`."""
-        return _generator(self.streams, purpose)
+        return _generator(self.streams, purpose, device)
 
 
-def _generator(streams: Streams, purpose: str) -> torch.Generator:
-    return torch.Generator().manual_seed(streams.integer(purpose))
+def _generator(streams: Streams, purpose: str, device: str = "cpu") -> torch.Generator:
+    return torch.Generator(device).manual_seed(streams.integer(purpose))
 
 
 class M3LA(MultiModalEstimator):
@@ -136,6 +136,8 @@ class M3LA(MultiModalEstimator):
         and number of threads.
     device : str, default="cpu"
         The torch device on which every tensor of the method lives.
+    form : {"fast", "reference"}
+        What computes the equations: the fastest form for the device, or `m3la.reference` as it stands.
 
     Attributes
     ----------
@@ -224,6 +226,7 @@ class M3LA(MultiModalEstimator):
         patience: int = 30,
         random_state: RandomState = 0,
         device: str = "cpu",
+        form: str = "fast",
     ) -> None:
         self.hidden = hidden
         self.batch_size = batch_size
@@ -263,6 +266,7 @@ class M3LA(MultiModalEstimator):
         self.patience = patience
         self.random_state = random_state
         self.device = device
+        self.form = form
 
     @property
     def needs_holdout(self) -> bool:
@@ -271,6 +275,11 @@ class M3LA(MultiModalEstimator):
 
     def _fit(self, modalities: list[Array], labels: Array, holdout: Holdout | None) -> None:
         """Train; the loss that is no longer finite raises DivergenceError."""
+        if torch.device(self.device).type != "cpu":
+            from m3la.together import fit_one  # which knows this class
+
+            fit_one(self, (modalities, labels, holdout))
+            return
         rows = self.training_rows(modalities, labels, holdout)
         self.model_ = self._build(rows.dims, rows.streams).to(self.device)
         loss_of_rows, refresh, carried = self._objective(rows)
@@ -328,7 +337,9 @@ class M3LA(MultiModalEstimator):
     def _build(self, dims: tuple[int, ...], streams: Streams) -> M3LANet:
         options = self.model_options(len(dims), streams)
         generator = _generator(streams, "initialisation")
-        return M3LANet(dims, self.n_labels_, self.hidden, options, generator)
+        net = M3LANet(dims, self.n_labels_, self.hidden, options, generator)
+        net.form = self.form
+        return net
 
     def model_options(self, m: int, streams: Streams) -> ModelOptions:
         """Return the network's options for m modalities."""
@@ -348,6 +359,7 @@ class M3LA(MultiModalEstimator):
             reduction=self.reduction,
             steps=self.loss_steps,
             reinforce=self.order == "learned" and self.order_gradient == "reinforce",
+            form=self.form,
         )
 
     def _objective(self, data: TrainingRows) -> tuple[Any, Any, Carried]:
@@ -381,7 +393,8 @@ class M3LA(MultiModalEstimator):
             return None
         m = len(self.scalers_)
         tiny = torch.finfo(torch.float32).eps
-        return torch.rand(n, m, m, generator=generator).clamp_(tiny, 1 - tiny).to(self.device)
+        drawn = torch.rand(n, m, m, generator=generator, device=generator.device)
+        return drawn.clamp_(tiny, 1 - tiny).to(self.device)
 
     def settings(self) -> TrainingSettings:
         """Return what the paper prints, or leaves out, about optimisation."""

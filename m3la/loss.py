@@ -28,6 +28,8 @@ class LossOptions:
     reduction: str
     steps: str
     reinforce: bool
+    form: str = "fast"
+    """As of `M3LANet`."""
 
 
 def m3la_loss(
@@ -86,7 +88,7 @@ class _CrossEntropy(torch.autograd.Function):
 def _weights(labels: Tensor, previous: Tensor, cardinality: float | Tensor, options: LossOptions) -> Tensor:
     """Equation (18) at steps t > 1, ([n,] m - 1, B, q); constants in the loss, as in RethinkNet."""
     predictions = binarise(previous, options.cost_prediction, cardinality)
-    if options.cost == "f1" and fast.runs_on(predictions):
+    if options.cost == "f1" and options.form == "fast" and fast.runs_on(predictions):
         weights = fast.f1_weights(labels, predictions)
     else:
         weights = cost_weights(labels, predictions, options.cost)

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from m3la import fast, reference
+from m3la import device, fast, reference
 from m3la.reference import ModelOptions, Steps, Weights
 
 NAMES = tuple(field.name for field in fields(Weights))
@@ -56,6 +56,9 @@ class M3LANet(nn.Module):
                 "use label_activation='sigmoid' (preset repaired) on one label"
             )
         self.options = options
+        self.form = "fast"
+        """Which form computes the equations: `fast`, which only a CPU runs; `device`, for networks side by
+        side; or `reference`, which also runs where `fast` does not."""
         self.dims, self.m, self.q, self.h = tuple(dims), len(dims), n_labels, hidden
         m, q, h = self.m, self.q, self.h
         self.n = len(generator) if isinstance(generator, Sequence) else None
@@ -111,9 +114,10 @@ class M3LANet(nn.Module):
         """
         self._check_shapes(modalities)
         mask = self._dropout_mask(modalities[0], dropout_generator)
-        if fast.runs_on(modalities[0]):
+        if self.form == "fast" and fast.runs_on(modalities[0]):
             return fast.network(modalities, self.weights(), self.options, choice_noise, mask, self.workspace)
-        return reference.network(modalities, self.weights(), self.options, choice_noise, mask)
+        form = device if self.form == "device" else reference
+        return form.network(modalities, self.weights(), self.options, choice_noise, mask)
 
     def weights(self) -> Weights:
         """Return the parameters under the names of the equations."""
@@ -131,13 +135,17 @@ class M3LANet(nn.Module):
     def _dropout_mask(
         self, like: Tensor, generator: torch.Generator | Sequence[torch.Generator] | None
     ) -> Tensor | None:
-        """Draw ([n,] m, B, h) zeros and ones on the CPU, for rows `like` ([n,] B, d)."""
+        """Draw ([n,] m, B, h) zeros and ones where the generators are, for rows `like` ([n,] B, d)."""
         keep, shape = 1 - self.options.dropout, (self.m, like.shape[-2], self.h)
         if generator is None or keep == 1:
             return None
+
+        def drawn(source: torch.Generator) -> Tensor:
+            return torch.empty(shape, device=source.device).bernoulli_(keep, generator=source)
+
         if isinstance(generator, torch.Generator):
-            return torch.empty(shape).bernoulli_(keep, generator=generator).to(like)
-        return torch.stack([torch.empty(shape).bernoulli_(keep, generator=g) for g in generator]).to(like)
+            return drawn(generator).to(like)
+        return torch.stack([drawn(source) for source in generator]).to(like)
 
     @torch.no_grad()
     def _orthogonal(self, generator: torch.Generator | None, index: int) -> None:

@@ -5,21 +5,23 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from baselines.cs3g.candidates import Candidates
-from baselines.cs3g.model import Model, TrainingRows
+from baselines.cs3g.model import FINAL, Model, TrainingRows
 from baselines.cs3g.problem import Strengths
 from benchmark.contracts import Array, Holdout
+
+if TYPE_CHECKING:
+    from baselines.cs3g.device import DeviceCandidates
 
 LADDER = (1e-3, 1e-4, 1e-5)
 """Tolerances at which candidates are compared on the way to the final one."""
 SAFETY = 9.0
 """How much further than in proportion to the step a score may still move. When steps have become tenfold
 shorter, that is as far as that score of the same label which moved most meanwhile."""
-FINAL = 0.5
-"""Part of the final tolerance that steps are to be within, so that the residual after them is within it."""
 PATIENCE = 500
 """Iterations that a candidate is given from tolerance to tolerance; one that needs more is solved alone."""
 MOST = 0.1
@@ -71,7 +73,10 @@ def choose_one_by_one(rows: TrainingRows, candidates: Sequence[Strengths], holdo
 
 
 def choose_side_by_side(
-    rows: TrainingRows, candidates: Sequence[Strengths], holdout: Holdout, together: Candidates
+    rows: TrainingRows,
+    candidates: Sequence[Strengths],
+    holdout: Holdout,
+    together: Candidates | DeviceCandidates,
 ) -> Choice:
     """Choose among candidates of which only those that can still win go on to the next tolerance.
 
@@ -112,7 +117,9 @@ def choose_side_by_side(
     )
 
 
-def along_ridges(together: Candidates, candidates: Sequence[Strengths], tol: float, max_iter: int) -> None:
+def along_ridges(
+    together: Candidates | DeviceCandidates, candidates: Sequence[Strengths], tol: float, max_iter: int
+) -> None:
     """Solve for one ridge after the other, from strong to weak, each from the solution of the one before."""
     for ridge in sorted({candidate.ridge for candidate in candidates}, reverse=True):
         which = [i for i, candidate in enumerate(candidates) if candidate.ridge == ridge]

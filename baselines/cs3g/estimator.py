@@ -47,6 +47,8 @@ class CS3G(MultiModalEstimator):
         that does not reach it warns and is counted.
     max_iter : int
         Iterations per convex problem.
+    device : str, default="cpu"
+        The torch device that solves them, in double precision, all candidates at once.
 
     Attributes
     ----------
@@ -101,6 +103,7 @@ class CS3G(MultiModalEstimator):
         n_folds: int = 5,
         tol: float = TOLERANCE,
         max_iter: int = 2000,
+        device: str = "cpu",
     ) -> None:
         self.variant = variant
         self.ridge_grid = ridge_grid
@@ -115,6 +118,7 @@ class CS3G(MultiModalEstimator):
         self.n_folds = n_folds
         self.tol = tol
         self.max_iter = max_iter
+        self.device = device
 
     @property
     def needs_holdout(self) -> bool:
@@ -189,7 +193,10 @@ class CS3G(MultiModalEstimator):
 
     def _prepare(self, modalities: Modalities, labels: Array) -> TrainingRows:
         return TrainingRows.of(
-            Settings(**{f.name: getattr(self, f.name) for f in fields(Settings)}), modalities, labels
+            Settings(**{f.name: getattr(self, f.name) for f in fields(Settings)}),
+            modalities,
+            labels,
+            None if str(self.device) == "cpu" else str(self.device),
         )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.special import expit
@@ -21,9 +21,15 @@ from baselines.cs3g.problem import (
     problem_of,
     raw_decision,
 )
-from baselines.cs3g.solver import Solution, solve
+from baselines.cs3g.solver import Solution, checked, solve
 from benchmark.contracts import Array, Modalities
 from benchmark.learning.scaling import Scaler, fit_scalers, restore_scalers, scale
+
+if TYPE_CHECKING:
+    from baselines.cs3g.device import DeviceCandidates  # elsewhere only where it runs, as torch loads slowly
+
+FINAL = 0.5
+"""Part of the final tolerance that steps are to be within, so that the residual after them is within it."""
 
 
 @dataclass(frozen=True)
@@ -105,9 +111,13 @@ class TrainingRows:
     design: Design
     relations: Array
     """(q, q)."""
+    device: str | None = None
+    """Of an accelerator that solves the convex problems; None: the processor does."""
 
     @classmethod
-    def of(cls, settings: Settings, modalities: Modalities, labels: Array) -> TrainingRows:
+    def of(
+        cls, settings: Settings, modalities: Modalities, labels: Array, device: str | None = None
+    ) -> TrainingRows:
         """Standardise modalities (n, d_k), rotate them, and relate the labels (n, q)."""
         # float64: the solver's tolerance is tighter than float32 sums.
         scalers = tuple(fit_scalers(modalities, settings.scaling, np.float64))
@@ -115,7 +125,9 @@ class TrainingRows:
         constants = np.where(labels.min(axis=0) == labels.max(axis=0), labels[0], np.nan)
         relations = label_relations(labels, settings.relation_threshold, settings.relation_significance)
         varying = np.ascontiguousarray(labels[:, np.isnan(constants)])
-        return cls(settings, scalers, scaled, varying, constants, Design.of(scaled), relations)
+        return cls(
+            settings, scalers, scaled, varying, constants, Design.of(scaled, device), relations, device
+        )
 
     @property
     def varying(self) -> Array:
@@ -130,13 +142,28 @@ class TrainingRows:
         problem = self._problem(strengths)
         if self.settings.variant == "learned":
             return self._learned(problem)
-        found = solve(problem, problem.null_point(), self.settings.tol, self.settings.max_iter)
-        return self._solved(problem, found)
+        start, tol, max_iter = problem.null_point(), self.settings.tol, self.settings.max_iter
+        n_before = 0
+        if self.device is not None:
+            from baselines.cs3g.device import DeviceCandidates
 
-    def side_by_side(self, candidates: Sequence[Strengths]) -> Candidates | None:
+            alone = DeviceCandidates(problem, [strengths], self.device)
+            alone.advance([0], FINAL * tol, max_iter)
+            start, n_before = alone.rotated_point(0), alone.n_iterations
+            found = checked(problem, start, tol, n_before)
+            if found.converged:
+                return self._solved(problem, found)
+        found = solve(problem, start, tol, max_iter)
+        return self._solved(problem, replace(found, n_iterations=found.n_iterations + n_before))
+
+    def side_by_side(self, candidates: Sequence[Strengths]) -> Candidates | DeviceCandidates | None:
         """Put candidates, strongest first, side by side; None unless each is one convex problem."""
         if self.settings.variant == "learned" or not self.varying.any():
             return None
+        if self.device is not None:
+            from baselines.cs3g.device import DeviceCandidates
+
+            return DeviceCandidates(self._problem(candidates[0]), candidates, self.device)
         # Nothing is known of the scale of rows that are not standardised.
         single = SINGLE if self.settings.scaling == "standard" else math.inf
         return Candidates(self._problem(candidates[0]), candidates, single)

@@ -86,14 +86,14 @@ class Design:
     """(r,): mean square of each column."""
 
     @classmethod
-    def of(cls, modalities: Modalities) -> Design:
+    def of(cls, modalities: Modalities, device: str | None = None) -> Design:
         """Rotate modalities (n, d_k); directions in which the rows do not vary are dropped.
 
-        The ridge makes the weights of every such direction zero.
+        The ridge makes the weights of every such direction zero. A device finds the singular vectors.
         """
         rows, blocks, bases, start = [], [], [], 0
         for x in modalities:
-            u, s, vt = svd(np.asarray(x, dtype=np.float64), full_matrices=False)
+            u, s, vt = _svd(np.asarray(x, dtype=np.float64), device)
             rank = int(np.count_nonzero(s > s.max(initial=0.0) * max(x.shape) * np.finfo(float).eps))
             rows.append(u[:, :rank] * s[:rank])
             bases.append(vt[:rank].T)
@@ -105,6 +105,17 @@ class Design:
     def rotated(self, modalities: Modalities) -> Array:
         """Return other rows in the same bases, (n, r)."""
         return np.concatenate([x @ basis for x, basis in zip(modalities, self.bases, strict=True)], axis=1)
+
+
+def _svd(x: Array, device: str | None) -> tuple[Array, Array, Array]:
+    if device is None:
+        u, s, vt = svd(x, full_matrices=False)
+        return u, s, vt
+    import torch  # only where a device is, as it takes long to load
+
+    found = torch.linalg.svd(torch.from_numpy(x).to(device), full_matrices=False)
+    u, s, vt = (part.cpu().numpy() for part in found)
+    return u, s, vt
 
 
 @dataclass(frozen=True)

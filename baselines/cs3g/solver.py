@@ -90,7 +90,7 @@ def lbfgs(problem: Composite, start: Array, tol: float, max_iter: int) -> Soluti
         callback=stop_within_tolerance,
         options={"maxiter": max_iter, "maxfun": 2 * max_iter + 20, "maxcor": 20, "ftol": 0.0, "gtol": 0.0},
     )
-    return _checked(problem, found.x.reshape(shape) / root, tol, int(found.nit))
+    return checked(problem, found.x.reshape(shape) / root, tol, int(found.nit))
 
 
 def accelerated_proximal_gradient(problem: Composite, start: Array, tol: float, max_iter: int) -> Solution:
@@ -122,7 +122,7 @@ def accelerated_proximal_gradient(problem: Composite, start: Array, tol: float, 
         if iteration % CHECK_EVERY == 0 and problem.residual(point, problem.gradient(point, decision)) <= tol:
             break
         curvature *= 0.9
-    return _checked(problem, point, tol, iteration if max_iter > 0 else 0)
+    return checked(problem, point, tol, iteration if max_iter > 0 else 0)
 
 
 def _step(problem: Composite, at: Array, decision: Array, curvature: float) -> tuple[Array, Array, float]:
@@ -145,7 +145,8 @@ def _step(problem: Composite, at: Array, decision: Array, curvature: float) -> t
             )
 
 
-def _checked(problem: Composite, point: Array, tol: float, n_iterations: int) -> Solution:
+def checked(problem: Composite, point: Array, tol: float, n_iterations: int) -> Solution:
+    """Return what a solver found, its residual computed afresh."""
     decision = problem.decision(point)
     objective = problem.smooth(point, decision) + problem.penalty(point)
     residual = problem.residual(point, problem.gradient(point, decision))

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from baselines.sequential.factors import SHARED_FACTORS
 from baselines.sequential.network import AcquisitionNetwork, Acquisitions
+from baselines.sequential.together import fit_one
 from benchmark.contracts import Array, Factor, Holdout, Modalities, RandomState
 from benchmark.learning.estimator import MultiModalEstimator
 from benchmark.learning.saving import with_weights
@@ -20,6 +21,10 @@ from benchmark.learning.scaling import fit_scalers, restore_scalers, scale
 from benchmark.learning.training import TrainingSettings, make_optimiser, train
 from benchmark.learning.training_state import History
 
+Material = tuple[Any, ...]
+"""Tensors, in tuples and lists, whose rows are training rows."""
+Dropout = torch.Generator | Sequence[Tensor] | None
+"""See `AcquisitionNetwork.forward`."""
 PREDICTION_ROWS = 1024
 """Rows per forward pass when predicting; bounds memory."""
 
@@ -54,6 +59,7 @@ class SequentialClassifier(MultiModalEstimator):
     scaling: str
     random_state: RandomState
     device: str
+    form: str
 
     @property
     def needs_holdout(self) -> bool:
@@ -62,14 +68,17 @@ class SequentialClassifier(MultiModalEstimator):
 
     def _fit(self, modalities: list[Array], labels: Array, holdout: Holdout | None) -> None:
         """Train; a loss that is no longer finite raises DivergenceError."""
+        if torch.device(self.device).type != "cpu":
+            fit_one(self, (modalities, labels, holdout))
+            return
         dropout = self._generator("dropout")
-        loss_of_rows = self._start(modalities, labels, dropout)
+        material = self.start(modalities, labels)
         held = None if holdout is None else self._tensors(holdout.modalities)
         settings = self.training_settings()
         self.history_: History = train(
             self.network_,
             make_optimiser(self.network_, settings),
-            loss_of_rows,
+            lambda rows: self._loss_of_rows(material, rows, dropout),
             len(labels),
             settings,
             self.streams_.generator("shuffling"),
@@ -82,15 +91,16 @@ class SequentialClassifier(MultiModalEstimator):
     def prepare(self, modalities: Modalities, labels: Array) -> Callable[[Tensor], Tensor]:
         """Do what `fit` does before the first step: set the untrained `network_`, return rows' loss."""
         given, checked, _ = self.begin(modalities, labels)
-        return self._start(given, checked, self._generator("dropout"))
+        material, dropout = self.start(given, checked), self._generator("dropout")
+        return lambda rows: self._loss_of_rows(material, rows, dropout)
 
-    def _start(
-        self, modalities: list[Array], labels: Array, dropout: torch.Generator
-    ) -> Callable[[Tensor], Tensor]:
+    def start(self, modalities: list[Array], labels: Array) -> Material:
+        """Set the untrained `network_` for checked rows; return what their losses are computed from."""
         self.scalers_ = fit_scalers(modalities, self.scaling)
         inputs = self._tensors(modalities)
         self.network_ = self._network(labels).to(self.device)
-        return self._objective(inputs, labels, dropout)
+        self.network_.form = self.form
+        return self._material(inputs, labels)
 
     def training_settings(self) -> TrainingSettings:
         """Return the settings of the training loop."""
@@ -135,17 +145,32 @@ class SequentialClassifier(MultiModalEstimator):
         self.scalers_ = restore_scalers(state["scalers"], self.scaling)
         no_rows = np.zeros((1, self.n_labels_), dtype=np.uint8)
         self.network_ = with_weights(lambda: self._network(no_rows), state["weights"]).to(self.device)
+        self.network_.form = self.form
         self.history_ = History.restored(state["history"])
 
     def _network(self, labels: Array) -> AcquisitionNetwork:
         """Return the untrained network for labels (n, q)."""
         raise NotImplementedError
 
-    def _objective(
-        self, inputs: Sequence[Tensor], labels: Array, dropout: torch.Generator
-    ) -> Callable[[Tensor], Tensor]:
-        """Return the loss of row indices (B,) of scaled inputs (n, d_k); `dropout` is the source of masks."""
+    def _material(self, inputs: Sequence[Tensor], labels: Array) -> Material:
+        """Return the tensors that losses are computed from, for scaled inputs (n, d_k) and labels (n, q)."""
         raise NotImplementedError
+
+    def _loss_of_rows(self, material: Material, rows: Tensor, dropout: Dropout) -> Tensor:
+        """Return the loss of row indices (B,)."""
+        raise NotImplementedError
+
+    def _rows_run(self, material: Material, n: int) -> int:  # noqa: ARG002 - a subclass looks
+        """Return how many rows the network runs for a batch of n."""
+        return n
+
+    def _last_scores(self, inputs: Sequence[Tensor]) -> Tensor:
+        """Return the scores (B, q) of some rows, labels in the network's own order."""
+        raise NotImplementedError
+
+    def _in_own_order(self, labels: Array) -> Array:
+        """Return labels (n, q) in the network's own order."""
+        return labels
 
     def _predict_rows(self, inputs: Sequence[Tensor]) -> dict[str, Tensor]:
         """Return `scores` (n, q) of some rows and what else the trace keeps, by rows."""
@@ -182,8 +207,8 @@ class SequentialClassifier(MultiModalEstimator):
     def _tensor(self, values: Array) -> Tensor:
         return torch.from_numpy(np.asarray(values, dtype=np.float32)).to(self.device)
 
-    def _generator(self, purpose: str) -> torch.Generator:
-        return torch.Generator().manual_seed(self.streams_.integer(purpose))
+    def _generator(self, purpose: str, device: str = "cpu") -> torch.Generator:
+        return torch.Generator(device).manual_seed(self.streams_.integer(purpose))
 
 
 def acquisition_arrays(acquisitions: Acquisitions, m: int) -> dict[str, Tensor]:

@@ -5,7 +5,7 @@ The paper and its authors' code disagree in many places; `baselines/README.md` l
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -14,6 +14,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from baselines.sequential.classifier import (
+    Dropout,
+    Material,
     SequentialClassifier,
     acquisition_arrays,
     stacked_steps,
@@ -22,6 +24,7 @@ from baselines.sequential.factors import DMP_FACTORS
 from baselines.sequential.modality_terms import Neighbourhood, current_distance, masked_softmax
 from baselines.sequential.neighbours import nearest
 from baselines.sequential.network import AcquisitionNetwork, Acquisitions, NetworkOptions
+from baselines.sequential.together import fit_together
 from benchmark.contracts import Array, Factor, MethodSpec, RandomState
 
 REPEAT_COST = 1.0
@@ -112,6 +115,8 @@ class DMP(SequentialClassifier):
         Source of all randomness.
     device : str, default="cpu"
         The torch device on which every tensor of the method lives.
+    form : {"fast", "reference"}
+        What computes a step: the fastest form for the device, or `baselines.sequential.reference`.
 
     Attributes
     ----------
@@ -186,6 +191,7 @@ class DMP(SequentialClassifier):
         patience: int = 15,
         random_state: RandomState = 0,
         device: str = "cpu",
+        form: str = "fast",
     ) -> None:
         self.hidden = hidden
         self.batch_size = batch_size
@@ -220,6 +226,7 @@ class DMP(SequentialClassifier):
         self.patience = patience
         self.random_state = random_state
         self.device = device
+        self.form = form
 
     def _check_options(self) -> None:
         if isinstance(self.loss_form, str) and self.loss_form == "printed":
@@ -259,9 +266,7 @@ class DMP(SequentialClassifier):
             self.dims_, labels.shape[1], hidden, options, start=0, generator=self._generator("initialisation")
         )
 
-    def _objective(
-        self, inputs: Sequence[Tensor], labels: Array, dropout: torch.Generator
-    ) -> Callable[[Tensor], Tensor]:
+    def _material(self, inputs: Sequence[Tensor], labels: Array) -> Material:
         targets = self._tensor(labels)
         neighbourhood = None
         if self.modality_loss == "neighbours" and self.modality_weight:
@@ -269,17 +274,21 @@ class DMP(SequentialClassifier):
             found = nearest(rows, self.n_neighbors)
             neighbourhood = Neighbourhood.of(inputs, labels, found, self.neighbour_sign)
         norms = torch.stack([x.square().sum(1) for x in inputs], dim=1)
+        return list(inputs), targets, norms, neighbourhood
 
-        def loss_of_rows(rows: Tensor) -> Tensor:
-            run = rows
-            if neighbourhood is not None:  # the neighbours run too, with the same weights
-                run = torch.cat((rows, neighbourhood.indices[rows].flatten()))
-            acquisitions = self.network_(
-                [x.index_select(0, run) for x in inputs], dropout_generator=dropout, n_labelled=len(rows)
-            )
-            return self._loss(acquisitions, rows, targets[rows], norms[rows], neighbourhood)
+    def _rows_run(self, material: Material, n: int) -> int:
+        neighbourhood = material[3]
+        return n if neighbourhood is None else n * (1 + neighbourhood.indices.shape[-1])
 
-        return loss_of_rows
+    def _loss_of_rows(self, material: Material, rows: Tensor, dropout: Dropout) -> Tensor:
+        inputs, targets, norms, neighbourhood = material
+        run = rows
+        if neighbourhood is not None:  # the neighbours run too, with the same weights
+            run = torch.cat((rows, neighbourhood.indices[rows].flatten()))
+        acquisitions = self.network_(
+            [x.index_select(0, run) for x in inputs], dropout=dropout, n_labelled=len(rows)
+        )
+        return self._loss(acquisitions, rows, targets[rows], norms[rows], neighbourhood)
 
     def _loss(
         self,
@@ -356,6 +365,9 @@ class DMP(SequentialClassifier):
         term = charged.mean(2) if self.cost_term == "mean" else charged.square().sum(2)
         return self.cost_weight * term
 
+    def _last_scores(self, inputs: Sequence[Tensor]) -> Tensor:
+        return torch.sigmoid(self.network_(inputs).final_logits()[0])
+
     def _predict_rows(self, inputs: Sequence[Tensor]) -> dict[str, Tensor]:
         acquisitions = self.network_(inputs)
         m = len(inputs)
@@ -373,6 +385,7 @@ METHODS = (
         "DMP",
         DMP,
         preset="adapted",
+        fit_together=fit_together,
         note="multi-label adaptation of the authors' code, with masked choice, the neighbours' sign as its "
         "comment intends, and early stopping on training rows instead of test rows",
     ),

@@ -4,7 +4,7 @@ method.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -12,11 +12,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from baselines.sequential.classifier import SequentialClassifier, acquisition_arrays
+from baselines.sequential.classifier import Dropout, Material, SequentialClassifier, acquisition_arrays
 from baselines.sequential.factors import MCC_FACTORS
 from baselines.sequential.modality_terms import hinge, margin_targets
 from baselines.sequential.neighbours import class_margins
 from baselines.sequential.network import AcquisitionNetwork, Acquisitions, NetworkOptions
+from baselines.sequential.together import fit_together
 from benchmark.contracts import Array, Factor, MethodSpec, RandomState
 from benchmark.learning.saving import permutation
 
@@ -66,6 +67,8 @@ class MCC(SequentialClassifier):
         Source of all randomness.
     device : str, default="cpu"
         The torch device on which every tensor of the method lives.
+    form : {"fast", "reference"}
+        What computes a step: the fastest form for the device, or `baselines.sequential.reference`.
 
     Attributes
     ----------
@@ -132,6 +135,7 @@ class MCC(SequentialClassifier):
         patience: int = 15,
         random_state: RandomState = 0,
         device: str = "cpu",
+        form: str = "fast",
     ) -> None:
         self.hidden = hidden
         self.batch_size = batch_size
@@ -156,6 +160,7 @@ class MCC(SequentialClassifier):
         self.patience = patience
         self.random_state = random_state
         self.device = device
+        self.form = form
 
     def _network(self, labels: Array) -> AcquisitionNetwork:
         self.chain_order_ = gini_order(labels)
@@ -178,24 +183,19 @@ class MCC(SequentialClassifier):
             generator=self._generator("initialisation"),
         )
 
-    def _objective(
-        self,
-        inputs: Sequence[Tensor],
-        labels: Array,
-        dropout: torch.Generator,  # noqa: ARG002 - it has none
-    ) -> Callable[[Tensor], Tensor]:
-        chained = np.asarray(labels, dtype=np.float32)[:, self.chain_order_]
+    def _material(self, inputs: Sequence[Tensor], labels: Array) -> Material:
+        chained = self._in_own_order(np.asarray(labels, dtype=np.float32))
         targets = self._tensor(chained)
         worth = None
         if self.modality_loss == "hinge":
             margins = chain_margins([x.cpu().numpy() for x in inputs], chained, self.n_neighbors)
             worth = self._tensor(margin_targets(margins, self.network_.options.costs))  # (q, n, m + 1)
+        return list(inputs), targets, worth
 
-        def loss_of_rows(rows: Tensor) -> Tensor:
-            acquisitions = self.network_([x.index_select(0, rows) for x in inputs], 2 * targets[rows] - 1)
-            return self._loss(acquisitions, targets[rows].T, None if worth is None else worth[:, rows])
-
-        return loss_of_rows
+    def _loss_of_rows(self, material: Material, rows: Tensor, dropout: Dropout) -> Tensor:  # noqa: ARG002 - it has none
+        inputs, targets, worth = material
+        acquisitions = self.network_([x.index_select(0, rows) for x in inputs], 2 * targets[rows] - 1)
+        return self._loss(acquisitions, targets[rows].T, None if worth is None else worth[:, rows])
 
     def _loss(self, acquisitions: Acquisitions, targets: Tensor, worth: Tensor | None) -> Tensor:
         """Return (8) per row, summed over labels and steps; a network that has stopped adds nothing.
@@ -222,14 +222,11 @@ class MCC(SequentialClassifier):
 
     def _predict_rows(self, inputs: Sequence[Tensor]) -> dict[str, Tensor]:
         """Run the chain: each network sees the 0/1 predictions of those before it, as -1 and 1."""
-        B, m, q = len(inputs[0]), len(inputs), self.n_labels_
-        predicted = inputs[0].new_zeros(B, q)
-        parts: list[dict[str, Tensor]] = []
-        for j in range(q):
-            acquisitions = self.network_(inputs, predicted, copies=slice(j, j + 1))
-            scores = torch.sigmoid(acquisitions.final_logits()[0])  # (B, 1)
-            predicted[:, j] = torch.where(scores[:, 0] >= 0.5, 1.0, -1.0)
-            parts.append({"scores": scores, **acquisition_arrays(acquisitions, m)})
+        m = len(inputs)
+        parts = [
+            {"scores": scores, **acquisition_arrays(acquisitions, m)}
+            for scores, acquisitions in self._chain(inputs)
+        ]
         by_label = np.argsort(self.chain_order_)
         found = {
             name: torch.cat([parts[j][name] for j in by_label], dim=1)
@@ -237,6 +234,21 @@ class MCC(SequentialClassifier):
         }
         found["extracted"] = torch.stack([part["extracted"] for part in parts]).any(0)
         return found
+
+    def _chain(self, inputs: Sequence[Tensor]) -> Iterator[tuple[Tensor, Acquisitions]]:
+        """Yield scores (B, 1), and what was acquired, of one network of the chain after the other."""
+        predicted = inputs[0].new_zeros(len(inputs[0]), self.n_labels_)
+        for j in range(self.n_labels_):
+            acquisitions = self.network_(inputs, predicted, copies=slice(j, j + 1))
+            scores = torch.sigmoid(acquisitions.final_logits()[0])
+            predicted[:, j] = torch.where(scores[:, 0] >= 0.5, 1.0, -1.0)
+            yield scores, acquisitions
+
+    def _last_scores(self, inputs: Sequence[Tensor]) -> Tensor:
+        return torch.cat([scores for scores, _ in self._chain(inputs)], dim=1)
+
+    def _in_own_order(self, labels: Array) -> Array:
+        return labels[:, self.chain_order_]
 
     def _trace(self, modalities: list[Array]) -> dict[str, Array]:
         """As in `SequentialClassifier`, one pass per label, and `chain_order` (q,)."""
@@ -275,6 +287,7 @@ METHODS = (
         "MCC",
         MCC,
         preset="filled-in",
+        fit_together=fit_together,
         note="the paper gives no hidden size, thresholds, number of neighbours or formula of the hinge loss; "
         "early stopping on training rows",
     ),

@@ -7,7 +7,7 @@ the k-th zeroed, so that distances between weighted instances split into one ter
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -18,8 +18,7 @@ from benchmark.contracts import Array
 SIGNS = ("jaccard", "same_set", "always_minus")
 
 
-@dataclass(frozen=True)
-class Neighbourhood:
+class Neighbourhood(NamedTuple):
     """Nearest training rows with what their distances are made of, all on one device."""
 
     indices: Tensor  # (N, K)     nearest other rows

@@ -102,6 +102,8 @@ class AcquisitionNetwork(nn.Module):
     ) -> None:
         super().__init__()
         self.options, self.L, self.h, self.chained = options, n_copies, hidden, chained
+        self.form = "fast"
+        """Which form computes the steps: `fast` where it can, or `reference`."""
         L, h = n_copies, hidden
         self.M = len(dims) + chained
         if len(options.costs) != self.M:
@@ -146,7 +148,7 @@ class AcquisitionNetwork(nn.Module):
         self,
         modalities: Sequence[Tensor],
         labels: Tensor | None = None,
-        dropout_generator: torch.Generator | None = None,
+        dropout: torch.Generator | Sequence[Tensor] | None = None,
         copies: slice = slice(None),
         n_labelled: int | None = None,
     ) -> Acquisitions:
@@ -156,7 +158,7 @@ class AcquisitionNetwork(nn.Module):
         ----------
         modalities : m tensors (B, d_k).
         labels : (B, L) labels in {-1, 1} in the chain's order, where chained; copy j sees columns < j.
-        dropout_generator : source of dropout masks; None (prediction) switches dropout off.
+        dropout : source of dropout masks, or T masks, see `masks`; None (prediction) switches dropout off.
         copies : which copies to run; L below is their number.
         n_labelled : for how many rows, the first ones, labels are predicted, unless confidence needs all; the
             others do without the last step. None: for all.
@@ -164,7 +166,7 @@ class AcquisitionNetwork(nn.Module):
         x, w = self._inputs(modalities, labels), self._weights(copies)
         L, B = len(w.U), len(x[0])
         n = B if n_labelled is None or self.options.confidence is not None else n_labelled
-        steps = self._form().Steps(x, w, n, self._masks(dropout_generator, L, B, n))
+        steps = self._form().Steps(x, w, n, self.masks(dropout, L, B, n))
         remaining = offered = self.offered[copies].unsqueeze(1).expand(L, B, self.M)
         choice = self.start[copies].unsqueeze(1).expand(L, B)
         cost = w.U.new_zeros(L, B)
@@ -187,7 +189,8 @@ class AcquisitionNetwork(nn.Module):
 
     def _form(self) -> ModuleType:
         """Return the module whose `Steps` run."""
-        return fast if fast.runs_on(self.U) and not self.options.allow_repeats else reference
+        runs = self.form == "fast" and fast.runs_on(self.U) and not self.options.allow_repeats
+        return fast if runs else reference
 
     def _inputs(self, modalities: Sequence[Tensor], labels: Tensor | None) -> list[Tensor]:
         """Return the modalities, a chain's labels last."""
@@ -212,15 +215,23 @@ class AcquisitionNetwork(nn.Module):
         start, stop, _ = copies.indices(self.L)
         return everything.of(start, stop)
 
-    def _masks(self, generator: torch.Generator | None, L: int, B: int, n: int) -> list[Tensor] | None:
-        """Draw dropout's masks for n of B rows: a label head's input is multiplied with 0 or 1 / keep."""
+    def masks(
+        self, source: torch.Generator | Sequence[Tensor] | None, L: int, B: int, n: int
+    ) -> Sequence[Tensor] | None:
+        """Draw dropout's masks for n of B rows: a label head's input is multiplied with 0 or 1 / keep.
+
+        One for each step, (L, n, (t + 1) h). What is given as masks is returned.
+        """
         keep = 1 - self.options.dropout
-        if generator is None or keep == 1:
-            return None
-        widths = [self.h * (t + 1) for t in range(self.n_steps)]
+        if not isinstance(source, torch.Generator) or keep == 1:
+            return source if keep < 1 and not isinstance(source, torch.Generator) else None
+        generator, widths = source, [self.h * (t + 1) for t in range(self.n_steps)]
+        if generator.device.type != "cpu":
+            drawn = torch.empty(L, n, sum(widths), device=generator.device)
+            return (drawn.bernoulli_(keep, generator=generator) / keep).split(widths, dim=2)
         # A mask's rows are those of copy after copy.
-        drawn = masks_of_first(n if L == 1 else L * B, L * B, widths, keep, generator)
-        return [mask.view(L, -1, mask.shape[1])[:, :n].to(self.U) / keep for mask in drawn]
+        first = masks_of_first(n if L == 1 else L * B, L * B, widths, keep, generator)
+        return [mask.view(L, -1, mask.shape[1])[:, :n].to(self.U) / keep for mask in first]
 
     @torch.no_grad()
     def _stops(self, z: Tensor, cost: Tensor) -> Tensor:

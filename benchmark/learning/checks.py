@@ -16,6 +16,8 @@ from benchmark.inputs import quoted
 INTEGER, REAL = (int, np.integer), (int, float, np.integer, np.floating)
 MOST = 2**31 - 1
 """No count is larger: some libraries below keep it in 32 bits."""
+FORMS = ("fast", "reference")
+"""Which form of itself a method runs on."""
 SMALLEST, LARGEST = math.ulp(0.0), float(np.finfo(np.float32).max)
 
 
@@ -112,6 +114,8 @@ def check_options(options: Mapping[str, Any], defaults: Mapping[str, Any], facto
             wrong = NUMBERS[name].refusal(name, value)
         elif name == "device":
             wrong = _device_refusal(value)
+        elif name == "form" and value not in FORMS:
+            wrong = f"form={quoted(value)} is not offered; choose one of {', '.join(map(repr, FORMS))}"
         if wrong:
             raise ValueError(wrong)
 

@@ -7,7 +7,7 @@ divergence; the optimiser and what a step optimises are the caller's.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -81,107 +81,42 @@ def train(
     DivergenceError
         When a step's loss is not finite.
     """
-    (history,) = _train(
-        module, optimiser, loss_of_rows, n_rows, settings, [shuffling], monitor, before_epoch, carried, None
-    )
-    if history.diverged is not None:
-        raise DivergenceError(history.diverged)
-    return history
-
-
-def train_side_by_side(
-    module: nn.Module,
-    optimiser: torch.optim.Optimizer,
-    loss_of_rows: Callable[[Tensor], Tensor],
-    n_rows: int,
-    settings: TrainingSettings,
-    shuffling: Sequence[np.random.Generator],
-    monitor: Callable[[], Sequence[float]] | None = None,
-    before_epoch: Callable[[int], None] | None = None,
-    carried: Carried = (),
-) -> list[History]:
-    """Fit n networks that share nothing, held by one module whose parameters all have a leading axis of n.
-
-    Each ends as `train` would leave it alone. Where `train` would raise, the network's history says so, and
-    the others go on.
-
-    Parameters
-    ----------
-    module, optimiser, n_rows, settings, before_epoch, carried : as of `train`.
-    loss_of_rows : maps row indices (n, B) to the mean losses (n,).
-    shuffling : n sources of permutations.
-    monitor : returns n numbers.
-    """
-    n = len(shuffling)
-    return _train(
-        module, optimiser, loss_of_rows, n_rows, settings, shuffling, monitor, before_epoch, carried, n
-    )
-
-
-def _train(
-    module: nn.Module,
-    optimiser: torch.optim.Optimizer,
-    loss_of_rows: Callable[[Tensor], Tensor],
-    n_rows: int,
-    settings: TrainingSettings,
-    shuffling: Sequence[np.random.Generator],
-    monitor: Callable[[], float | Sequence[float]] | None,
-    before_epoch: Callable[[int], None] | None,
-    carried: Carried,
-    n_networks: int | None,
-) -> list[History]:
-    """Train what `train` and `train_side_by_side` describe; `n_networks` is None without a leading axis."""
     if settings.patience is not None and monitor is None:
         raise ValueError(f"patience={settings.patience} needs something to monitor: pass a hold-out to fit")
     device = next(module.parameters()).device
     scheduler = torch.optim.lr_scheduler.ExponentialLR(optimiser, settings.decay_rate)
-    histories = [History() for _ in shuffling]
-    stoppers = [BestWeights(module, None if n_networks is None else i) for i in range(len(shuffling))]
-    running = set(range(len(shuffling)))
-    state = TrainingState(module, optimiser, scheduler, shuffling, carried, histories, stoppers, running)
+    history, stopper = History(), BestWeights(module, None)
+    state = TrainingState(module, optimiser, scheduler, [shuffling], carried, [history], [stopper], {0})
     kept = checkpoint.current()
     found = None if kept is None else kept.begin()
     for epoch in range(0 if found is None else state.restore(found), settings.epochs):
         if before_epoch is not None:
             before_epoch(epoch)
         module.train()
-        totals = np.zeros(len(shuffling))
-        for step, drawn in enumerate(
-            zip(*(batches(n_rows, settings.batch_size, s) for s in shuffling), strict=True)
-        ):
-            rows = (drawn[0] if n_networks is None else torch.stack(drawn)).to(device)
-            loss = training_step(module, optimiser, loss_of_rows, rows, settings.clip_norm, n_networks)
-            values = loss.double().reshape(-1).cpu().numpy()
-            for i in [i for i in running if not math.isfinite(values[i])]:
-                histories[i].diverged = _divergence(values[i], epoch, step, settings)
-                running.discard(i)
-            if not running:
-                return histories
-            totals += values * len(drawn[0])
+        total = 0.0
+        for step, drawn in enumerate(batches(n_rows, settings.batch_size, shuffling)):
+            loss = training_step(module, optimiser, loss_of_rows, drawn.to(device), settings.clip_norm)
+            value = float(loss)
+            if not math.isfinite(value):
+                raise DivergenceError(divergence(value, epoch, step, settings))
+            total += value * len(drawn)
             if settings.schedule == "per_step":
-                _lower_rate(scheduler)
+                lower_rate(scheduler)
         if settings.schedule == "per_epoch":
-            _lower_rate(scheduler)
-        for i in running:
-            histories[i].loss.append(float(totals[i] / n_rows))
+            lower_rate(scheduler)
+        history.loss.append(total / n_rows)
         if settings.patience is not None and monitor is not None:
-            monitored = np.atleast_1d(monitor())
-            for i in list(running):
-                histories[i].monitored.append(float(monitored[i]))
-                if stoppers[i].should_stop(epoch, float(monitored[i]), settings.patience):
-                    running.discard(i)
-            if not running:
+            history.monitored.append(float(monitor()))
+            if stopper.should_stop(epoch, history.monitored[-1], settings.patience):
                 break
         if kept is not None:
             kept.offer(lambda done=epoch + 1: state.tree(done))  # type: ignore[misc]
     if settings.patience is not None:
-        for history, stopper in zip(histories, stoppers, strict=True):
-            if history.diverged is None:
-                history.best_epoch = stopper.restore()
-    return histories
+        history.best_epoch = stopper.restore()
+    return history
 
 
-def _lower_rate(scheduler: torch.optim.lr_scheduler.ExponentialLR) -> None:
+def lower_rate(scheduler: torch.optim.lr_scheduler.ExponentialLR) -> None:
     """Lower the learning rate once; what is left below `VANISHED` becomes 0."""
     scheduler.step()
     for group in scheduler.optimizer.param_groups:
@@ -189,7 +124,8 @@ def _lower_rate(scheduler: torch.optim.lr_scheduler.ExponentialLR) -> None:
             group["lr"] = 0.0
 
 
-def _divergence(value: float, epoch: int, step: int, settings: TrainingSettings) -> str:
+def divergence(value: float, epoch: int, step: int, settings: TrainingSettings) -> str:
+    """Say what became of the loss, as `DivergenceError` does."""
     return (
         f"the training loss became {value} in epoch {epoch + 1}, step {step + 1} "
         f"(optimiser {settings.optimiser}, learning rate {settings.learning_rate}); "
@@ -222,7 +158,7 @@ def training_step(
 def _clip_each(module: nn.Module, clip_norm: float) -> None:
     """`clip_grad_norm_` for each of n networks along the parameters' leading axis."""
     grads = [p.grad for p in module.parameters() if p.grad is not None]
-    squares = torch.stack([g.flatten(1).square().sum(1) for g in grads]).sum(0)
+    squares = torch.stack([g.reshape(len(g), -1).square().sum(1) for g in grads]).sum(0)
     factors = (clip_norm / (squares.sqrt() + 1e-6)).clamp(max=1.0)
     for g in grads:
         g.mul_(factors.view(-1, *[1] * (g.dim() - 1)))
@@ -233,31 +169,42 @@ def batches(n_rows: int, batch_size: int, shuffling: np.random.Generator) -> Ite
     yield from torch.from_numpy(shuffling.permutation(n_rows)).split(int(batch_size))
 
 
-def make_optimiser(module: nn.Module, settings: TrainingSettings) -> torch.optim.Optimizer:
+def make_optimiser(
+    module: nn.Module, settings: TrainingSettings, rate: Tensor | None = None
+) -> torch.optim.Optimizer:
     """Build one of torch's optimisers; its weight decay is an L2 term, with or without biases, or decoupled.
+
+    Parameters
+    ----------
+    module, settings : whose parameters, and how they are trained.
+    rate : a number on the module's device that each step takes as the learning rate, so that steps can be
+        captured; None: the settings' own, which a scheduler may change.
 
     Raises
     ------
     ValueError
         For an optimiser that is none of `OPTIMISERS`, or a form of decay that it does not have.
     """
-    rate = settings.learning_rate
+    lr: Any = settings.learning_rate if rate is None else rate
     more: dict[str, Any] = dict(settings.optimiser_options)
     groups = parameter_groups(module, settings)
-    fused = next(module.parameters()).device.type in ("cpu", "cuda")
+    device = next(module.parameters()).device.type
+    fused, captured = device in ("cpu", "cuda"), rate is not None
+    capturable: dict[str, Any] = {"capturable": True} if captured and device == "cuda" else {}
     decoupled = settings.decay_form == "decoupled"
     match settings.optimiser:
         case "sgd" | "sgd_momentum" if not decoupled:
             momentum = 0.9 if settings.optimiser == "sgd_momentum" else 0.0
-            return torch.optim.SGD(groups, lr=rate, fused=fused, **{"momentum": momentum, **more})
+            return torch.optim.SGD(groups, lr=lr, fused=fused, **{"momentum": momentum, **more})
         case "adam":
             adam = torch.optim.AdamW if decoupled else torch.optim.Adam
-            return adam(groups, lr=rate, fused=fused, **more)
+            return adam(groups, lr=lr, fused=fused, **capturable, **more)
         case "rmsprop" if not decoupled:
-            return torch.optim.RMSprop(groups, lr=rate, **more)
+            return torch.optim.RMSprop(groups, lr=lr, **capturable, **more)
         case "adadelta" if not decoupled:
-            adadelta = OnePassAdadelta if next(module.parameters()).is_cpu else torch.optim.Adadelta
-            return adadelta(groups, lr=rate, **more)
+            if device == "cpu" and not captured:
+                return OnePassAdadelta(groups, lr=lr, **more)
+            return torch.optim.Adadelta(groups, lr=lr, **capturable, **more)
         case _:
             raise ValueError(
                 f"optimiser {settings.optimiser!r} with decay_form {settings.decay_form!r} is not offered; "

@@ -84,6 +84,7 @@ class TrainingState:
     module: nn.Module
     optimiser: torch.optim.Optimizer
     scheduler: torch.optim.lr_scheduler.ExponentialLR
+    """Of the optimiser, or of a stand-in that keeps the rate on the host."""
     shuffling: Sequence[np.random.Generator]
     carried: Carried
     histories: Sequence[History]
@@ -100,7 +101,7 @@ class TrainingState:
                 key: {name: value for name, value in of_one.items() if isinstance(value, Tensor)}
                 for key, of_one in averages.items()
             },
-            "rates": [group["lr"] for group in self.optimiser.param_groups],
+            "rates": [group["lr"] for group in self.scheduler.optimizer.param_groups],
             "scheduler": self.scheduler.state_dict(),
             "shuffling": [generator.bit_generator.state for generator in self.shuffling],
             "carried": [
@@ -120,10 +121,10 @@ class TrainingState:
             int(key): {name: torch.from_numpy(value) for name, value in of_one.items()}
             for key, of_one in tree["averages"].items()
         }
-        for group, rate in zip(state["param_groups"], tree["rates"], strict=True):
-            group["lr"] = rate
         self.optimiser.load_state_dict(state)
         self.scheduler.load_state_dict(dict(tree["scheduler"]))
+        for group, rate in zip(self.scheduler.optimizer.param_groups, tree["rates"], strict=True):
+            group["lr"] = rate
         for generator, kept in zip(self.shuffling, tree["shuffling"], strict=True):
             generator.bit_generator.state = kept
         for one, kept in zip(self.carried, tree["carried"], strict=True):

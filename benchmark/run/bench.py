@@ -105,6 +105,8 @@ class Bench:
     """0 for the jobs themselves; k for their k-th refit: the same rows, other random numbers."""
     allow_leak: bool = False
     """Whether seeds may test on rows that the user's features were fitted on; `facts` says where some do."""
+    form: str = "fast"
+    """What methods that have several forms of one computation compute with."""
     flags: str = ""
     """What chose all this on the command line, for messages that give a further command."""
     _facts: dict[str, DatasetFacts] = field(default_factory=dict, compare=False, repr=False)
@@ -123,6 +125,7 @@ class Bench:
         data_dir: Path,
         results_dir: Path,
         allow_leak: bool = False,
+        form: str = "fast",
         flags: str = "",
     ) -> Bench:
         """Read what the command line chooses; what it leaves out is the profile's, else everything.
@@ -144,6 +147,7 @@ class Bench:
             data_dir,
             results_dir,
             allow_leak=allow_leak,
+            form=form,
             flags=flags,
         )
 
@@ -255,6 +259,8 @@ class Bench:
         epochs = params.get("epochs")
         if limits.epochs is not None and is_number(epochs) and epochs > limits.epochs:
             params["epochs"] = options["epochs"] = limits.epochs
+        if "form" in params and self.form != params["form"]:
+            options["form"] = self.form
         settings = {
             "dataset": dataset,
             "estimator": canonical(spec.estimator),
@@ -267,6 +273,8 @@ class Bench:
             "data_hash": facts.data_hash,
             "provenance": str(facts.provenance),
         }
+        if "form" in options:
+            settings["form"] = options["form"]
         if facts.rows_id != dataset:
             settings["split_id"] = facts.rows_id
         roots = code_roots(spec.estimator, options)

@@ -78,6 +78,12 @@ def add_places(parser: argparse.ArgumentParser) -> None:
         help="also take seeds that test on rows which your features were fitted on, and mark every number",
     )
     where.add_argument(
+        "--form",
+        choices=("fast", "reference"),
+        default="fast",
+        help="fast, or reference: M3LA, DMP and MCC run on their readable reference; default: fast",
+    )
+    where.add_argument(
         "--results", metavar="DIR", type=Path, default=ROOT / "results", help="default: results/"
     )
 
@@ -146,7 +152,7 @@ def whole_number(least: int = 1, most: int = 1_000_000) -> Callable[[str], int]:
     return read
 
 
-CHOICE = ("datasets", "methods", "plugin", "seeds", "yes", "profile", "data", "allow_leak", "results")
+CHOICE = ("datasets", "methods", "plugin", "seeds", "yes", "profile", "data", "allow_leak", "form", "results")
 """Names of the flags that make a choice."""
 
 
@@ -179,6 +185,7 @@ def bench_of(args: argparse.Namespace, registry: Registry) -> Bench:
         data_dir=data_directory(args.data, [registry.datasets[id] for id in datasets.ids], datasets.named),
         results_dir=args.results,
         allow_leak=args.allow_leak,
+        form=args.form,
         flags=chosen(args),
     )
 

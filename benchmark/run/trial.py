@@ -16,7 +16,7 @@ import numpy as np
 from benchmark.contracts import Array, Dataset, Holdout, MultiModalClassifier, Streams
 from benchmark.run.split import carve_holdout, split
 
-PASSED_BY_HARNESS = ("random_state", "device")
+PASSED_BY_HARNESS = ("random_state", "device", "form")
 """Parameters that a job sets; they are not settings of a method."""
 
 
@@ -34,7 +34,7 @@ def build_estimator(
     """Construct a method with its options, the job's randomness and the leased device."""
     accepted = inspect.signature(estimator.__init__).parameters  # type: ignore[misc]
     given = {"random_state": streams, "device": device}
-    return estimator(**dict(options), **{name: given[name] for name in PASSED_BY_HARNESS if name in accepted})
+    return estimator(**dict(options), **{name: given[name] for name in given if name in accepted})
 
 
 def run_trial(

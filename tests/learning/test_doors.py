@@ -316,7 +316,7 @@ class TestDigits:
         np.testing.assert_allclose(found, reference(method), rtol=0, atol=2e-6)
 
     def test_columns_that_no_longer_vary_are_named(self, method):
-        if "device" not in method().get_params():
+        if "form" not in method().get_params():
             pytest.skip("it computes in double precision")
         tiny = [X[0] * [1, 1e-320, 1], X[1]]
         with pytest.warns(LostDigitsWarning, match=r"modality 0: 1 columns vary .* \(columns 1\)"):

@@ -53,7 +53,7 @@ def test_decay_per_epoch_multiplies_the_rate_once_an_epoch() -> None:
 
 
 def test_a_rate_that_has_vanished_counts_as_zero_and_changes_no_bit(monkeypatch) -> None:
-    lower = training._lower_rate
+    lower = training.lower_rate
 
     def trained(bound: float) -> tuple[list[torch.Tensor], float]:
         rates = []
@@ -63,7 +63,7 @@ def test_a_rate_that_has_vanished_counts_as_zero_and_changes_no_bit(monkeypatch)
             rates.append(scheduler.optimizer.param_groups[0]["lr"])
 
         monkeypatch.setattr(training, "VANISHED", bound)
-        monkeypatch.setattr(training, "_lower_rate", noted)
+        monkeypatch.setattr(training, "lower_rate", noted)
         torch.manual_seed(0)
         module, x = nn.Linear(3, 2), torch.randn(4, 3)
         settings = TrainingSettings(epochs=9, batch_size=4, decay_rate=1e-5, weight_decay=0.1)

@@ -7,7 +7,7 @@ import re
 
 import numpy as np
 import pytest
-from tiny_benchmark import method, registry
+from tiny_benchmark import Prior, method, registry
 
 from benchmark.registry import discover
 from benchmark.run.bench import Bench
@@ -204,3 +204,47 @@ def test_flags_win_over_the_profile_and_jobs_default_to_all_cores(tmp_path):
 def test_more_jobs_than_cores_keep_no_more_cores_busy(monkeypatch):
     monkeypatch.setattr("benchmark.run.config.available_cores", lambda: 2)
     assert [Running.of(jobs=jobs).cores for jobs in (1, 2, 8)] == [1, 2, 2]
+
+
+def test_form_reference_reaches_estimator_and_hash_and_leaves_others_alone(tmp_path):
+    class WithForm(Prior):
+        def __init__(self, form="fast"):
+            self.form = form
+
+        def get_params(self, deep=True):  # noqa: ARG002 - the protocol
+            return {"form": self.form}
+
+    toys = registry(method(), method("Formed", WithForm))
+
+    def setups(form):
+        benches = Bench.of(toys, data_dir=tmp_path, results_dir=tmp_path, form=form)
+        return [benches.setup("toy", name) for name in ("Prior", "Formed")]
+
+    (plain, fast), (same, reference) = setups("fast"), setups("reference")
+    assert plain.settings == same.settings
+    assert "form" not in {**fast.settings, **fast.settings["options"]}
+    assert (fast.options, reference.options) == ({}, {"form": "reference"})
+    assert reference.settings["form"] == "reference"
+    assert reference.config_hash != fast.config_hash
+
+
+@pytest.mark.parametrize("name", ["M3LA", "DMP", "MCC"])
+def test_networks_run_on_the_reference_where_it_is_asked_for(name, monkeypatch):
+    from baselines.sequential import fast as fast_steps
+    from m3la import fast as fast_network
+
+    def refused(*_args, **_kwargs):
+        raise AssertionError("the fast form ran")
+
+    monkeypatch.setattr(fast_network, "network", refused)
+    monkeypatch.setattr(fast_network, "f1_weights", refused)
+    monkeypatch.setattr(fast_steps, "Steps", refused)
+    drawn = np.random.default_rng(0)
+    rows, labels = [drawn.normal(size=(20, d)) for d in (3, 2)], drawn.integers(0, 2, size=(20, 3))
+    spec = discover().methods[name]
+    options = {"hidden": 4, "epochs": 1, "form": "reference", "selection": "last"}
+    assert spec.estimator(**options).fit(rows, labels).predict_scores(rows).shape == (20, 3)
+    with pytest.raises(AssertionError, match="the fast form ran"):
+        spec.estimator(**{**options, "form": "fast"}).fit(rows, labels)
+    with pytest.raises(ValueError, match="form='other' is not offered"):
+        spec.estimator(form="other").fit(rows, labels)

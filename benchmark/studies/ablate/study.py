@@ -116,6 +116,7 @@ class Study:
             data_dir=self.data_dir,
             results_dir=self.folder,
             allow_leak=self.args.allow_leak,
+            form=self.args.form,
         )
         if len(bench.seeds) < 2:
             raise ConfigError(f"{seeds!r} is one seed; an effect's interval needs two at least")

@@ -121,18 +121,23 @@ def pairs(plain: PlainDMP, reader: AcquisitionNetwork) -> Pairs:
     return found
 
 
-def rivals(modalities: Sequence[Array], labels: Array, streams: Streams) -> Rivals:
-    """Return both forms of DMP with its default options on training rows (n, d_k) and labels (n, q)."""
+def rivals(modalities: Sequence[Array], labels: Array, streams: Streams, device: str = "cpu") -> Rivals:
+    """Return both forms of DMP with its default options on training rows (n, d_k) and labels (n, q).
+
+    The plain one is on the device, ours on the processor.
+    """
     method = DMP(selection="last", random_state=streams)
     ours = method.prepare(modalities, labels)
     reader = method.network_.train()
     scaled = scale(method.scalers_, modalities)
-    inputs, targets = [torch.from_numpy(x) for x in scaled], torch.from_numpy(labels).float()
+    inputs = [torch.from_numpy(x).to(device) for x in scaled]
+    targets = torch.from_numpy(labels).float().to(device)
     found = nearest(np.concatenate(scaled, axis=1), method.n_neighbors)
     neighbourhood = Neighbourhood.of(inputs, labels, found, method.neighbour_sign)
-    costs = torch.tensor(method.modality_costs_)
+    costs = torch.tensor(method.modality_costs_).to(device)
     plain = PlainDMP([x.shape[1] for x in inputs], labels.shape[1], reader.h, method.dropout)
     copy_weights(pairs(plain, reader))
+    plain.to(device)
 
     def loss(rows: Tensor) -> Tensor:
         read = torch.cat((rows, neighbourhood.indices[rows].flatten()))
@@ -146,6 +151,7 @@ def rivals(modalities: Sequence[Array], labels: Array, streams: Streams) -> Riva
         rho=method.rho,
         eps=method.eps,
         foreach=True,
+        capturable=device != "cpu",
     )
     settings = method.training_settings()
     return Rivals(

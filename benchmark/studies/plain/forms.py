@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from benchmark.learning.replay import Replay
 from benchmark.learning.training import training_step
 
 Pairs = list[tuple[Tensor, Tensor]]
@@ -25,6 +26,18 @@ class Form:
     def step(self, rows: Tensor) -> float:
         """Make one training step on the rows (B,) and return the loss before it."""
         return float(training_step(self.module, self.optimiser, self.loss_of_rows, rows))
+
+    def replayed(self, rows: Tensor) -> Replay:
+        """Return a step on the rows (B,), wherever they lie, that is captured once."""
+
+        def changed() -> list[Tensor]:
+            averages = [x for one in self.optimiser.state.values() for x in one.values()]
+            return [*self.module.parameters(), *(x for x in averages if isinstance(x, Tensor))]
+
+        def work() -> None:
+            training_step(self.module, self.optimiser, self.loss_of_rows, rows)
+
+        return Replay(work, changed)
 
 
 @dataclass(frozen=True)

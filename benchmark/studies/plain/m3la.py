@@ -124,18 +124,23 @@ def pairs(plain: PlainM3LA, net: M3LANet) -> Pairs:
     ]
 
 
-def rivals(modalities: Sequence[Array], labels: Array, streams: Streams) -> Rivals:
-    """Return both forms of M3LA with its default options on training rows (n, d_k) and labels (n, q)."""
+def rivals(modalities: Sequence[Array], labels: Array, streams: Streams, device: str = "cpu") -> Rivals:
+    """Return both forms of M3LA with its default options on training rows (n, d_k) and labels (n, q).
+
+    The plain one is on the device, ours on the processor.
+    """
     method = M3LA(epochs=0, random_state=streams).fit(modalities, labels)  # scalers and initial weights
-    inputs = [torch.from_numpy(x) for x in scale(method.scalers_, modalities)]
-    targets = torch.from_numpy(labels).float()
-    cardinality = float(targets.sum(1).mean())
+    scaled = [torch.from_numpy(x) for x in scale(method.scalers_, modalities)]
+    y = torch.from_numpy(labels).float()
+    inputs, targets = [x.to(device) for x in scaled], y.to(device)
+    cardinality = float(y.sum(1).mean())
     net, options = method.model_.train(), method.loss_options()
     settings = TrainingSettings(
         epochs=1, learning_rate=method.learning_rate, weight_decay=2 * method.l2, optimiser=method.optimiser
     )
     plain = PlainM3LA(net.dims, net.q, net.h)
     copy_weights(pairs(plain, net))
+    plain.to(device)
     return Rivals(
         plain=Form(
             plain,
@@ -151,7 +156,7 @@ def rivals(modalities: Sequence[Array], labels: Array, streams: Streams) -> Riva
             net,
             make_factored_optimiser(net, settings),
             lambda rows: m3la_loss(
-                net([x.index_select(0, rows) for x in inputs]), targets[rows], cardinality, options
+                net([x.index_select(0, rows) for x in scaled]), y[rows], cardinality, options
             ),
         ),
     )

@@ -176,26 +176,35 @@ def pairs(plain: PlainMCC, reader: AcquisitionNetwork) -> Pairs:
     return found
 
 
-def rivals(modalities: Sequence[Array], labels: Array, streams: Streams) -> Rivals:
-    """Return both forms of MCC with its default options on training rows (n, d_k) and labels (n, q)."""
+def rivals(modalities: Sequence[Array], labels: Array, streams: Streams, device: str = "cpu") -> Rivals:
+    """Return both forms of MCC with its default options on training rows (n, d_k) and labels (n, q).
+
+    The plain one is on the device, ours on the processor.
+    """
     method = MCC(selection="last", random_state=streams)
     ours = method.prepare(modalities, labels)
     reader = method.network_.train()
     scaled = scale(method.scalers_, modalities)
-    inputs, chained = [torch.from_numpy(x) for x in scaled], labels[:, method.chain_order_]
-    targets = torch.from_numpy(chained).float()
+    inputs, chained = [torch.from_numpy(x).to(device) for x in scaled], labels[:, method.chain_order_]
+    targets = torch.from_numpy(chained).float().to(device)
     margins = chain_margins(scaled, chained, method.n_neighbors)
-    worth = torch.from_numpy(margin_targets(margins, reader.options.costs))
+    worth = torch.from_numpy(margin_targets(margins, reader.options.costs)).to(device)
     plain = PlainMCC([x.shape[1] for x in inputs], labels.shape[1], reader.h, method.confidence)
     copy_weights(pairs(plain, reader))
+    plain.to(device)
+    costs = (reader.offered * reader.costs).to(device)
 
     def loss(rows: Tensor) -> Tensor:
         runs = plain([x[rows] for x in inputs], 2 * targets[rows] - 1)
-        costs = reader.offered * reader.costs
         return plain_loss(plain, runs, targets[rows], worth[:, rows], costs, method.regularisation)
 
     adadelta = torch.optim.Adadelta(
-        plain.parameters(), lr=method.learning_rate, rho=method.rho, eps=method.eps, foreach=True
+        plain.parameters(),
+        lr=method.learning_rate,
+        rho=method.rho,
+        eps=method.eps,
+        foreach=True,
+        capturable=device != "cpu",
     )
     settings = method.training_settings()
     return Rivals(

@@ -31,6 +31,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="timed steps of each form, of which a measurement that counts needs 30; default: 30",
     )
+    parser.add_argument(
+        "--device",
+        default="cpu",
+        help="cpu, or cuda or cuda:1: ten networks side by side on an accelerator; default: cpu",
+    )
     flags.add_json(parser)
     parser.add_argument(
         "--out", metavar="DIR", type=Path, help="also write speed.json and speed.md to this folder"
@@ -43,8 +48,11 @@ def run(args: argparse.Namespace, registry: Registry) -> int:
     Raises
     ------
     ValueError
-        If a name is unknown, or the two forms of a method differ.
+        If a name is unknown, the two forms of a method differ, or the device is not there.
     """
+    if args.device.lower() != "cpu":
+        return _run_on_device(args, registry)
+
     import json
     import sys
 
@@ -75,6 +83,38 @@ def run(args: argparse.Namespace, registry: Registry) -> int:
     if any(timing.objections for timing in timings):
         return CANNOT
     return FINDING if any(bar.met is False for bar in found) else OK
+
+
+def _run_on_device(args: argparse.Namespace, registry: Registry) -> int:
+    """Time and print as `run` does, on one accelerator."""
+    import json
+    import sys
+    from functools import partial
+
+    from benchmark.exit_codes import CANNOT, FINDING, OK
+    from benchmark.registry import select
+    from benchmark.run.devices import available_pool
+    from benchmark.studies.speed import measure, on_device
+    from benchmark.studies.speed.device_table import BARS, device_bars, render_device_speed
+
+    device = available_pool(args.device).devices[0]
+    methods = select(args.methods, tuple(on_device.ESTIMATORS), "method with a plain form").ids
+    names = registry.select_datasets(args.datasets or ",".join(sorted({name for _, name in BARS}))).ids
+    measure.prepare_process()
+    timings = []
+    for method in methods:
+        for name in names if args.datasets else [name for name in names if (method, name) in BARS]:
+            print(f"timing {method} on {name}, {device}", file=sys.stderr, flush=True)
+            shape, rate = registry.datasets[name].expected, partial(on_device.sgemm_rate, device)
+            timings.append(on_device.time_on_device(method, name, shape, args.steps, device, rate))
+    page = render_device_speed(timings, on_device.card(device))
+    listed = json.dumps([timing.to_json() for timing in timings], indent=1)
+    if args.out is not None:
+        _write(args.out, listed, page)
+    print(listed if args.json else page.rstrip("\n"))
+    if any(timing.objections for timing in timings):
+        return CANNOT
+    return FINDING if any(bar.met is False for bar in device_bars(timings)) else OK
 
 
 def _machine(environment: Mapping[str, Any]) -> dict[str, Any]:

@@ -29,7 +29,7 @@ from benchmark.studies.plain.forms import Rivals
 from benchmark.studies.speed.flops import useful_flop
 from benchmark.studies.speed.judge import Timing
 
-RIVALS: Mapping[str, Callable[[list[Array], Array, Streams], Rivals]] = {
+RIVALS: Mapping[str, Callable[..., Rivals]] = {
     "M3LA": m3la.rivals,
     "DMP": dmp.rivals,
     "MCC": mcc.rivals,

@@ -223,13 +223,13 @@ def test_orthogonal_columns_span_all_modalities() -> None:
 
 def test_dropout_scales_what_it_keeps_and_is_off_without_a_generator() -> None:
     net = network(dropout=0.75)
-    masks = net._masks(generator(), 1, 400, 400)
+    masks = net.masks(generator(), 1, 400, 400)
     assert masks is not None
     assert [tuple(mask.shape) for mask in masks] == [(1, 400, H), (1, 400, 2 * H), (1, 400, 3 * H)]
     for mask in masks:
         assert set(mask.unique().tolist()) == {0.0, 4.0}
         assert mask.mean().item() == pytest.approx(1, abs=0.15)
-    assert net._masks(None, 1, 400, 400) is None
+    assert net.masks(None, 1, 400, 400) is None
 
 
 def test_costs_must_fit_the_modalities() -> None:
