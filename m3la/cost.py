@@ -24,10 +24,8 @@ def binarise(scores: Tensor, rule: str, cardinality: float | Tensor) -> Tensor:
         case "top_lcard":
             count = torch.as_tensor(cardinality, device=scores.device).round().clamp(1, q)
             count = count.reshape(count.shape + (1,) * (scores.dim() - count.dim()))
-            taken = (torch.arange(q, device=scores.device) < count).to(scores.dtype)
-            return torch.zeros_like(scores).scatter_(
-                -1, scores.argsort(-1, descending=True), taken.expand_as(scores)
-            )
+            rank = scores.argsort(-1, descending=True).argsort(-1)
+            return (rank < count).to(scores.dtype)
         case "1/q":
             return (scores >= 1 / q).to(scores.dtype)
         case _:

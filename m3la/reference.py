@@ -226,7 +226,7 @@ def learned_choice(
     index = sampled.argmax(-1)  # of pi = softmax(u), which is in the same order
     pi = torch.softmax(sampled if kind == "gumbel" else logits, dim=-1)
     one_hot = index.unsqueeze(-1) == torch.arange(u.shape[-1], device=u.device)
-    pi_o, coefficients = pi.gather(-1, index.unsqueeze(-1)), one_hot.to(u)
+    pi_o, coefficients = (pi * one_hot).sum(-1, keepdim=True), one_hot.to(u)
     match kind:
         case "straight_through" | "gumbel":
             coefficients = coefficients + (pi - pi.detach())

@@ -45,3 +45,15 @@ def pretended_capture(work: Callable[[], None], undo: Callable[[], None], *_: An
         work()
     undo()
     return tape.replay
+
+
+REFUSED = ("scatter", "index_put", "_local_scalar_dense", "nonzero", "masked_select", "is_nonzero")
+"""Of operations that ask the device, or that copy from the host where kernels are to be deterministic."""
+
+
+def refused(losses: Callable[[], Tensor]) -> list[str]:
+    """Which operations of a pass forth and back could not be captured."""
+    with (tape := Tape()):
+        losses().sum().backward()
+    names = {str(call[0]) for call in tape.calls}
+    return sorted(name for name in names if any(word in name for word in REFUSED))

@@ -360,7 +360,8 @@ class DMP(SequentialClassifier):
         """Return the weighted cost of what is preferred after all steps but the last, (T - 1, B)."""
         if not self.cost_weight:
             return weights.new_zeros(choices.shape)
-        acquired = F.one_hot(choices.clamp_min(0), weights.shape[2]).cumsum(0) > 0
+        columns = torch.arange(weights.shape[2], device=weights.device)
+        acquired = (choices.clamp_min(0).unsqueeze(-1) == columns).long().cumsum(0) > 0
         charged = weights * torch.where(acquired, REPEAT_COST, self.network_.costs)
         term = charged.mean(2) if self.cost_term == "mean" else charged.square().sum(2)
         return self.cost_weight * term

@@ -87,9 +87,8 @@ def masked_softmax(preferences: Tensor, selectable: Tensor) -> Tensor:
 
 def current_distance(norms: Tensor, weights: Tensor, current: Tensor) -> Tensor:
     """Return || sum_k pi_k x~^k - x~^s ||^2 (T, B) from norms (B, M), weights (T, B, M), current s (T, B)."""
-    at = current.unsqueeze(2)
-    own_norm = norms.expand_as(weights).gather(2, at).squeeze(2)
-    return (weights.square() * norms).sum(2) + own_norm * (1 - 2 * weights.gather(2, at).squeeze(2))
+    at = current.unsqueeze(2) == torch.arange(weights.shape[2], device=weights.device)
+    return (weights.square() * norms).sum(2) + (norms * at).sum(2) * (1 - 2 * (weights * at).sum(2))
 
 
 def margin_targets(margins: Array, costs: Sequence[float]) -> Array:
@@ -124,6 +123,8 @@ def hinge(preferences: Tensor, selectable: Tensor, worth: Tensor, n_offered: Ten
     Tensor of shape (.., L, B)
     """
     best = worth.masked_fill(~selectable, -torch.inf).argmax(-1, keepdim=True)
-    others = selectable.scatter(-1, best, False)
-    loss = (1 - preferences.gather(-1, best) + preferences).clamp_min(0)
-    return (loss * others).sum(-1) / n_offered.unsqueeze(1)
+    # By masks: what gathers or scatters cannot be captured where kernels are to be deterministic.
+    chosen = best == torch.arange(selectable.shape[-1], device=best.device)
+    of_best = (preferences * chosen).sum(-1, keepdim=True)
+    loss = (1 - of_best + preferences).clamp_min(0)
+    return (loss * (selectable & ~chosen)).sum(-1) / n_offered.unsqueeze(1)

@@ -11,7 +11,7 @@ import pytest
 import torch
 from networks import loss_options, model_options, reference_form
 from sklearn.exceptions import NotFittedError
-from tape import pretended_capture
+from tape import pretended_capture, refused
 from torch import Tensor
 
 from benchmark.contracts import Array, Holdout, Problem, Streams
@@ -198,6 +198,27 @@ def test_a_seed_has_the_same_bits_whoever_trains_beside_it() -> None:
     alone, some, all_ten = fitted([7]), fitted(range(5, 10)), fitted(range(10))
     assert digest(alone, 7) == digest(some, 7) == digest(all_ten, 7)
     assert digest(some, 5) == digest(all_ten, 5)
+
+
+@pytest.mark.parametrize("form", ["fast", "reference"])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        *({"order_gradient": kind} for kind in ("prob_ratio", "prob_scale", "gumbel", "reinforce", "none")),
+        {"order": "random", "cost_prediction": "top_lcard", "w_co_diagonal": "zero"},
+        {
+            "label_head": "per_step",
+            "feedback": "hard",
+            "weight_normalisation": "mean_one",
+            "weight_refresh": 1,
+        },
+    ],
+)
+def test_a_step_holds_nothing_that_a_capture_refuses(form: str, options: dict[str, object]) -> None:
+    steps = steps_of(estimators(form=form, **options), [problem(seed) for seed in SEEDS])
+    rows = torch.arange(16).expand(3, -1)
+    assert refused(lambda: steps.losses_of_rows(rows)) == []
 
 
 @pytest.mark.parametrize("form", ["fast", "reference"])

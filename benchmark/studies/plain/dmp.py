@@ -60,7 +60,7 @@ class PlainDMP(nn.Module):
             history.append(state[0])
             logits.append(label_head(self.dropout(torch.cat(history, dim=1))))
             if t < len(self.modal_heads):
-                unread = unread.scatter(1, choice.unsqueeze(1), False)
+                unread = unread & (choice.unsqueeze(1) != torch.arange(len(self.blocks)))
                 preferences = self.modal_heads[t](state[0]).masked_fill(~unread, -torch.inf)
                 weights.append(torch.softmax(preferences, dim=1))
                 choice = preferences.argmax(1)

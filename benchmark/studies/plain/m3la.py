@@ -63,7 +63,7 @@ class PlainM3LA(nn.Module):
         for t in range(len(self.blocks)):
             pi = torch.softmax(self.modal(s).masked_fill(chosen, -torch.inf), dim=1)  # (9)
             o = pi.argmax(1)
-            one_hot = F.one_hot(o, len(self.blocks))
+            one_hot = (o.unsqueeze(1) == torch.arange(len(self.blocks))).long()
             chosen = chosen | one_hot.bool()
             x_t = x * ((one_hot + pi - pi.detach()) @ self.blocks)  # (10), straight-through
             r = self.score(torch.tanh(self.query(s) + keys))  # (m, B, 1): (7)

@@ -86,7 +86,7 @@ class LabelNet(nn.Module):
             history.append(hidden)
             stacked = torch.cat(history, dim=1)
             logits, preferences = label_head(stacked).squeeze(1), modal_head(stacked)
-            unread = unread.scatter(1, choice.unsqueeze(1), False)
+            unread = unread & (choice.unsqueeze(1) != torch.arange(self.M))
             steps.append(Step(logits, preferences, unread, active, choice))
             if t < last:
                 if self.confidence is not None:

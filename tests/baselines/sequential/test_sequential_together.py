@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tape import pretended_capture
+from tape import pretended_capture, refused
 from torch.utils._pytree import tree_map
 
 from baselines import DMP, MCC
@@ -115,6 +115,13 @@ def test_one_that_diverges_says_so_and_leaves_the_others_alone(
     single.fit(*problem(2, False))
     rows = problem(2, False)[0]
     np.testing.assert_allclose(methods[2].predict_scores(rows), single.predict_scores(rows), atol=2e-4)
+
+
+@pytest.mark.parametrize(("kind", "options"), CASES)
+def test_a_step_holds_nothing_that_a_capture_refuses(kind: Method, options: dict[str, object]) -> None:
+    steps = steps_of(estimators(kind, options), [problem(seed, False) for seed in SEEDS])
+    rows = torch.arange(16).expand(3, -1)
+    assert refused(lambda: steps.losses_of_rows(rows)) == []
 
 
 @pytest.mark.parametrize("kind", [DMP, MCC])
