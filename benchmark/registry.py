@@ -23,7 +23,7 @@ MANY_SEEDS, MOST_SEEDS = 1_000, 100_000
 """Beyond the first a number of seeds must be confirmed; beyond the second the plan fills the memory."""
 LARGEST_SEED = 2**32 - 1
 """As in numpy and scikit-learn."""
-ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
+ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,59}")
 
 
 class SelectionError(ValueError):
@@ -190,7 +190,7 @@ def _declared(module: ModuleType, attribute: str, kind: Any) -> Iterator[Any]:
         if not ID.fullmatch(spec.id):
             raise RegistryError(
                 f"{module.__name__}.{attribute} has the id {spec.id!r}, which paths and tables cannot hold; "
-                "use letters, digits, '-', '_', '+' and '.', a letter or a digit first"
+                "use at most 60 letters, digits, '-', '_', '+' and '.', a letter or a digit first"
             )
         yield spec
 

@@ -33,7 +33,7 @@ def status(args: argparse.Namespace, registry: Registry) -> int:
     if text := describe_failures(inventory, tracebacks=tracebacks):
         print(describe_tracebacks(inventory) if args.tracebacks else text)
         return FINDING
-    return OK
+    return FINDING if inventory.broken else OK
 
 
 def _verify_flags(parser: argparse.ArgumentParser) -> None:
@@ -72,7 +72,7 @@ def verify(args: argparse.Namespace, registry: Registry) -> int:
         choice = flags.chosen(args, [name for name in flags.CHOICE if name not in ("seeds", "yes")])
         print(f"to remove what is left over: python run_all.py clean {choice}".rstrip())
     if found.faults:
-        print(f"delete the folders of damaged records, and run again: {bench.command('run')}")
+        print(f"to replace what is damaged, run again: {bench.command('run')}")
     repeated = _repeat(bench, args) if args.bitwise else OK
     return FINDING if found.faults else repeated
 

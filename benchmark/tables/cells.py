@@ -15,6 +15,7 @@ from benchmark.tables import names
 from benchmark.tables.aggregate import aggregate
 from benchmark.tables.layout import Cell
 from benchmark.tables.results import Results
+from benchmark.words import three_decimals
 
 MISSING = "–"
 
@@ -68,9 +69,9 @@ class Average:
     @property
     def text(self) -> str:
         """`mean±std` to three decimals; `(k/n)` where k of n seeds finished."""
-        deviation = "" if isnan(self.std) else f"±{self.std:.3f}"
+        deviation = "" if isnan(self.std) else f"±{three_decimals(self.std)}"
         seeds = "" if self.complete else f" ({self.n_seeds}/{self.n_expected})"
-        return f"{self.mean:.3f}{deviation}{seeds}"
+        return f"{three_decimals(self.mean)}{deviation}{seeds}"
 
     def cell(self, bold: bool = False, text: str | None = None) -> Cell:
         """Print it, or `text` instead, grey on a look-alike."""

@@ -121,11 +121,11 @@ def _end(
     from benchmark.tables.captions import profile_sentence
     from benchmark.tables.summary import best_rows
 
-    results, _, code = _write_tables(bench, everything=True)
     inventory = bench.inventory()
+    # First, as a full disk ends what follows; nor does a run of nothing look as if it hung.
+    print(f"\n{describe_outcome(inventory, summary.counts, seconds)}; writing tables and page", flush=True)
+    results, _, code = _write_tables(bench, everything=True)
     lines = [
-        "",
-        describe_outcome(inventory, summary.counts, seconds),
         *best_rows(results),
         profile_sentence(results),
         "",
