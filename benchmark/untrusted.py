@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 MOST_TABLE, MOST_TEXT = 2**25, 2**24
 """Bytes of a table, and of JSON or TOML; those of this program are below a fiftieth of that."""
-MOST_COLUMNS = 1_000
+MOST_COLUMNS, MOST_FIELD = 1_000, 2**17
 
 
 def read_table(path: Path, **how: Any) -> pd.DataFrame:
@@ -34,6 +34,7 @@ def read_table(path: Path, **how: Any) -> pd.DataFrame:
 
     text = _text(path, MOST_TABLE)
     rows = csv.reader(io.StringIO(text, newline=""), strict=True)
+    before = csv.field_size_limit(MOST_FIELD)  # a process has one limit, and scipy's ARFF reader lifts it
     try:
         width = 0
         for row in rows:
@@ -44,6 +45,8 @@ def read_table(path: Path, **how: Any) -> pd.DataFrame:
                 raise ValueError(f"line {rows.line_num} has {len(row)} fields, the header {width}")
     except csv.Error as error:
         raise ValueError(f"line {rows.line_num}: {error}") from error
+    finally:
+        csv.field_size_limit(before)
     try:
         return pd.read_csv(io.StringIO(text), **how)
     except OverflowError as error:  # of a number with thousands of digits
