@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from benchmark.contracts import Problem
+from benchmark.contracts import CannotTrainTogetherError, Problem
 from benchmark.learning.surroundings import own_surroundings
 from benchmark.learning.training import DivergenceError, train_side_by_side
 from benchmark.learning.training_state import Carried
@@ -21,10 +21,6 @@ from m3la.estimator import M3LA, PREDICTION_ROWS, TrainingRows
 from m3la.loss import m3la_loss
 from m3la.model import M3LANet
 from m3la.reference import Steps
-
-
-class CannotTrainTogetherError(ValueError):
-    """The estimators or their rows differ in more than a random state and which rows they are."""
 
 
 def fit_together(methods: Sequence[M3LA], problems: Sequence[Problem]) -> list[DivergenceError | None]:

@@ -12,14 +12,14 @@ from networks import loss_options, model_options, reference_form
 from sklearn.exceptions import NotFittedError
 from torch import Tensor
 
-from benchmark.contracts import Array, Holdout, Problem, Streams
+from benchmark.contracts import Array, CannotTrainTogetherError, Holdout, Problem, Streams
 from benchmark.learning.training import TrainingSettings, training_step
 from m3la.estimator import M3LA
 from m3la.fast import make_factored_optimiser
 from m3la.loss import m3la_loss
 from m3la.model import M3LANet
 from m3la.rows import REPAIRED
-from m3la.together import CannotTrainTogetherError, fit_together
+from m3la.together import fit_together
 
 DIMS, Q, N = (5, 3, 4), 4, 50
 SEEDS = (0, 1, 2)
