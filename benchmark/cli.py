@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, NoReturn
 
 from benchmark.audit import command as audit
@@ -127,8 +130,9 @@ def main(argv: Sequence[str] | None = None, registry: Registry | None = None) ->
     except SystemExit as stop:
         return int(stop.code or 0)
     try:
-        found = with_what_the_user_brings(args, _discovered() if registry is None else registry)
-        return COMMANDS[args.command].run(args, found)
+        with _ended_by_sigterm_as_by_ctrl_c():
+            found = with_what_the_user_brings(args, _discovered() if registry is None else registry)
+            return COMMANDS[args.command].run(args, found)
     except KeyboardInterrupt:
         print("interrupted; the same command starts again, and keeps what had been finished", file=sys.stderr)
         return INTERRUPTED
@@ -140,6 +144,24 @@ def main(argv: Sequence[str] | None = None, registry: Registry | None = None) ->
             raise
         print(f"run_all.py: {one_line(error)}", file=sys.stderr)
         return CANNOT
+
+
+@contextmanager
+def _ended_by_sigterm_as_by_ctrl_c() -> Iterator[None]:
+    """Let SIGTERM, once, raise `KeyboardInterrupt`: who ends at once leaves semaphores and folders behind."""
+
+    def interrupt(*_: object) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():  # only there can it be heard
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _discovered() -> Registry:

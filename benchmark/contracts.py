@@ -184,9 +184,19 @@ class Shape:
 
 Problem = tuple[Modalities, Array, Holdout | None]
 """What `fit` takes."""
-FitTogether = Callable[[Sequence[Any], Sequence[Problem]], Sequence[Exception | None]]
+
+
+class CannotTrainTogetherError(ValueError):
+    """Estimators that cannot train together, for options or for rows; each can alone."""
+
+
+FitTogether = Callable[..., Sequence[Exception | None]]
 """(unfitted estimators that differ in `random_state` alone, as many training sets of the same shapes) -> for
-each estimator None once it is fitted as its own `fit` would have done, up to rounding, or why it is not."""
+each estimator None once it is fitted as its own `fit` would have done, up to rounding, or why it is not.
+
+It raises `CannotTrainTogetherError` where it cannot. One whose bits depend on how many it has room for may
+take `width`, which is given where a device's memory was too small: side by side at most so many, with no room
+for more."""
 
 
 @dataclass(frozen=True)
@@ -395,6 +405,8 @@ class Record:
     seconds: Mapping[str, float] = field(default_factory=dict)
     """Wall-clock seconds per phase (load, fit, predict, trace), or the total of a job that did not finish."""
     peak_mib: float = 0.0
+    device_mib: float = 0.0
+    """The most memory that its process held on an accelerator, in MiB; for all seeds of a group."""
     environment: Mapping[str, Any] = field(default_factory=dict)
     error: str = ""
     """Why a job is not done: its traceback, the limit that it passed, or the signal that ended it."""

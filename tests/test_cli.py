@@ -89,7 +89,6 @@ def test_the_entry_point_stays_short():
         (["--jobs", "0"], "--jobs: 0 is out of range; write 1 to 1,024"),
         (["--jobs", "1000000000"], "--jobs: 1000000000 is out of range"),
         (["--jobs", ""], "--jobs: '' is no whole number"),
-        (["--batch-seeds", "-1"], "--batch-seeds: -1 is out of range"),
         (["--time-budget", "0m"], "--time-budget '0m' is no time"),
         (["--time-budget", "100000h"], "more than a year"),
         (["explain", "Prior", "toy", "macro_auc", "--seeds", "0-5000"], "5,001 seeds"),

@@ -89,7 +89,7 @@ def decisive_parts(environment: Mapping[str, Any]) -> dict[str, str]:
         **{name: libraries.get(name) for name in DECISIVE_LIBRARIES},
         "BLAS kernel": " and ".join(sorted(blas)),
         "threads": " and ".join(sorted(threads)),
-        "device": environment.get("device"),
+        "device": environment.get("accelerator") or environment.get("device"),
         "networks trained side by side": environment.get("side_by_side", 1),
     }
     return {name: str(value) if value else "unknown" for name, value in parts.items()}

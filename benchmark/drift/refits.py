@@ -20,6 +20,7 @@ from benchmark.run.devices import available_pool
 from benchmark.run.plan import make_plan
 from benchmark.run.pool import run_plan
 from benchmark.run.progress import Progress
+from benchmark.run.times import Machine
 from benchmark.tables.reference import widen
 from benchmark.tables.results import results_of
 
@@ -74,9 +75,11 @@ def measure_refits(bench: Bench, pairs: Sequence[Pair], n_refits: int, running: 
 def _one_refit(bench: Bench, pairs: Sequence[Pair], running: Running) -> pd.DataFrame:
     """Run the k-th refit of every pair, and return it as a long frame with `refit`."""
     bench.store.require_writable()
-    plan = make_plan(bench, pairs, retry_failed=running.retry_failed)
-    progress = Progress(plan.to_run(), running.jobs, Console(stderr=True))
-    if run_plan(plan, bench, running, available_pool(running.local_device), progress).interrupted:
+    devices = available_pool(running.local_device)
+    machine = Machine.of(running, devices)
+    plan = make_plan(bench, pairs, retry_failed=running.retry_failed, machine=machine)
+    progress = Progress(plan.to_run(), running.jobs, Console(stderr=True), plan.accelerators)
+    if run_plan(plan, bench, running, devices, progress).interrupted:
         raise KeyboardInterrupt
     inventory = bench.inventory(pairs)
     undone = [slot.job for slot in inventory.slots if slot.state != "done"]

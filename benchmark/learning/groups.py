@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from benchmark.contracts import Array, Holdout, Problem
+from benchmark.contracts import Array, CannotTrainTogetherError, Holdout, Problem
 from benchmark.learning.surroundings import own_surroundings
 
 WIDTH = 10
@@ -19,10 +19,6 @@ WIDTH = 10
 Outcome = Exception | None
 Checked = tuple[list[Array], Array, Holdout | None]
 """Training rows as an estimator's `begin` returns them."""
-
-
-class CannotTrainTogetherError(ValueError):
-    """The estimators or their rows differ in more than a random state and which rows they are."""
 
 
 def fit_side_by_side(

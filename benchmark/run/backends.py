@@ -41,7 +41,7 @@ def started(running: Running, jobs: int, devices: DevicePool, modules: Sequence[
     running
         Which one.
     jobs
-        How many at a time, where the backend is started for them.
+        How many at a time, where the backend is started for them; without any it is not started.
     devices
         For jobs on this machine; a cluster's workers look for their own.
     modules
@@ -52,6 +52,9 @@ def started(running: Running, jobs: int, devices: DevicePool, modules: Sequence[
     BackendError
         As `processes.parallel` and `connected`.
     """
+    if not jobs:
+        yield _nothing
+        return
     if running.backend == "dask":
         from benchmark.run.cluster import Cluster
 
@@ -66,6 +69,10 @@ def started(running: Running, jobs: int, devices: DevicePool, modules: Sequence[
         if jobs > 1:
             stop_processes()
         raise
+
+
+def _nothing(_: Iterable[Call]) -> Generator[tuple[JobResult, ...]]:
+    yield from ()
 
 
 @contextmanager

@@ -41,7 +41,7 @@ class Setup:
     settings: Mapping[str, Any]
     config_hash: str
 
-    @property
+    @cached_property
     def uses_device(self) -> bool:
         """Return whether the method can run on an accelerator."""
         return "device" in self.method.estimator(**self.options).get_params(deep=False)

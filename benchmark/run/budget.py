@@ -1,7 +1,8 @@
 """Chooses the jobs of a plan that fit into a given time; it runs none and measures nothing.
 
 Whole seeds are taken while they fit, so that every row of the tables rests on the same splits; of the first
-seed that does not fit, whatever still does; of later seeds nothing. Jobs of unknown length come last.
+seed that does not fit, whatever still does; of later seeds nothing. Jobs of unknown length come last. Seeds
+that train together are taken together, in the place of the first.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections.abc import Sequence
 from benchmark.run.config import ConfigError
 from benchmark.run.phrases import duration
 from benchmark.run.plan import Plan, PlannedJob
+from benchmark.run.schedule import Places, grouped
 
 
 def within_budget(plan: Plan, workers: int, seconds: float) -> Plan:
@@ -52,19 +54,22 @@ def fitting(plan: Plan, workers: int, seconds: float) -> list[PlannedJob]:
 
     A job of unknown length is kept: it starts if there is time left by then.
     """
-    free_at = [0.0] * workers
+    groups = grouped(_in_order(plan))
+    places = Places.of(groups, workers, plan.accelerators)
+    free_at = {kind: [0.0] * number for kind, number in places.each()}
     chosen: list[PlannedJob] = []
     full: int | None = None
-    for planned in _in_order(plan):
-        if full is not None and planned.job.seed > full:
+    for group in groups:
+        seed, expected, place = group[0].job.seed, group[0].expected, places.on_accelerator(group)
+        if full is not None and seed > full:
             continue
-        if planned.expected is not None:
-            end = free_at[0] + planned.expected.seconds
+        if expected is not None:
+            end = free_at[place][0] + expected.seconds
             if end > seconds:
-                full = planned.job.seed
+                full = seed
                 continue
-            heapq.heapreplace(free_at, end)
-        chosen.append(planned)
+            heapq.heapreplace(free_at[place], end)
+        chosen += group
     return chosen
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import gc
 import pickle
 import time
 import traceback
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from benchmark.contracts import Dataset, Record, Streams
+from benchmark.contracts import CannotTrainTogetherError, Dataset, Record, Streams
+from benchmark.run.accelerator import card_name, free_memory, is_out_of_memory, peak_device_mib
 from benchmark.run.arrays_file import score_digest
 from benchmark.run.seeding import make_deterministic
 from benchmark.run.store import RecordStore
@@ -20,27 +22,72 @@ if TYPE_CHECKING:
     from benchmark.run.trial import Trial
 
 
-def run_tasks(tasks: Sequence[Task], device: str) -> tuple[JobResult, ...]:
-    """Run tasks, several that differ in their seed alone side by side, and write records; in the child."""
+def run_tasks(
+    tasks: Sequence[Task], device: str, narrowed: Narrowed | None = None, *, alone: bool = False
+) -> tuple[JobResult, ...]:
+    """Run tasks, several that differ in their seed alone side by side, and write records; in the child.
+
+    Several that do not fit into the device's memory together are run in halves, which their records say, and
+    those that cannot train together are run one after another, or the one that there is `alone`.
+    """
     started = time.perf_counter()
     checkpoint = _checkpoint_of(tasks, device)
+    trials: Sequence[Trial | Exception]
     try:
-        trials = _trials(tasks, device, checkpoint)
-    except Exception:  # whatever it is becomes the record of each job, with its traceback
-        trials = [traceback.format_exc()] * len(tasks)
+        trials = _trials(tasks, device, checkpoint, narrowed, alone)
+    except CannotTrainTogetherError:
+        return tuple(result for task in tasks for result in run_tasks([task], device, alone=True))
+    except Exception as error:  # whatever it is becomes the record of each job, with its traceback
+        trials = () if len(tasks) > 1 and is_out_of_memory(error) else [error] * len(tasks)
+    if not trials:  # out of the `except`, since a traceback holds what filled the memory
+        return _in_halves(tasks, device, checkpoint, narrowed)
     share = (time.perf_counter() - started) / len(tasks)
-    how: dict[str, Any] = {"device": device}
-    if len(tasks) > 1:
-        how["side_by_side"] = len(tasks)
+    how = _how(tasks, device, narrowed)
     results = tuple(
-        JobResult.of(_written(task, trial, share, how)) for task, trial in zip(tasks, trials, strict=True)
+        JobResult.of(_written(task, trial, share, device, how))
+        for task, trial in zip(tasks, trials, strict=True)
     )
     checkpoint.remove()
     return results
 
 
-def _trials(tasks: Sequence[Task], device: str, checkpoint: Checkpoint) -> list[Trial | str]:
-    """Run the trials of tasks for one method on one data set; a traceback for each that failed."""
+@dataclass(frozen=True)
+class Narrowed:
+    """Why tasks run in smaller groups than they were given in."""
+
+    given: int
+    """How many there were, and did not fit into the device's memory."""
+    width: int
+    """How many run side by side now, at most."""
+
+
+def _in_halves(
+    tasks: Sequence[Task], device: str, checkpoint: Checkpoint, narrowed: Narrowed | None
+) -> tuple[JobResult, ...]:
+    checkpoint.remove()
+    gc.collect()
+    free_memory(device)
+    half = (len(tasks) + 1) // 2
+    now = Narrowed(narrowed.given if narrowed else len(tasks), half)
+    return (*run_tasks(tasks[:half], device, now), *run_tasks(tasks[half:], device, now))
+
+
+def _how(tasks: Sequence[Task], device: str, narrowed: Narrowed | None) -> dict[str, Any]:
+    """Return what a record's environment says beside that of the process: the device, and side by side."""
+    how: dict[str, Any] = {"device": device}
+    if device != "cpu":
+        how["accelerator"] = card_name(device)
+    if len(tasks) > 1:
+        how["side_by_side"] = len(tasks)
+    if narrowed:
+        how |= {"did_not_fit": narrowed.given, "width": narrowed.width}
+    return how
+
+
+def _trials(
+    tasks: Sequence[Task], device: str, checkpoint: Checkpoint, narrowed: Narrowed | None, alone: bool
+) -> list[Trial | Exception]:
+    """Run the trials of tasks for one method on one data set; why there is none for each that failed."""
     from benchmark.learning.checkpoint import keeping
     from benchmark.run.components import with_components
     from benchmark.run.memory import keep_freed_memory
@@ -61,14 +108,16 @@ def _trials(tasks: Sequence[Task], device: str, checkpoint: Checkpoint) -> list[
     methods = [build_estimator(estimator, options, one, device) for one in streams]
     trials: list[Trial | Exception]
     with keeping(checkpoint):
-        if len(tasks) == 1 or fit_together is None:
+        # On an accelerator one seed too, since a seed has the same bits there alone and beside others.
+        if fit_together is None or alone or (len(tasks) == 1 and device == "cpu"):
             trials = [run_trial(methods[0], dataset, first.blank.seed, *caps)]
         else:
             seeds = [task.blank.seed for task in tasks]
-            trials = run_trials_together(methods, fit_together, dataset, seeds, *caps)
+            width = narrowed.width if narrowed else None
+            trials = run_trials_together(methods, fit_together, dataset, seeds, *caps, width)
     before = checkpoint.seconds_before / len(tasks)
     return [
-        "".join(traceback.format_exception(trial))
+        trial
         if isinstance(trial, Exception)
         else replace(trial, seconds={"load": loaded, **trial.seconds, "fit": trial.seconds["fit"] + before})
         for trial in trials
@@ -100,32 +149,34 @@ def load_planned(task: Task) -> Dataset:
     return dataset
 
 
-def _written(task: Task, trial: Trial | str, share: float, how: Mapping[str, Any]) -> Record:
-    """Write the record of one job from its trial, or from the traceback of why there is none.
-
-    Parameters
-    ----------
-    how : what its environment says beside that of the process: device, and how many jobs side by side.
-    """
+def _written(
+    task: Task, trial: Trial | Exception, share: float, device: str, how: Mapping[str, Any]
+) -> Record:
+    """Write the record of one job from its trial, or from why there is none; `how` joins its environment."""
     from benchmark.run.environment import describe_environment
     from benchmark.run.memory import peak_mib
 
-    store, error = RecordStore(task.store_root), trial
-    if not isinstance(trial, str):
+    store, error = RecordStore(task.store_root), trial if isinstance(trial, Exception) else None
+    blank = replace(task.blank, peak_mib=peak_mib(), device_mib=peak_device_mib(device))
+    if not isinstance(trial, Exception):
         record = replace(
-            task.blank,
+            blank,
             status="done",
             score_digest=score_digest(trial.arrays["scores"]),
             seconds=trial.seconds,
-            peak_mib=peak_mib(),
             environment={**describe_environment(), **how},
         )
         try:
             store.write(record, trial.arrays)
             return record
-        except Exception:  # arrays that no file can hold; the others of the batch keep their records
-            error = traceback.format_exc()
-    record = replace(task.blank, error=str(error), seconds={"total": share}, peak_mib=peak_mib())
+        except Exception as unwritten:  # arrays that no file can hold; the others keep their records
+            error = unwritten
+    record = replace(
+        blank,
+        status="out-of-memory" if error and is_out_of_memory(error) else "failed",
+        error="".join(traceback.format_exception(error)),
+        seconds={"total": share},
+    )
     store.write(record)
     return record
 

@@ -22,11 +22,12 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.files import write_bytes
-from benchmark.run import remote
+from benchmark.run import remote, remote_data
 from benchmark.run.backends import AGAIN, BackendError, Call, refuse_threads, workers_of
 from benchmark.run.child import load_planned
 from benchmark.run.fingerprint import PROJECT_PACKAGES, is_installed
-from benchmark.run.remote import POLL_SECONDS, Data, Errand, Introduction, Returned
+from benchmark.run.remote import POLL_SECONDS, Errand, Introduction, Returned
+from benchmark.run.remote_data import Data
 from benchmark.run.store import RecordStore
 from benchmark.run.task import Deadline, JobResult, Task
 from benchmark.run.worker import claim, record_deaths
@@ -181,15 +182,15 @@ class Cluster:
         data = _data_of(task)
         if (worker, data) in self.has:
             return
-        if not self._ask(worker, remote.has, data):
+        if not self._ask(worker, remote_data.has, data):
             with self.packing:  # one copy in memory at a time
-                content = remote.packed(load_planned(task))
+                content = remote_data.packed(load_planned(task))
                 sha256 = hashlib.sha256(content).hexdigest()
                 try:
                     sent = self.client.scatter(content, workers=[worker], hash=False)
                 except (OSError, TimeoutError, ValueError) as error:
                     raise _WorkerLostError from error
-            self._ask(worker, remote.keep, data.data_hash, sha256, sent)
+            self._ask(worker, remote_data.keep, data.data_hash, sha256, sent)
         self.has.add((worker, data))
 
     def _ask(self, worker: str, function: Any, *arguments: Any) -> Any:

@@ -96,8 +96,6 @@ class Running:
     retry_failed: bool = False
     time_budget: float | None = None
     """Seconds that the run may take; None for no limit."""
-    batch_seeds: int = 1
-    """How many seeds of one method on one data set train side by side, where the method can."""
     job_timeout: float | None = None
     """Seconds that one job may take; None for the profile's limit alone."""
     job_memory: int | None = None
@@ -110,15 +108,6 @@ class Running:
     def __post_init__(self) -> None:
         if not is_number(self.jobs, Integral) or self.jobs < 1:
             raise ConfigError(f"--jobs {self.jobs}: a whole number; at least one job must run at a time")
-        if not is_number(self.batch_seeds, Integral) or self.batch_seeds < 1:
-            raise ConfigError(
-                f"--batch-seeds {self.batch_seeds}: a whole number; at least one seed must train at a time"
-            )
-        if self.batch_seeds > 1 and self.time_budget is not None:
-            raise ConfigError(
-                "--batch-seeds with --time-budget: seeds that train side by side all end at once, so none "
-                "can be left out in time; give one of the two"
-            )
         if self.backend not in BACKENDS:
             raise ConfigError(
                 f"--backend {self.backend!r} cannot be used{suggestion(self.backend, BACKENDS)} (there are: "
@@ -136,7 +125,6 @@ class Running:
         backend: str = "loky",
         retry_failed: bool = False,
         time_budget: str | None = None,
-        batch_seeds: int = 1,
         job_timeout: str | None = None,
         job_memory: str | None = None,
         fail_fast: bool = False,
@@ -155,7 +143,6 @@ class Running:
             backend.lower(),
             retry_failed,
             None if time_budget is None else parse_duration(time_budget, "--time-budget"),
-            batch_seeds,
             None if job_timeout is None else parse_duration(job_timeout, "--job-timeout"),
             None if job_memory is None else parse_size(job_memory, "--job-memory"),
             fail_fast,

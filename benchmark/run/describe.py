@@ -13,8 +13,9 @@ from benchmark.run.bench import Inventory, Slot
 from benchmark.run.budget import fitting
 from benchmark.run.config import Running
 from benchmark.run.phrases import about, duration, in_few, last_line
-from benchmark.run.plan import Plan, PlannedJob, expected_total
+from benchmark.run.plan import Plan, PlannedJob
 from benchmark.run.record_file import is_outdated
+from benchmark.run.schedule import GROUP, expected_total
 from benchmark.run.task import JobResult
 from benchmark.run.times import TIMINGS
 from benchmark.words import visible
@@ -43,7 +44,7 @@ def describe_plan(plan: Plan, running: Running) -> str:
             len(jobs),
             sum(job.state == "done" for job in jobs),
             sum(job.to_run for job in jobs),
-            "unknown" if jobs[0].expected is None else duration(jobs[0].expected.seconds),
+            _expected(jobs[0]),
             "" if jobs[0].expected is None else jobs[0].expected.source,
         )
         for jobs in _by_setup(plan.jobs)
@@ -68,7 +69,7 @@ def describe_start(plan: Plan, running: Running) -> str:
         facts, to_run = jobs[0].setup.facts, [job for job in jobs if job.to_run]
         whose = f", {facts.source}" if facts.folder else ""
         known = any(job.expected for job in to_run)
-        time = f", {_time(to_run, running, source=False)}" if known else ""
+        time = f", {_time(to_run, plan, running, source=False)}" if known else ""
         lines.append(f"{dataset} ({facts.provenance}{whose}): {_counts(jobs)}{time}")
     return "\n".join([_profile(plan), *lines, *_outlook(plan, running)])
 
@@ -76,14 +77,14 @@ def describe_start(plan: Plan, running: Running) -> str:
 def describe_fractions(plan: Plan, running: Running) -> str:
     """Say of a long run what less of it would give, and that it can be stopped; nothing of a short one."""
     to_run = plan.to_run()
-    expected, unknown = expected_total(to_run, running.cores, running.batch_seeds)
+    expected, unknown = expected_total(to_run, running.cores, plan.accelerators)
     if not to_run or (not unknown and expected is not None and expected.seconds < LONG):
         return ""
     lines = []
     real = [job for job in to_run if job.setup.facts.provenance is not Provenance.LOOK_ALIKE]
     if 0 < len(real) < len(to_run):
         chosen = ",".join(dict.fromkeys(job.job.dataset for job in real))
-        time = _time(real, running, source=False)
+        time = _time(real, plan, running, source=False)
         lines.append(f"--datasets {chosen}: without look-alikes, which support no claim, {time}")
     in_time = [job for job in fitting(plan, running.cores, 3600) if job.expected is not None]
     if running.time_budget is None and 0 < len(in_time) < len(to_run):
@@ -103,7 +104,7 @@ def _outlook(plan: Plan, running: Running) -> list[str]:
         return ["no job: the chosen methods run on other data sets, unless each is named in full"]
     to_run = plan.to_run()
     return [
-        f"{_counts(plan.jobs)} on {running.jobs} at a time, {_time(to_run, running)}",
+        f"{_counts(plan.jobs)} on {running.jobs} at a time{_groups(to_run)}, {_time(to_run, plan, running)}",
         *([describe_left_out(plan.left_out)] if plan.left_out else []),
         *_warnings(plan.inventory),
     ]
@@ -242,10 +243,22 @@ def _sources(slots: Sequence[Slot]) -> list[str]:
     return [f"{dataset} {facts.source}" for dataset, facts in by_dataset.items()]
 
 
-def _time(to_run: Sequence[PlannedJob], running: Running, *, source: bool = True) -> str:
+def _expected(job: PlannedJob) -> str:
+    if job.expected is None:
+        return "unknown"
+    together = job.on_device and job.setup.seeds_train_together
+    return duration(job.expected.seconds) + (f" for {GROUP}" if together else "")
+
+
+def _groups(to_run: Sequence[PlannedJob]) -> str:
+    together = sum(job.on_device for job in to_run)
+    return f", {together} of them on accelerators, up to {GROUP} seeds as one" if together else ""
+
+
+def _time(to_run: Sequence[PlannedJob], plan: Plan, running: Running, *, source: bool = True) -> str:
     if not to_run:
         return "nothing to wait for"
-    expected, unknown = expected_total(to_run, running.cores, running.batch_seeds)
+    expected, unknown = expected_total(to_run, running.cores, plan.accelerators)
     if expected is None:
         return f"time {UNKNOWN}"
     by = f" {_SOURCES[expected.source]}" if source else ""

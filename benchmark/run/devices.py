@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Event
 
 from filelock import FileLock, Timeout
 
@@ -30,25 +31,30 @@ class DevicePool:
     devices: tuple[str, ...]
     lock_dir: Path
 
+    @property
+    def accelerators(self) -> tuple[str, ...]:
+        """The devices of which each takes one job at a time."""
+        return () if self.devices == ("cpu",) else self.devices
+
     @contextmanager
-    def lease(self, timeout: float | None = None) -> Iterator[str]:
+    def lease(self, timeout: float | None = None, over: Event | None = None) -> Iterator[str]:
         """Wait for a free device and hold it.
 
         Raises
         ------
         TimeoutError
-            If none became free within `timeout` seconds; None waits for ever.
+            If none became free within `timeout` seconds, where None is for ever, or before `over` was set.
         """
-        if self.devices == ("cpu",):
+        if not self.accelerators:
             yield "cpu"
             return
-        device, lock = self._wait(timeout)
+        device, lock = self._wait(timeout, over or Event())
         try:
             yield device
         finally:
             lock.release()
 
-    def _wait(self, timeout: float | None) -> tuple[str, FileLock]:
+    def _wait(self, timeout: float | None, over: Event) -> tuple[str, FileLock]:
         self.lock_dir.mkdir(parents=True, exist_ok=True)
         deadline = None if timeout is None else time.monotonic() + timeout
         while True:
@@ -61,7 +67,8 @@ class DevicePool:
                 return device, lock
             if deadline is not None and time.monotonic() >= deadline:
                 raise TimeoutError(f"no device of {', '.join(self.devices)} became free within {timeout:g} s")
-            time.sleep(POLL_SECONDS)
+            if over.wait(POLL_SECONDS):
+                raise TimeoutError("nobody waits for a device any more")
 
 
 def parse_devices(text: str, cuda_count: int) -> tuple[str, ...]:
@@ -105,7 +112,7 @@ def available_pool(text: str, lock_dir: Path | None = None) -> DevicePool:
 
         cuda_count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     pool = DevicePool(parse_devices(text, cuda_count), lock_dir or temporary_folder("m3la-devices"))
-    if pool.devices != ("cpu",):
+    if pool.accelerators:
         try:
             require_locks(pool.lock_dir)
         except OSError as error:

@@ -223,7 +223,7 @@ def running_of(args: argparse.Namespace) -> Running:
     from benchmark.run.config import ConfigError, Running
 
     names = (
-        *("jobs", "device", "backend", "scheduler", "retry_failed", "time_budget", "batch_seeds"),
+        *("jobs", "device", "backend", "scheduler", "retry_failed", "time_budget"),
         *("job_timeout", "job_memory", "fail_fast"),
     )
     running = Running.of(**{name: getattr(args, name) for name in names if name in args})

@@ -1,4 +1,4 @@
-"""Runs one function in a child process with hard limits of time and memory; it knows no job and no record.
+"""Runs functions in a child process with hard limits of time and memory; it knows no job and no record.
 
 `signal.alarm` neither works outside a main thread nor breaks a long C call, and a crash must not take the
 worker along, hence a process. A fork server keeps libraries imported, so a child starts in milliseconds.
@@ -19,7 +19,9 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from multiprocessing.connection import Connection, wait
 from typing import Any, Literal
 
@@ -48,6 +50,115 @@ class Outcome:
     seconds: float = 0.0
 
 
+class Stopped(BaseException):
+    """What a call raises whose child was stopped from outside: how it ended means nothing."""
+
+
+class Child:
+    """A process that makes calls one after another, each within limits; it starts when it is needed.
+
+    One that dies, or is killed at a limit, is replaced by the next call. Use it as a context manager, so that
+    nothing goes on computing after an exception.
+
+    Parameters
+    ----------
+    preload
+        Modules that the fork server imports once, the first time that it is needed in this process.
+    first
+        Function and arguments of a call that `ready` makes in each new process before all others.
+    """
+
+    def __init__(
+        self, preload: Sequence[str] = (), first: tuple[Callable[..., Any], tuple[Any, ...]] = (bool, ())
+    ) -> None:
+        self.preload, self.first = preload, first
+        self.stopped = threading.Event()
+        self._process: Any = None
+        self._pipe: Any = None
+        self._readied = Outcome("finished")
+        self._kill_it: Callable[[], None] | None = None
+
+    def __enter__(self) -> Child:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self.end(kill=kind is not None)
+
+    def ready(self) -> Outcome:
+        """Start the process if there is none, and return how its first call ended."""
+        if self._process is None or self._pipe.poll():
+            self._readied = self.call(*self.first)
+        return self._readied
+
+    def call(
+        self,
+        function: Callable[..., Any],
+        arguments: tuple[Any, ...],
+        *,
+        time_limit: float | None = None,
+        memory_limit: int | None = None,
+    ) -> Outcome:
+        """Call `function(*arguments)` there and wait for it; see `run_isolated`.
+
+        Raises
+        ------
+        Stopped
+            If another thread called `stop`.
+        """
+        payload, kills = pickle.dumps((function, arguments)), out_of_memory_kills()
+        try:
+            if self._process is not None and self._pipe.poll():  # no answer is due: it died meanwhile
+                self.end(kill=True)
+            if self._process is None:
+                self._start()
+            started = time.perf_counter()  # only now: a new fork server first ends its imports
+            with suppress(OSError):  # it died just now, which is looked at below
+                self._pipe.send_bytes(payload)
+            passed = _watch(self._pipe, self._process, started, time_limit, memory_limit)
+            outcome = passed or _received(self._pipe, self._process, out_of_memory_kills() > kills)
+            outcome = replace(outcome, seconds=time.perf_counter() - started)
+            if self.stopped.is_set():
+                raise Stopped
+        except BaseException:  # also on Ctrl-C: nothing may go on computing
+            self.end(kill=True)
+            raise
+        if outcome.reason not in ("finished", "raised"):
+            self.end(kill=True)
+        return outcome
+
+    def stop(self) -> None:
+        """Kill it, from another thread than the one that calls; that one's calls raise `Stopped`."""
+        self.stopped.set()
+        if (kill := self._kill_it) is not None:
+            kill()
+
+    def _start(self) -> None:
+        context = _context(self.preload)
+        self._pipe, childs = context.Pipe()
+        self._process = context.Process(target=_child, args=(childs,))
+        try:
+            self._process.start()
+        except (EOFError, ConnectionError):  # the fork server was killed before it made the child
+            self._process.start()
+        childs.close()
+        # What other threads start looks at all children, and would take this one's exit code from here.
+        multiprocessing.process._children.discard(self._process)  # type: ignore[attr-defined]
+        with suppress(psutil.NoSuchProcess):
+            self._kill_it = partial(_kill, psutil.Process(self._process.pid))
+        if self.stopped.is_set():
+            raise Stopped
+
+    def end(self, *, kill: bool = False) -> None:
+        """Let the process end, which it does once nothing more can come, or make it."""
+        if self._process is None:
+            return
+        process, self._process, self._kill_it = self._process, None, None
+        self._pipe.close()
+        if not kill:
+            process.join()
+        _kill_tree(process)
+
+
 def run_isolated(
     function: Callable[..., Any],
     arguments: tuple[Any, ...],
@@ -56,7 +167,7 @@ def run_isolated(
     memory_limit: int | None = None,
     preload: Sequence[str] = (),
 ) -> Outcome:
-    """Call `function(*arguments)` in a child process and wait for it.
+    """Call `function(*arguments)` in a child process of its own and wait for it.
 
     Parameters
     ----------
@@ -67,26 +178,10 @@ def run_isolated(
     memory_limit
         Bytes of memory above which they are; None for no limit.
     preload
-        Modules that the fork server imports once, the first time that it is needed in this process.
+        As of `Child`.
     """
-    context = _context(preload)
-    receiver, sender = context.Pipe(duplex=False)
-    child = context.Process(target=_child, args=(sender, pickle.dumps((function, arguments))))
-    kills = out_of_memory_kills()
-    try:
-        child.start()
-    except (EOFError, ConnectionError):  # the fork server was killed before it made the child; start another
-        child.start()
-    started = time.perf_counter()  # only now: a new fork server first ends its imports
-    sender.close()
-    try:
-        passed = _watch(receiver, child, started, time_limit, memory_limit)
-        seconds = time.perf_counter() - started
-        outcome = passed or _received(receiver, child, out_of_memory_kills() > kills)
-        return replace(outcome, seconds=seconds)
-    finally:  # also on Ctrl-C: nothing may go on computing
-        _kill_tree(child)
-        receiver.close()
+    with Child(preload) as child:
+        return child.call(function, arguments, time_limit=time_limit, memory_limit=memory_limit)
 
 
 def _watch(
@@ -123,7 +218,6 @@ def _received(receiver: Connection, child: Any, memory_ran_out: bool) -> Outcome
     except (EOFError, OSError, pickle.UnpicklingError):  # it died before, or while it answered
         child.join()
         return _death(child.exitcode, memory_ran_out)
-    child.join()
     return Outcome("finished", content) if finished else Outcome("raised", message=content)
 
 
@@ -137,16 +231,20 @@ def _death(exitcode: int, memory_ran_out: bool) -> Outcome:
     return Outcome("killed", message=f"the job's process was ended by signal {name}{hint}")
 
 
-def _child(sender: Connection, payload: bytes) -> None:
+def _child(pipe: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # on Ctrl-C the parent decides
     threading.Thread(target=_die_with_parent, daemon=True).start()
+    with suppress(EOFError, OSError):  # nothing more can come
+        while True:
+            pipe.send_bytes(_answer(pipe.recv_bytes()))
+
+
+def _answer(payload: bytes) -> bytes:
     try:
         function, arguments = pickle.loads(payload)
-        answer = pickle.dumps((True, function(*arguments)))
+        return pickle.dumps((True, function(*arguments)))
     except BaseException:
-        answer = pickle.dumps((False, traceback.format_exc()))
-    sender.send_bytes(answer)
-    sender.close()
+        return pickle.dumps((False, traceback.format_exc()))
 
 
 def _die_with_parent() -> None:
@@ -198,3 +296,11 @@ def _kill_tree(child: Any) -> None:
         if descendant.is_running():
             descendant.kill()
     child.join()
+
+
+def _kill(process: psutil.Process) -> None:
+    """Kill a process and its descendants, without a look at how it ends."""
+    with suppress(psutil.NoSuchProcess):
+        for one in (*process.children(recursive=True), process):
+            with suppress(psutil.NoSuchProcess):
+                one.kill()

@@ -54,8 +54,14 @@ def out_of_memory_kills(counters: Path = Path("/proc/vmstat")) -> int:
     return int(found[1]) if found else 0
 
 
+def forget_peak(file: Path = Path("/proc/self/clear_refs")) -> None:
+    """Count this process's largest memory anew from here, where the system can."""
+    with contextlib.suppress(OSError):
+        file.write_text("5", encoding="ascii")
+
+
 def peak_mib() -> float:
-    """Return the largest resident memory of this process so far, in MiB."""
+    """Return the largest resident memory of this process so far, or since `forget_peak`, in MiB."""
     import resource  # not everywhere
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

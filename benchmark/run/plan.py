@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from operator import attrgetter
 
 from benchmark.contracts import Record
 from benchmark.run.bench import Bench, Inventory, Pair, Slot, State
-from benchmark.run.task import JobResult
-from benchmark.run.times import Expected, Machine, Source
-
-AUTOMATIC_ATTEMPTS = 2
-"""A failed job is retried once by itself; after that only when asked for."""
+from benchmark.run.task import AUTOMATIC_ATTEMPTS, JobResult
+from benchmark.run.times import Expected, Machine
 
 
 @dataclass(frozen=True)
@@ -21,7 +17,10 @@ class PlannedJob(Slot):
 
     to_run: bool
     expected: Expected | None
-    """None: unknown until the first job of the method on the data set has ended."""
+    """Of its whole group (`schedule.grouped`); None: unknown until the first of the method on the data set
+    has ended."""
+    on_device: bool = False
+    """Whether it is to run on an accelerator."""
     elsewhere: bool = False
     """Whether its metrics are known from another machine, so that it counts as done without a record."""
 
@@ -39,6 +38,8 @@ class Plan:
     jobs: tuple[PlannedJob, ...]
     left_out: tuple[PlannedJob, ...] = ()
     """Jobs that are missing and that a time budget has no room for; they are among `jobs` too."""
+    accelerators: int = 0
+    """How many of them this machine lends the jobs that can use one."""
 
     def to_run(self) -> tuple[PlannedJob, ...]:
         """Return the jobs that this run has to run."""
@@ -68,7 +69,7 @@ def make_plan(
     retry_failed
         Whether jobs that failed more than once run again.
     machine
-        Where the jobs are to run; without it nobody asks how long they take.
+        Where the jobs are to run; without it on CPUs, and nobody asks how long they take.
 
     Raises
     ------
@@ -89,48 +90,6 @@ def make_plan(
         to_run = record is None or (
             record.status != "done" and (retry_failed or record.attempts < AUTOMATIC_ATTEMPTS)
         )
-        jobs.append(PlannedJob(slot.job, slot.setup, slot.record, to_run, expected.get(pair)))
-    return Plan(inventory, tuple(jobs))
-
-
-def side_by_side(planned: Sequence[PlannedJob], most: int) -> list[tuple[PlannedJob, ...]]:
-    """Join jobs that differ in their seed alone, up to `most`, where their method can train them together.
-
-    A batch takes the place of its first job.
-    """
-    batches: list[list[PlannedJob]] = []
-    open_batch: dict[tuple[str, str], list[PlannedJob]] = {}
-    for job in planned:
-        key = (job.job.dataset, job.job.method)
-        batch = open_batch.get(key)
-        if batch is not None and len(batch) < most and job.setup.seeds_train_together:
-            batch.append(job)
-            continue
-        open_batch[key] = [job]
-        batches.append(open_batch[key])
-    return [tuple(batch) for batch in batches]
-
-
-def expected_total(
-    planned: Sequence[PlannedJob], workers: int, batch_seeds: int = 1
-) -> tuple[Expected | None, int]:
-    """Return how long jobs should take together on `workers` cores, and how many jobs nobody can judge.
-
-    Seeds that train side by side keep one core busy as long as one after the other would.
-    """
-    batches = [
-        [job.expected for job in batch if job.expected is not None]
-        for batch in side_by_side(planned, batch_seeds)
-    ]
-    known = [expected for batch in batches for expected in batch]
-    unknown = len(planned) - len(known)
-    if not known:
-        return None, unknown
-
-    def total(bound: Callable[[Expected], float]) -> float:
-        each = [sum(map(bound, batch)) for batch in batches]
-        return max(sum(each) / max(workers, 1), *each)
-
-    least_sure: Source = "table" if any(one.source == "table" for one in known) else "finished jobs"
-    seconds, least, most = (total(attrgetter(name)) for name in ("seconds", "least", "most"))
-    return Expected(seconds, least, most, least_sure), unknown
+        on_device = machine is not None and machine.device != "cpu" and slot.setup.uses_device
+        jobs.append(PlannedJob(slot.job, slot.setup, slot.record, to_run, expected.get(pair), on_device))
+    return Plan(inventory, tuple(jobs), accelerators=machine.accelerators if machine else 0)

@@ -18,11 +18,12 @@ from rich.text import Text
 
 from benchmark.contracts import Job
 from benchmark.run.phrases import duration, in_few, last_line
-from benchmark.run.plan import PlannedJob, side_by_side
+from benchmark.run.plan import PlannedJob
+from benchmark.run.schedule import Places, grouped
 from benchmark.run.task import JobResult
 
-Batch = tuple[Job, ...]
-"""A job, or several that train side by side."""
+Jobs = tuple[Job, ...]
+"""Those of a group, which run and end together."""
 EVERY_SECONDS, EVERY_SHARE = 30.0, 0.05
 """Without a terminal, how often lines are repeated: so many seconds, later so much of the time passed."""
 _WORDS = {
@@ -47,20 +48,26 @@ class Progress:
         How many of them run at a time.
     console
         Where to write; whether it is a terminal decides how.
-    batch_seeds
-        How many seeds of a method train side by side as one job.
+    accelerators
+        How many devices run groups beside the others.
     """
 
     def __init__(
-        self, planned: Sequence[PlannedJob], workers: int, console: Console, batch_seeds: int = 1
+        self, planned: Sequence[PlannedJob], workers: int, console: Console, accelerators: int = 0
     ) -> None:
         self.console = console
-        self.workers = max(workers, 1)
         self.planned = {job.job: job.expected for job in planned}
-        batches = [tuple(job.job for job in batch) for batch in side_by_side(planned, batch_seeds)]
-        self.batch_of = {job: batch for batch in batches for job in batch}
-        self.waiting = dict.fromkeys(batches)
-        self.running: dict[Batch, float] = {}
+        groups = grouped(planned)
+        self.places = Places.of(groups, workers, accelerators)
+        self.place = {tuple(job.job for job in g): self.places.on_accelerator(g) for g in groups}
+        """Of each group, whether it is on an accelerator."""
+        self.group_of = {job: jobs for jobs in self.place for job in jobs}
+        self.waiting = {
+            kind: {jobs: None for jobs, place in self.place.items() if place == kind}
+            for kind, _ in self.places.each()
+        }
+        self.running: dict[Jobs, float] = {}
+        self.spent: dict[Jobs, float] = {}
         self.ended: dict[Job, str] = {}
         self.open = Counter(job.dataset for job in self.planned)
         self.took: dict[str, float] = {}
@@ -95,7 +102,7 @@ class Progress:
             self.console.print(escape(line), soft_wrap=True, highlight=False)
 
     def expected(self, job: Job) -> float | None:
-        """Return the seconds that a job should take: as others of its kind in this run, else as planned."""
+        """Return the seconds of a job with its group: as others of its kind in this run, else as planned."""
         if measured := self.measured.get((job.dataset, job.method)):
             return statistics.median(measured)
         planned = self.planned[job]
@@ -103,24 +110,29 @@ class Progress:
 
     def _count(self, result: JobResult) -> None:
         job = result.job
+        jobs = self.group_of[job]
         self.ended[job] = result.status
         if result.status == "done":
-            self.measured[job.dataset, job.method].append(result.seconds)
-        batch = self.batch_of[job]
-        if all(one in self.ended for one in batch):
-            self.running.pop(batch, None)
-            self.waiting.pop(batch, None)
+            self.spent[jobs] = self.spent.get(jobs, 0.0) + result.seconds
+        if all(one in self.ended for one in jobs):
+            self.running.pop(jobs, None)
+            self.waiting[self.place[jobs]].pop(jobs, None)
+            if jobs in self.spent:
+                self.measured[job.dataset, job.method].append(self.spent.pop(jobs))
         self._start()
         self.open[job.dataset] -= 1
         if not self.open[job.dataset]:
             self.took[job.dataset] = time.monotonic() - self.begun
 
     def _start(self) -> None:
-        """Note what runs now: jobs start in their order, as soon as a worker is free."""
-        while self.waiting and len(self.running) < self.workers:
-            batch = next(iter(self.waiting))
-            del self.waiting[batch]
-            self.running[batch] = time.monotonic()
+        """Note what runs now: groups start in their order, as soon as there is a place for them."""
+        for kind, number in self.places.each():
+            free = number - sum(self.place[jobs] == kind for jobs in self.running)
+            while self.waiting[kind] and free > 0:
+                jobs = next(iter(self.waiting[kind]))
+                del self.waiting[kind][jobs]
+                self.running[jobs] = time.monotonic()
+                free -= 1
 
     def _trouble(self, result: JobResult) -> list[str]:
         """Tell of each failure; of jobs that were only left out, of one per method and reason."""
@@ -138,7 +150,7 @@ class Progress:
         now = time.monotonic()
         if now - self.told >= max(EVERY_SECONDS, EVERY_SHARE * (now - self.begun)):
             self.told = now
-            begun = {job.dataset for job in (*self.ended, *(batch[0] for batch in self.running))}
+            begun = {job.dataset for job in (*self.ended, *(jobs[0] for jobs in self.running))}
             return self._lines([name for name in self.open if name in begun - {*self.took} | {dataset}])
         return self._lines([dataset])[:1] if dataset in self.took else []
 
@@ -170,32 +182,35 @@ class Progress:
         if dataset in self.took:
             return f"{text}; ended after {duration(self.took[dataset])}"
         running = [
-            f"{batch[0].method} seed{'s' if len(batch) > 1 else ''} {in_few([job.seed for job in batch])}"
-            for batch in self.running
-            if batch[0].dataset == dataset
+            f"{jobs[0].method} seed{'s' if len(jobs) > 1 else ''} {in_few([job.seed for job in jobs])}"
+            for jobs in self.running
+            if jobs[0].dataset == dataset
         ]
         return f"{text}, {_time_left(left)}" + (f"; running {', '.join(running)}" if running else "")
 
     def _left(self) -> dict[str, float]:
         """Return in how many seconds the last job of each data set should end; nothing if nobody knows."""
-        known = {job: s for job in self.planned if job not in self.ended and (s := self.expected(job))}
+        open_groups = [*self.running, *self.waiting[False], *self.waiting[True]]
+        known = {jobs: s for jobs in open_groups if (s := self.expected(jobs[0]))}
         if not known:
             return {}
-        # Jobs that nobody can judge yet count like the average of the others.
+        # Groups that nobody can judge yet count like the average of the others.
         usual = statistics.mean(known.values())
         left: dict[str, float] = {}
 
-        def add(batch: Batch, start: float) -> float:
-            end = start + sum(known.get(job, usual) for job in batch if job not in self.ended)
-            left[batch[0].dataset] = max(left.get(batch[0].dataset, 0.0), end)
+        def add(jobs: Jobs, start: float) -> float:
+            end = start + known.get(jobs, usual)
+            left[jobs[0].dataset] = max(left.get(jobs[0].dataset, 0.0), end)
             return end
 
         now = time.monotonic()
-        free_at = [max(add(batch, began - now), 0.0) for batch, began in self.running.items()]
-        free_at += [0.0] * (self.workers - len(free_at))
-        heapq.heapify(free_at)
-        for batch in self.waiting:
-            heapq.heapreplace(free_at, add(batch, free_at[0]))
+        for kind, number in self.places.each():
+            running = [(jobs, began) for jobs, began in self.running.items() if self.place[jobs] == kind]
+            free_at = [max(add(jobs, began - now), 0.0) for jobs, began in running]
+            free_at += [0.0] * (number - len(free_at))
+            heapq.heapify(free_at)
+            for jobs in self.waiting[kind]:
+                heapq.heapreplace(free_at, add(jobs, free_at[0]))
         return left
 
 

@@ -1,15 +1,13 @@
 """What a dask worker does for a run on another machine; it shares no disk with it, and knows no cluster.
 
 Jobs run here as anywhere (`worker.supervise`), in a folder that ends with them: only the bytes of their
-record files go back. Data come from this checkout if it has them, else as arrays that stay as long as the
-worker.
+record files go back. Their data are those of `remote_data`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
-import io
 import multiprocessing
 import pickle
 import sys
@@ -23,15 +21,14 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import psutil
 
-from benchmark.contracts import DataError, Dataset, Provenance
 from benchmark.files import write_bytes
-from benchmark.registry import DATASET_SOURCES, discover
+from benchmark.run.accelerator import warm_up
 from benchmark.run.devices import DeviceError, DevicePool, available_pool
 from benchmark.run.fingerprint import PROJECT_PACKAGES
-from benchmark.run.isolation import run_isolated
+from benchmark.run.isolation import Child, Stopped, run_isolated
+from benchmark.run.remote_data import Data, dataset_of
 from benchmark.run.seeding import limit_threads_of_new_processes
 from benchmark.run.source import forget_places
 from benchmark.run.store import RecordStore
@@ -72,18 +69,8 @@ class Introduction:
 
 
 @dataclass(frozen=True)
-class Data:
-    """Which data set a job needs, by content and by whose splits and randomness it takes."""
-
-    dataset: str
-    data_hash: str
-    rows_id: str
-    provenance: Provenance
-
-
-@dataclass(frozen=True)
 class Errand:
-    """Jobs for a worker, several that train side by side."""
+    """Jobs for a worker, several that train together."""
 
     tasks: tuple[Task, ...]
     """Without data sets and folders, which are the sender's."""
@@ -105,57 +92,8 @@ class Returned:
     files: Mapping[str, bytes]
 
 
-@dataclass(frozen=True)
-class OwnDataset:
-    """A data set of this checkout's; loads like a `DatasetSpec`."""
-
-    id: str
-
-    def load(self, data_dir: Path) -> Dataset:
-        """Load it; `KeyError` if there is none."""
-        loaded: Dataset = discover((), DATASET_SOURCES).datasets[self.id].load(data_dir)
-        return loaded
-
-
-@dataclass(frozen=True)
-class SentDataset:
-    """Arrays that came from another machine; loads like a `DatasetSpec`."""
-
-    data: Data
-    path: Path
-    sha256: str
-
-    def load(self, _: Path) -> Dataset:
-        """Load them; `DataError` if the file is not what came."""
-        with self.path.open("rb") as file:
-            if hashlib.file_digest(file, "sha256").hexdigest() != self.sha256:
-                raise DataError(f"{self.path} was altered after it came; restart this worker")
-            file.seek(0)
-            with np.load(file, allow_pickle=False) as content:
-                arrays = [content[name] for name in content.files]
-        *modalities, labels = arrays
-        return Dataset(
-            id=self.data.dataset,
-            modalities=tuple(modalities),
-            labels=labels,
-            modality_names=tuple(f"modality{k}" for k in range(len(modalities))),
-            label_names=tuple(f"label{j}" for j in range(labels.shape[1])),
-            provenance=self.data.provenance,
-            data_hash=self.data.data_hash,
-            split_id=self.data.rows_id,
-        )
-
-
-def packed(dataset: Dataset) -> bytes:
-    """Return what of a data set travels, as `SentDataset` reads it: the arrays, and no name."""
-    buffer = io.BytesIO()
-    np.savez(buffer, *dataset.modalities, dataset.labels, allow_pickle=False)
-    return buffer.getvalue()
-
-
-_sent: dict[str, tuple[Path, str]] = {}
-"""File and SHA-256 of arrays that came, by data hash."""
-_own: dict[Data, bool] = {}
+_lasting: dict[str, Child] = {}
+"""The process that runs jobs on this worker's device in turn, by the folder of the code that it imports."""
 
 
 async def introduce(device: str, preload: Sequence[str]) -> Introduction:
@@ -189,45 +127,19 @@ def _pool(device: str) -> DevicePool:
     return pool
 
 
-def has(data: Data) -> bool:
-    """Return whether a data set is here: it came before, or this checkout makes the same."""
-    if data.data_hash in _sent and _sent[data.data_hash][0].is_file():
-        return True
-    if data not in _own:
-        outcome = run_isolated(_makes, (data,))
-        _own[data] = outcome.reason == "finished" and outcome.value
-    return _own[data]
-
-
-def _makes(data: Data) -> bool:
-    with tempfile.TemporaryDirectory() as nothing:
-        own = OwnDataset(data.dataset).load(Path(nothing))
-    return (own.data_hash, own.rows_id) == (data.data_hash, data.rows_id)
-
-
-def keep(data_hash: str, sha256: str, content: bytes) -> None:
-    """Keep arrays that came, for as long as this worker lives."""
-    from distributed import get_worker
-
-    if hashlib.sha256(content).hexdigest() != sha256:
-        raise DataError(f"the arrays of {data_hash} were altered on their way; start the run again")
-    path = Path(get_worker().local_directory) / "m3la-data" / f"{sha256}.npz"
-    write_bytes(path, content)
-    _sent[data_hash] = path, sha256
-
-
 def run(errand: Errand) -> tuple[Returned, ...]:
     """Run jobs as `supervise` does, and return their records instead of leaving them here."""
     from distributed import get_worker
 
     worker, data = get_worker(), errand.data
     deadline = None if errand.left is None else Deadline(time.time() + errand.left, errand.expected)
-    sent = _sent.get(data.data_hash)
-    spec = OwnDataset(data.dataset) if sent is None else SentDataset(data, *sent)
-    _use(errand.sources, Path(worker.local_directory) / "m3la-sources")
+    spec = dataset_of(data)
+    code = _use(errand.sources, Path(worker.local_directory) / "m3la-sources")
+    pool = _pool(errand.device)
+    lasting = _child_of(code, pool, errand.tasks[0])
     with (
         tempfile.TemporaryDirectory(dir=worker.local_directory) as folder,
-        _ended_with_its_run(worker),
+        _ended_with_its_run(worker, lasting),
     ):
         store = RecordStore(Path(folder) / "runs")
         none = Path(folder) / "none"
@@ -238,8 +150,29 @@ def run(errand: Errand) -> tuple[Returned, ...]:
         folders = {task.blank.job: store.folder(task.blank.job, task.blank.config_hash) for task in tasks}
         return tuple(
             Returned(result, {path.name: path.read_bytes() for path in folders[result.job].glob("*")})
-            for result in supervise(tasks, _pool(errand.device), deadline)
+            for result in _supervised(tasks, pool, deadline, lasting)
         )
+
+
+def _supervised(
+    tasks: Sequence[Task], pool: DevicePool, deadline: Deadline | None, lasting: Child | None
+) -> tuple[JobResult, ...]:
+    try:
+        return supervise(tasks, pool, deadline, lasting)
+    except Stopped:  # nobody waits for what it would say
+        return ()
+
+
+def _child_of(code: str, pool: DevicePool, task: Task) -> Child | None:
+    """Return the process for jobs on this worker's accelerator; another one where the code is another."""
+    if not (task.uses_device and pool.accelerators):
+        return None
+    if code not in _lasting or _lasting[code].stopped.is_set():
+        for earlier in _lasting.values():
+            earlier.end()
+        _lasting.clear()
+        _lasting[code] = Child(task.preload, (warm_up, (pool.accelerators[0], task.preload)))
+    return _lasting[code]
 
 
 def _kill_jobs() -> None:
@@ -254,12 +187,18 @@ def _kill_jobs() -> None:
                 process.kill()
 
 
-def _use(sources: Mapping[str, bytes], base: Path) -> None:
-    """Let code be imported here and in child processes, in place of what an earlier run sent."""
+def _use(sources: Mapping[str, bytes], base: Path) -> str:
+    """Let code be imported here and in child processes, in place of what an earlier run sent.
+
+    Returns
+    -------
+    str
+        The folder to import it from.
+    """
     digest = hashlib.sha256(repr(sorted(sources.items())).encode()).hexdigest()
     folder = base / digest[:16]
     if str(folder) in sys.path:
-        return
+        return str(folder)
     for earlier in [Path(place) for place in sys.path if Path(place).parent == base]:
         sys.path.remove(str(earlier))
         names = {path.stem for path in earlier.iterdir()}
@@ -270,10 +209,11 @@ def _use(sources: Mapping[str, bytes], base: Path) -> None:
         write_bytes(folder / name, content)
     sys.path.insert(0, str(folder))
     forget_places()
+    return str(folder)
 
 
 @contextmanager
-def _ended_with_its_run(worker: Any) -> Iterator[None]:
+def _ended_with_its_run(worker: Any, lasting: Child | None) -> Iterator[None]:
     """Kill the job's process once nobody waits for it any more, since dask cannot stop what has begun."""
     key, over = worker.get_current_task(), threading.Event()
 
@@ -281,6 +221,8 @@ def _ended_with_its_run(worker: Any) -> Iterator[None]:
         while not over.wait(POLL_SECONDS):
             task = worker.state.tasks.get(key)
             if task is None or task.state == "cancelled" or worker.status.name in ENDING:
+                if lasting is not None:
+                    lasting.stop()
                 _kill_jobs()
 
     watcher = threading.Thread(target=watch, daemon=True)

@@ -7,6 +7,7 @@ splits, caps, holds out and checks.
 
 from __future__ import annotations
 
+import inspect
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -32,6 +33,7 @@ def run_trials_together(
     seeds: Sequence[int],
     max_train_rows: int | None = None,
     max_test_rows: int | None = None,
+    width: int | None = None,
 ) -> list[Trial | Exception]:
     """Fit unfitted estimators, one per seed, side by side, and score each on its own test rows.
 
@@ -43,6 +45,8 @@ def run_trials_together(
         Of their `MethodSpec`.
     dataset, max_train_rows, max_test_rows
         As of `run_trial`.
+    width
+        For a `fit_together` that takes it: side by side at most so many, with no room for more.
 
     Returns
     -------
@@ -55,7 +59,8 @@ def run_trials_together(
         _training_rows(method, dataset, seed, caps) for method, seed in zip(methods, seeds, strict=True)
     ]
     started = time.perf_counter()
-    outcomes = fit_together(methods, problems)
+    narrower = {"width": width} if width and "width" in inspect.signature(fit_together).parameters else {}
+    outcomes = fit_together(methods, problems, **narrower)
     share = (time.perf_counter() - started) / len(methods)
     trials: list[Trial | Exception] = []
     for method, seed, failure in zip(methods, seeds, outcomes, strict=True):

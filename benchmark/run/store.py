@@ -137,7 +137,7 @@ class RecordStore:
         beside it as `*.broken-<k>` or `*.outdated-<k>`.
         """
         final = self.folder(record.job, record.config_hash)
-        partial = final.with_name(f".{final.name}.partial")
+        partial = _partial(final)
         if partial.exists():  # left by a process that died while writing; the lock is ours now
             shutil.rmtree(partial)
         try:
@@ -148,6 +148,14 @@ class RecordStore:
         _make_way(final)
         partial.rename(final)
         return final
+
+    def remove_half_written(self, job: Job, config_hash: str) -> None:
+        """Remove what a process left that was killed while it wrote the job's record."""
+        partial = _partial(self.folder(job, config_hash))
+        if partial.exists():
+            with self.lock(job, config_hash) as mine:
+                if mine:
+                    shutil.rmtree(partial, ignore_errors=True)
 
     def find(self, job: Job, config_hash: str) -> Record | None:
         """Return the job's record, or None where there is none, or an unreadable or outdated one."""
@@ -194,6 +202,10 @@ class RecordStore:
             except RecordError as error:
                 broken.append(str(error))
         return Scan(tuple(records), tuple(broken))
+
+
+def _partial(final: Path) -> Path:
+    return final.with_name(f".{final.name}.partial")
 
 
 def _require_names(*names: str) -> None:

@@ -17,6 +17,8 @@ from benchmark.score.thresholds import is_transductive
 PRELOAD = ("benchmark.run.preloaded",)
 JobStatus = Literal[RecordStatus, "elsewhere", "left out"]
 FAILURES = get_args(Failure)
+AUTOMATIC_ATTEMPTS = 2
+"""A failed job is retried once by itself; after that only when asked for."""
 
 
 @dataclass(frozen=True)

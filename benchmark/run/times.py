@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from benchmark.contracts import Record
+from benchmark.run.accelerator import card_name, device_kind
 from benchmark.run.bench import Setup
 from benchmark.run.config import ConfigError, Running, available_cores
 from benchmark.run.devices import DevicePool
@@ -68,9 +69,11 @@ class Timing:
     processor: str
     cpu_capability: str
     yardstick: float
-    """Processor seconds of the yardstick on that machine, as many at a time as jobs were."""
+    """Processor seconds of the yardstick on that machine, as many at a time as jobs were; 1 of a card."""
     seconds: float
-    """Processor seconds of one job there."""
+    """Processor seconds of one job there; of a card, its seconds for a group of as many seeds as can be."""
+    device: str = "cpu"
+    """The kind of device; of another one than a CPU, `processor` is the name of the card."""
 
     @property
     def cpu(self) -> Cpu:
@@ -113,11 +116,19 @@ class Machine:
     cores: int = 1
     """How many of them jobs keep busy."""
     timings: Path = TIMINGS
+    accelerators: int = 0
+    """How many of them are here; none where a cluster has them."""
+    card: str = ""
+    """Their name; unknown where a cluster has them."""
 
     @classmethod
     def of(cls, running: Running, pool: DevicePool) -> Machine:
-        """Return this machine as a run would use it."""
-        return cls(device_kind(pool.devices[0]), min(running.cores, available_cores()))
+        """Return this machine, or a cluster, as a run would use it."""
+        cores, here = min(running.cores, available_cores()), pool.accelerators
+        if here:
+            return cls(device_kind(here[0]), cores, accelerators=len(here), card=card_name(here[0]))
+        asked = device_kind(running.device.lower())
+        return cls(asked if running.scheduler and asked != "auto" else "cpu", cores)
 
     @cached_property
     def table(self) -> tuple[Timing, ...]:
@@ -130,7 +141,7 @@ class Machine:
         return yardstick_seconds(self.cores)
 
     def expect(self, setup: Setup, profile: str, records: Iterable[Record]) -> Expected | None:
-        """Return how long a job should take, or None if nobody knows.
+        """Return how long a job, on an accelerator a whole group, should take, or None if nobody knows.
 
         Parameters
         ----------
@@ -138,38 +149,53 @@ class Machine:
         profile : the name under which the table has it.
         records : of the method on the data set, whatever their settings.
         """
-        device = self.device if setup.uses_device else "cpu"
-        if seconds := _of_finished(setup.settings, records, device):
+        device, card = (self.device, self.card) if setup.uses_device else ("cpu", "")
+        if seconds := _of_finished(setup.settings, records, device, card):
             least, most = min(seconds) / RECORDS_RANGE, max(seconds) * RECORDS_RANGE
             return Expected(statistics.median(seconds), least, most, "finished jobs")
         wanted = setup.facts.spec.id, setup.method.id, profile
-        rows = [row for row in self.table if (row.dataset, row.method, row.profile) == wanted]
-        if not rows or device != "cpu":  # the table is one of CPUs
+        rows = [
+            row
+            for row in self.table
+            if (row.dataset, row.method, row.profile) == wanted and row.device == device
+        ]
+        if device != "cpu":  # nothing is known of how one card's times follow from another's
+            rows = [row for row in rows if row.processor == card]
+        if not rows:
             return None
-        row = next((row for row in rows if len(rows) > 1 and row.cpu == Cpu.here()), rows[0])
-        seconds_here = row.seconds * self.yardstick / row.yardstick
+        if device == "cpu":
+            row = next((row for row in rows if len(rows) > 1 and row.cpu == Cpu.here()), rows[0])
+            seconds_here = row.seconds * self.yardstick / row.yardstick
+        else:
+            seconds_here = rows[0].seconds
         return Expected(seconds_here, seconds_here / TABLE_RANGE, seconds_here * TABLE_RANGE, "table")
 
 
-def device_kind(device: str) -> str:
-    """Return `cuda` for `cuda:0`."""
-    return device.partition(":")[0]
+def _of_finished(
+    settings: Mapping[str, Any], records: Iterable[Record], device: str, card: str
+) -> list[float]:
+    """Return the seconds of jobs that ended here alone on their core: with the same settings, else limits.
 
-
-def _of_finished(settings: Mapping[str, Any], records: Iterable[Record], device: str) -> list[float]:
-    """Return the seconds of jobs that ended here alone on their core: with the same settings, else limits."""
+    On an accelerator those of their groups, of which each has its share.
+    """
     own = [
         record
         for record in records
         if record.status == "done"
         and record.environment.get("processor") == processor()
         and device_kind(record.environment.get("device", "")) == device
-        and "side_by_side" not in record.environment
+        and record.environment.get("accelerator", "") == card
+        and (device != "cpu" or "side_by_side" not in record.environment)
     ]
     for agree in (_timed_settings, _limits):
         if alike := [record for record in own if agree(record.settings) == agree(settings)]:
-            return [sum(record.seconds.values()) for record in alike]
+            return [sum(record.seconds.values()) * _shared_by(record.environment) for record in alike]
     return []
+
+
+def _shared_by(environment: Mapping[str, Any]) -> int:
+    together: int = environment.get("did_not_fit", environment.get("side_by_side", 1))
+    return together
 
 
 def _timed_settings(settings: Mapping[str, Any]) -> dict[str, Any]:

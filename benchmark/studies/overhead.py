@@ -21,7 +21,7 @@ from sklearn.base import BaseEstimator
 
 from benchmark.contracts import Array, Dataset, Factor, Holdout, MethodSpec, Modalities, Provenance, Shape
 from benchmark.registry import Registry, Selection
-from benchmark.run import remote
+from benchmark.run import remote_data
 from benchmark.run.backends import connected, workers_of
 from benchmark.run.bench import Bench
 from benchmark.run.config import Profile, Running
@@ -119,10 +119,10 @@ def travel(client: Any, megabytes: float) -> tuple[int, float]:
     """Return how many bytes data are, and the seconds until the first worker of a client keeps them."""
     dataset, worker = Drawn(megabytes).load(Path()), next(iter(workers_of(client)))
     started = time.perf_counter()
-    content = remote.packed(dataset)
+    content = remote_data.packed(dataset)
     sha256 = hashlib.sha256(content).hexdigest()
     sent = client.scatter(content, workers=[worker], hash=False)
-    client.submit(remote.keep, dataset.data_hash, sha256, sent, workers=[worker], pure=False).result()
+    client.submit(remote_data.keep, dataset.data_hash, sha256, sent, workers=[worker], pure=False).result()
     return len(content), time.perf_counter() - started
 
 

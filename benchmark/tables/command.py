@@ -41,16 +41,6 @@ def run_flags(parser: argparse.ArgumentParser) -> None:
         metavar="TIME",
         help="run what fits into TIME (2h, 90m, 1h30m), seed by seed, stop then, and name what is left out",
     )
-    more.add_argument(
-        "--batch-seeds",
-        metavar="N",
-        type=flags.whole_number(),
-        nargs="?",
-        const=sys.maxsize,
-        default=1,
-        help="train up to N seeds of a method on a data set as one job, side by side, where the method can "
-        "(M3LA); without N all of them; for accelerators, no gain on a CPU",
-    )
     more.add_argument("--dry-run", action="store_true", help="print the plan and stop")
 
 
@@ -73,7 +63,7 @@ def run(args: argparse.Namespace, registry: Registry, write_page: Callable[[Benc
     print("\n".join(filter(None, [describe(plan, running), describe_fractions(plan, running)])), flush=True)
     if args.dry_run:
         return OK
-    progress = Progress(plan.to_run(), running.jobs, Console(), running.batch_seeds)
+    progress = Progress(plan.to_run(), running.jobs, Console(), plan.accelerators)
     end = None if running.time_budget is None else started + running.time_budget
     summary = run_plan(plan, bench, running, devices, progress, end)
     if summary.interrupted:

@@ -38,6 +38,7 @@ def test_the_same_environment_should_give_the_same_bits_whatever_else_differs(en
         (lambda e: e["thread_pools"][0].update(num_threads=2), "threads 1 -> 1 and 2"),
         (lambda e: e.update(torch_threads=4), "threads"),
         (lambda e: e.update(device="cuda:0"), "device cpu -> cuda:0"),
+        (lambda e: e.update(device="cuda:0", accelerator="Some card"), "device cpu -> Some card"),
         (lambda e: e.update(side_by_side=3), "networks trained side by side 1 -> 3"),
     ],
 )

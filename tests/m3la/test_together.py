@@ -14,9 +14,8 @@ from sklearn.exceptions import NotFittedError
 from tape import pretended_capture, refused
 from torch import Tensor
 
-from benchmark.contracts import Array, Holdout, Problem, Streams
+from benchmark.contracts import Array, CannotTrainTogetherError, Holdout, Problem, Streams
 from benchmark.learning import replay
-from benchmark.learning.groups import CannotTrainTogetherError
 from benchmark.learning.training import TrainingSettings, training_step
 from m3la.estimator import M3LA, TrainingRows
 from m3la.fast import make_factored_optimiser

@@ -16,16 +16,19 @@ from pathlib import Path
 
 import psutil
 import pytest
+from pretended import notes, pretended, together
 from test_runner import Toys
 from tiny_benchmark import Careful, Deadly, ToyData, fit_each, method, registry
 
 from benchmark.contracts import Provenance
 from benchmark.registry import discover
-from benchmark.run import remote
+from benchmark.run import remote, remote_data
 from benchmark.run.backends import BackendError, Call, connected, count_workers, workers_of
 from benchmark.run.cluster import Cluster, _unfit, _WorkerLostError, outside_sources
+from benchmark.run.devices import DevicePool
 from benchmark.run.fingerprint import FingerprintError, code_digest
-from benchmark.run.remote import Data, Introduction, SentDataset, packed
+from benchmark.run.remote import Introduction
+from benchmark.run.remote_data import Data, SentDataset, packed
 from benchmark.run.task import make_task
 
 pytest.importorskip("distributed")
@@ -310,9 +313,9 @@ def test_an_address_where_no_scheduler_answers_is_named(monkeypatch):
 def test_a_copy_of_the_project_makes_its_own_data_so_that_they_need_not_travel(tmp_path):
     own = discover((), ("datasets.ml2000",)).datasets["ml2000"].load(tmp_path)
     data = Data("ml2000", own.data_hash, own.rows_id, own.provenance)
-    assert remote._makes(data)
-    assert not remote._makes(replace(data, data_hash="0" * 64))
-    assert not remote._makes(replace(data, rows_id="other"))
+    assert remote_data._makes(data)
+    assert not remote_data._makes(replace(data, data_hash="0" * 64))
+    assert not remote_data._makes(replace(data, rows_id="other"))
 
 
 def test_arrays_that_travelled_are_the_same_and_an_altered_file_is_refused(tmp_path):
@@ -357,3 +360,31 @@ def test_code_that_a_run_sends_takes_the_place_of_what_an_earlier_one_sent(tmp_p
                 code_digest(("outside.made", "A"))
     assert digests[0] == digests[2] != digests[1]
     assert sum(Path(place).parent == tmp_path for place in sys.path) == 1
+
+
+def test_a_worker_keeps_one_warm_process_for_its_device_until_the_code_is_another(bench):
+    spec = together(log=str(bench.folder / "log"))
+    toys = bench.bench(registry(spec, method("OnCores")), seeds=(0, 1))
+    tasks = [make_task(slot, toys) for slot in bench.inventory(toys.registry, seeds=(0, 1)).slots]
+    on_device, on_cores = ([t for t in tasks if t.uses_device == used] for used in (True, False))
+    pool = pretended(bench.folder, 1)
+    try:
+        assert remote._child_of("code", pool, on_cores[0]) is None
+        assert remote._child_of("code", DevicePool(("cpu",), bench.folder), on_device[0]) is None
+        lasting = remote._child_of("code", pool, on_device[0])
+        for task in on_device:
+            assert remote._child_of("code", pool, task) is lasting
+            (result,) = remote._supervised((task,), pool, None, lasting)
+            assert result.status == "done"
+        ((pid, *_), (other, *_)) = notes(bench.folder / "log")["pretended:0"]
+        assert pid == other
+        assert remote._child_of("other code", pool, on_device[0]) is not lasting
+        wait_for(lambda: not psutil.pid_exists(pid))
+        last = remote._child_of("other code", pool, on_device[0])
+        last.stop()
+        assert remote._supervised((on_device[0],), pool, None, last) == ()
+        assert remote._child_of("other code", pool, on_device[0]) is not last
+    finally:
+        for child in remote._lasting.values():
+            child.end()
+        remote._lasting.clear()

@@ -139,7 +139,7 @@ def test_a_number_of_seeds_may_stand_without_quotes(tmp_path):
 
 def test_numbers_count_by_value_whoever_made_them(tmp_path):
     assert Limits(epochs=np.int64(8), time_limit_seconds=np.float32(0.5)).epochs == 8
-    assert Running.of(jobs=np.int64(2), batch_seeds=np.int32(3)).batch_seeds == 3
+    assert Running.of(jobs=np.int64(2)).jobs == 2
     toys = registry(method("A", epochs=np.int64(7)))
     (tmp_path / "mine.toml").write_text("epochs = 3\n")
     made = Bench.of(toys, data_dir=tmp_path, results_dir=tmp_path)
@@ -170,7 +170,6 @@ def test_a_wrong_choice_is_refused(tmp_path, flags, message):
         ({"jobs": 0}, "--jobs 0"),
         ({"jobs": True}, "--jobs True: a whole number"),
         ({"jobs": 2.0}, r"--jobs 2\.0: a whole number"),
-        ({"batch_seeds": "3"}, "--batch-seeds 3: a whole number"),
         ({"time_budget": "1e3h"}, "is no time"),
         ({"time_budget": "9" * 400 + "h"}, "more than a year"),
         ({"job_timeout": "0m"}, "--job-timeout '0m' is no time"),

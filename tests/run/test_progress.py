@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
 import io
 
 import pytest
 from expected_times import known_machine
 from rich.console import Console
-from tiny_benchmark import ToyData, fit_each, method, registry
+from tiny_benchmark import ToyData, method, registry
 
-from benchmark.contracts import Job, MethodSpec
+from benchmark.contracts import Job
 from benchmark.run import progress
 from benchmark.run.bench import Bench
 from benchmark.run.plan import make_plan
@@ -31,7 +30,7 @@ def clock(monkeypatch):
 def planned(tmp_path, *methods, seeds="2", datasets=None, seconds=None):
     """The jobs of a run in their order, of a known length or of none."""
     found = registry(
-        *(one if isinstance(one, MethodSpec) else method(one) for one in methods),
+        *map(method, methods),
         datasets=datasets or (ToyData(),),
     )
     bench = Bench.of(found, seeds=seeds, data_dir=tmp_path, results_dir=tmp_path)
@@ -101,16 +100,6 @@ def test_a_job_that_is_late_leaves_no_negative_time(tmp_path, clock):
 def test_what_nobody_knows_is_said_to_be_unknown(tmp_path):
     told = Progress(planned(tmp_path, "A"), 1, Console(file=io.StringIO()))
     assert "time left unknown" in told._lines(("toy",))[0]
-
-
-def test_seeds_that_train_side_by_side_run_and_end_together(tmp_path):
-    together = dataclasses.replace(method("A"), fit_together=fit_each)
-    jobs = planned(tmp_path, together, "B", seeds="4", seconds={"A": 10.0, "B": 1.0})
-    told = Progress(jobs, 1, Console(file=io.StringIO()), batch_seeds=3)
-    assert told._lines(("toy",))[0].endswith(", about 44 s left; running A seeds 0 to 2")
-    for seed in (0, 1, 2):
-        told.finished(done(Job("toy", "A", seed), 10.0))
-    assert told._lines(("toy",))[0].endswith(", about 14 s left; running B seed 0")
 
 
 def test_each_failure_is_told_at_once_with_its_reason(tmp_path):

@@ -14,7 +14,8 @@ from benchmark.run import times
 from benchmark.run.bench import Bench
 from benchmark.run.config import ConfigError, profile_names
 from benchmark.run.environment import processor
-from benchmark.run.plan import expected_total, make_plan
+from benchmark.run.plan import make_plan
+from benchmark.run.schedule import expected_total
 from benchmark.run.task import make_task
 from benchmark.run.times import Cpu, Expected, Machine, Timing, read_timings
 
@@ -133,6 +134,47 @@ def test_on_an_accelerator_only_jobs_that_ended_there_count(bench, machine):
     assert expected(bench, on_gpu, "A").source == "table"
 
 
+def test_a_card_has_rows_of_its_own_which_say_what_a_group_takes_unscaled(bench, machine, tmp_path):
+    """Rows of another card say nothing of this one, and those of cards nothing of a processor."""
+    cards = [
+        dataclasses.replace(timing("G", seconds, Cpu(card, "")), device="cuda")
+        for card, seconds in (("Another card", 90.0), ("This card", 30.0))
+    ]
+    on_card = dataclasses.replace(machine, device="cuda", card="This card", accelerators=1)
+    for rows in (cards, cards[::-1]):
+        write_timings(tmp_path / "timings.csv", *rows)
+        assert expected(bench, dataclasses.replace(on_card), "G") == Expected(30.0, 24.0, 37.5, "table")
+    assert expected(bench, dataclasses.replace(on_card, card="A third"), "G") is None
+    assert expected(bench, dataclasses.replace(machine), "G") is None
+    write_timings(tmp_path / "timings.csv", *cards, timing("G", 10.0, Cpu.here()))
+    assert expected(bench, dataclasses.replace(machine), "G").seconds == 5.0
+
+
+@pytest.mark.parametrize(
+    ("facts", "seconds"),
+    [
+        ({"side_by_side": 10}, 40.0),  # each of ten has its share
+        ({"side_by_side": 5, "did_not_fit": 10}, 40.0),  # two halves, one after the other
+        ({}, 4.0),
+        ({"accelerator": "Another card", "side_by_side": 10}, None),
+    ],
+    ids=str,
+)
+def test_groups_that_ended_on_this_card_tell_what_one_takes(bench, machine, facts, seconds):
+    on_card = dataclasses.replace(machine, device="cuda", card="This card", accelerators=1)
+    finish(bench, 4.0, name="G", **{"device": "cuda:0", "accelerator": "This card", **facts})
+    found = expected(bench, on_card, "G")
+    assert (found and found.seconds) == seconds
+
+
+def test_a_table_without_devices_is_one_of_processors(tmp_path):
+    path = tmp_path / "timings.csv"
+    path.write_text(
+        "dataset,method,profile,processor,cpu_capability,yardstick,seconds\ntoy,A,paper,some CPU,AVX2,0.2,3\n"
+    )
+    assert read_timings(path) == (Timing("toy", "A", "paper", "some CPU", "AVX2", 0.2, 3.0, "cpu"),)
+
+
 def test_a_plan_for_no_machine_expects_nothing_and_measures_nothing(bench):
     assert expected_total(make_plan(bench).to_run(), 1) == (None, 2)
 
@@ -163,7 +205,7 @@ def test_the_yardstick_takes_processor_time_in_as_many_processes_as_asked_for():
 def test_the_committed_table_is_of_what_there_is():
     found = discover()
     rows = read_timings()
-    keys = [(row.dataset, row.method, row.profile, row.cpu) for row in rows]
+    keys = [(row.dataset, row.method, row.profile, row.device, row.cpu) for row in rows]
     assert len(set(keys)) == len(keys) > 0
     assert {row.dataset for row in rows} <= set(found.datasets)
     assert {row.method for row in rows} <= set(found.methods)

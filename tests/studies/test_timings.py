@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
-from tiny_benchmark import Careful, method, registry
+from tiny_benchmark import Careful, Prior, ToyData, fit_each, method, registry
 
 from benchmark.run.bench import Bench
+from benchmark.run.devices import DevicePool
 from benchmark.run.times import Timing, read_timings
 from benchmark.studies import timings
 
@@ -53,3 +56,64 @@ def test_rows_are_added_one_by_one_in_their_places_and_read_again(tmp_path):
     for row in rows[::-1]:
         timings.add_row(tmp_path / "timings.csv", row)
     assert read_timings(tmp_path / "timings.csv") == rows
+
+
+class OnDevice(Prior):
+    """Uses whatever device it is given, and takes no time for an epoch."""
+
+    def __init__(self, epochs=5, trouble="", device="cpu", random_state=0):
+        super().__init__(epochs=epochs, trouble=trouble, random_state=random_state)
+        self.device = device
+
+    def get_params(self, deep=True):  # noqa: ARG002 - the protocol
+        return {name: getattr(self, name) for name in ("epochs", "trouble", "device", "random_state")}
+
+
+@pytest.mark.usefixtures("warm_fork_server")
+def test_on_a_card_groups_are_timed_of_the_methods_that_use_it_in_one_process(tmp_path, monkeypatch, capsys):
+    """Ten seeds of Together, one of Single, nothing of what runs on cores; what fails has no row."""
+    pool = DevicePool(("pretended:0", "pretended:1"), tmp_path / "locks")
+    monkeypatch.setattr(timings, "available_pool", lambda _: pool)
+    monkeypatch.setattr(timings, "data_directory", lambda *_: tmp_path)
+    ran, call = [], timings.Child.call
+
+    def called(child, function, arguments, **limits):
+        ran.append((child, function.__name__, len(arguments[0])))
+        return call(child, function, arguments, **limits)
+
+    monkeypatch.setattr(timings.Child, "call", called)
+    toys = registry(
+        replace(method("Together", OnDevice), fit_together=fit_each),
+        method("Single", OnDevice),
+        method("Bad", OnDevice, trouble="raise"),
+        method("OnCores"),
+        datasets=(ToyData(),),
+    )
+    path = tmp_path / "timings.csv"
+    for _ in range(2):  # what it has it does not time again
+        timings.main(["--device", "cuda", "--profiles", "tiny", "--out", str(path)], toys)
+    assert "Bad on toy cannot be timed: " in capsys.readouterr().err
+    assert [size for _, name, size in ran if name == "group_seconds"] == [10, 1, 1, 1]
+    assert len({id(child) for child, *_ in ran}) == 2
+    rows = read_timings(path)
+    assert [(row.method, row.processor, row.cpu_capability, row.device) for row in rows] == [
+        ("Single", "pretended", "", "pretended"),
+        ("Together", "pretended", "", "pretended"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("epochs", "asked", "seconds"),
+    [(100, [5, 25], 302.0), (20, [None], 7.0)],
+)
+def test_many_epochs_on_a_card_are_scaled_from_more_of_them(tmp_path, monkeypatch, epochs, asked, seconds):
+    seen = []
+
+    def timed(_bench, _pair, epochs=None, _card=None):
+        seen.append(epochs)
+        return 7.0 if epochs is None else 2.0 + 3.0 * epochs
+
+    monkeypatch.setattr(timings, "timed", timed)
+    bench = Bench.of(registry(method("Long", epochs=epochs)), data_dir=tmp_path, results_dir=tmp_path)
+    assert timings.measured(bench, ("toy", "Long"), timings.Card("cuda:0", None)) == seconds
+    assert seen == asked

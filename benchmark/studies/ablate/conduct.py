@@ -19,9 +19,10 @@ from benchmark.registry import Registry
 from benchmark.run.describe import describe_failures, describe_mixed_versions, describe_plan
 from benchmark.run.devices import available_pool
 from benchmark.run.phrases import about
-from benchmark.run.plan import Plan, PlannedJob, expected_total
+from benchmark.run.plan import Plan, PlannedJob
 from benchmark.run.pool import run_plan
 from benchmark.run.progress import Progress
+from benchmark.run.schedule import expected_total
 from benchmark.run.split import sizes
 from benchmark.studies.ablate.effects import MOST_COMBINED, examine
 from benchmark.studies.ablate.measured import read_measured, renewed, write_measured
@@ -73,7 +74,7 @@ def train(study: Study, stage: Stage) -> bool:
     out = _progress_to(study)
     print(describe_plan(plan, stage.running), file=out, flush=True)
     devices = available_pool(stage.running.local_device)
-    progress = Progress(plan.to_run(), stage.running.jobs, Console(file=out))
+    progress = Progress(plan.to_run(), stage.running.jobs, Console(file=out), plan.accelerators)
     if not run_plan(plan, stage.bench, stage.running, devices, progress).interrupted:
         return True
     print("interrupted; finished jobs are kept, and the same command goes on from there", file=sys.stderr)
@@ -190,8 +191,9 @@ def _announce(study: Study, screening: Stage) -> int:
 def _later(study: Study) -> str:
     """Estimate the final stage before its factors are known: every job like the baseline's."""
     stage = study.final({})
-    jobs = stage.plan().jobs * 2**MOST_COMBINED
-    expected, unknown = expected_total(jobs, stage.running.cores)
+    plan = stage.plan()
+    jobs = plan.jobs * 2**MOST_COMBINED
+    expected, unknown = expected_total(jobs, stage.running.cores, plan.accelerators)
     time = "unknown time"
     if expected is not None and not unknown:
         time = f"{about(expected)} if each takes as long as the baseline"
