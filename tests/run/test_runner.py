@@ -150,10 +150,10 @@ def test_a_job_that_dies_is_a_record_of_its_own_status_and_stops_no_other(bench,
 
 def test_a_job_that_hangs_is_timed_out(bench):
     toys = registry(method("Bad", trouble="hang"))
-    profile = Profile("tiny", "", limits=Limits(time_limit_seconds=4))
+    profile = Profile("tiny", "", limits=Limits(time_limit_seconds=12))
     assert bench.run(toys, profile=profile).counts == {"timeout": 1, "done": 1}
     record = bench.plan(toys, profile=profile).jobs[0].record
-    assert (record.status, record.error) == ("timeout", "killed after the time limit of 4 s")
+    assert (record.status, record.error) == ("timeout", "killed after the time limit of 12 s")
 
 
 def test_every_end_is_one_record_with_its_reason_and_the_rest_goes_on(bench):
