@@ -58,6 +58,10 @@ def name_of(path: Path) -> str:
     return resolved.relative_to(ROOT).as_posix() if resolved.is_relative_to(ROOT) else str(path)
 
 
+OF_A_CELL = ("dataset", "method", "metric", "threshold", "scoring")
+"""Columns that each of our own tables has."""
+
+
 def read_audit_table(
     path: Path,
     name: str,
@@ -85,12 +89,13 @@ def read_audit_table(
         If the file is no CSV, its columns are of no known kind, or the table contradicts itself.
     """
     source = _read_text(path)
-    if {"mean", "std", "direction"} <= set(source.columns):
+    columns = set(source.columns)
+    if {"mean", "std", "direction"} <= columns:
         checked = read_printed(path, None if "dataset" in source else dataset)
         frame = _published(source, checked, scored_from_predictions, n_runs)
-    elif {"mean", "std", "n_seeds", "threshold", "scoring"} <= set(source.columns):
-        frame = _aggregated(source)
-    elif {"value", "seed", "status", "threshold", "scoring"} <= set(source.columns):
+    elif {*OF_A_CELL, "mean", "std", "n_seeds", "profile"} <= columns:
+        frame = _aggregated(source, path)
+    elif {*OF_A_CELL, "value", "seed", "status", "config_hash"} <= columns:
         frame = _per_seed(source)
     else:
         raise ValueError(
@@ -123,10 +128,12 @@ def _published(
     )
 
 
-def _aggregated(source: pd.DataFrame) -> pd.DataFrame:
+def _aggregated(source: pd.DataFrame, path: Path) -> pd.DataFrame:
     counts = pd.to_numeric(source["n_seeds"], errors="coerce")
     if len(wrong := source[~(counts.between(0, MOST_SEEDS) & (counts % 1 == 0))]):
-        raise ValueError(f"n_seeds {wrong['n_seeds'].iloc[0]!r} is no number of seeds; correct the table")
+        raise ValueError(
+            f"{path}: n_seeds {wrong['n_seeds'].iloc[0]!r} is no number of seeds; correct the table"
+        )
     several = counts.astype(int)
     parts = zip(source["profile"], source["threshold"], source["scoring"], strict=True)
     frame = source.assign(

@@ -137,8 +137,9 @@ def read_reference(root: Path, dataset: str, bench: Bench) -> Evidence:
     per_seed = read_csv(folder / PER_SEED_FILE, REFERENCE_COLUMNS)
     origin = read_csv(folder / PROVENANCE_FILE, ("dataset", "method", "provenance", "profile"))
     if wrong := set(origin["profile"]) - {bench.profile.name}:
+        other = ", ".join(sorted(map(str, wrong)))
         raise ConfigError(
-            f"cannot judge: {folder / PROVENANCE_FILE} was made with profile {', '.join(sorted(wrong))}, not "
+            f"cannot judge: {folder / PROVENANCE_FILE} was made with profile {other}, not "
             f"{bench.profile.name}; write the reference again or correct --profile"
         )
     origin = origin[["dataset", "method", "provenance"]].drop_duplicates()
@@ -146,7 +147,7 @@ def read_reference(root: Path, dataset: str, bench: Bench) -> Evidence:
         raise ConfigError(f"cannot judge: {folder / PROVENANCE_FILE} mixes provenances; write it again")
     frame = per_seed.merge(origin, on=["dataset", "method"], how="left").assign(profile=bench.profile.name)
     if frame["provenance"].isna().any():
-        lost = ", ".join(frame.loc[frame["provenance"].isna(), "method"].unique())
+        lost = ", ".join(map(str, frame.loc[frame["provenance"].isna(), "method"].unique()))
         raise ConfigError(f"cannot judge: {folder / PROVENANCE_FILE} does not say where {lost} comes from")
     frame = _chosen(frame, bench)[list(PER_SEED_COLUMNS)]
     as_printed, left_out = _read_as_printed(frame, tuple(bench.registry.methods.values()))

@@ -6,7 +6,6 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
-from math import isfinite
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, TypeGuard
@@ -21,6 +20,8 @@ DURATION = re.compile(rf"{_NUMBER}h)?{_NUMBER}m(?:in)?)?{_NUMBER}s)?")
 
 
 SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)([mg])(?:i?b)?")
+MOST = 2**63
+"""Larger whole numbers no array can count."""
 LONGEST_SECONDS = 366 * 24 * 3600
 
 
@@ -60,9 +61,10 @@ class Limits:
             value = getattr(self, limit.name)
             if value is None:
                 continue
-            if not is_number(value) or not isfinite(value) or value <= 0:
+            if not is_number(value) or not 0 < value < MOST:
                 raise ConfigError(
-                    f"{limit.name} = {value!r}: a limit is a number above 0 (leave it out for none)"
+                    f"{limit.name} = {value!r}: a limit is a number above 0, below 2 to the 63rd "
+                    "(leave it out for none)"
                 )
             if limit.name != "time_limit_seconds" and not is_number(value, Integral):
                 raise ConfigError(f"{limit.name} = {value!r} must be a whole number")

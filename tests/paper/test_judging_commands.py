@@ -251,6 +251,18 @@ def test_references_of_several_data_sets_are_judged_as_one(run, results, judged_
         ),
         (
             lambda path: (path / "metrics.csv").write_text(
+                (path / "metrics.csv").read_text().replace(",paper,", ",,", 1)
+            ),
+            "was made with profile nan",
+        ),
+        (
+            lambda path: (path / "per_seed.csv").write_text(
+                (path / "per_seed.csv").read_text().replace("ml2000,BR,", "ml2000,,", 1)
+            ),
+            "does not say where nan comes from",
+        ),
+        (
+            lambda path: (path / "metrics.csv").write_text(
                 (path / "metrics.csv").read_text().replace("ml2000,BR,", "ml2000,XX,")
             ),
             "does not say where BR comes from",
@@ -263,7 +275,18 @@ def test_references_of_several_data_sets_are_judged_as_one(run, results, judged_
         ),
         (lambda path: shutil.rmtree(path), "holds no reference of"),
     ],
-    ids=["no file", "empty", "columns", "text", "profile", "provenance", "steps", "no folder"],
+    ids=[
+        "no file",
+        "empty",
+        "columns",
+        "text",
+        "profile",
+        "no profile",
+        "no method",
+        "provenance",
+        "steps",
+        "no folder",
+    ],
 )
 def test_a_reference_that_cannot_be_used_is_refused_with_exit_code_2(run, results, spoil, message):
     spoil(folder(results))

@@ -114,6 +114,7 @@ def test_a_data_sets_own_limits_add_to_the_common_ones(tmp_path):
         ("epochs = 8.0", r"mine\.toml: epochs = 8\.0 must be a whole number"),
         ("max_test_rows = '8'", "max_test_rows = '8': a limit is a number above 0"),
         ("max_train_rows = -1", "max_train_rows = -1: a limit is a number above 0"),
+        (f"epochs = {'9' * 400}", "a limit is a number above 0, below 2 to the 63rd"),
         ("epochs = nan", "epochs = nan: a limit is a number above 0"),
         ("time_limit_seconds = nan", "time_limit_seconds = nan: a limit is a number above 0"),
         ("time_limit_seconds = inf", "leave it out for none"),
