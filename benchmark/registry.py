@@ -190,7 +190,7 @@ def _declared(module: ModuleType, attribute: str, kind: Any) -> Iterator[Any]:
         if not ID.fullmatch(spec.id):
             raise RegistryError(
                 f"{module.__name__}.{attribute} has the id {spec.id!r}, which paths and tables cannot hold; "
-                "use at most 60 letters, digits, '-', '_', '+' and '.', a letter or a digit first"
+                "use letters, digits, '-', '_', '+' and '.', at most 60, a letter or a digit first"
             )
         yield spec
 

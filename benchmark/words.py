@@ -41,11 +41,6 @@ def one_line(text: object) -> str:
     return " ".join(visible(str(text)).split())
 
 
-def three_decimals(value: float) -> str:
-    """Print a number to three decimals; those that differ by rounding errors alone are printed alike."""
-    return f"{round(value, 12):.3f}"
-
-
 def in_ascii(character: str) -> str | None:
     """Write a character in ASCII: by a table, else by Unicode's decomposition (accents fall, `½` is 1/2).
 

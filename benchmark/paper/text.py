@@ -23,7 +23,7 @@ from benchmark.paper.verdicts import (
 )
 from benchmark.tables import markdown, names
 from benchmark.tables.layout import Block, Cell, Group, Row, Table
-from benchmark.words import one_line, three_decimals
+from benchmark.words import one_line
 
 MARKS = {
     REPRODUCED: "=",
@@ -237,7 +237,7 @@ def _paper_line(cell: Mapping[str, Any]) -> str:
 def _mean_and_std(mean: float | None, std: float | None) -> str:
     if mean is None:
         return "no mean"
-    return three_decimals(mean) + ("" if std is None else f"±{three_decimals(std)}")
+    return f"{mean:.3f}" + ("" if std is None else f"±{std:.3f}")
 
 
 def _indented(content: Mapping[str, Any]) -> str:
@@ -257,7 +257,7 @@ def _dataset(dataset: str, cells: pd.DataFrame) -> str:
 
 
 def _number(value: float) -> str:
-    return three_decimals(value)
+    return f"{value:.3f}"
 
 
 def p_text(value: float) -> str:

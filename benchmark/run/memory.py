@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import os
 import re
 import sys
 from pathlib import Path
@@ -57,7 +58,11 @@ def out_of_memory_kills(counters: Path = Path("/proc/vmstat")) -> int:
 def forget_peak(file: Path = Path("/proc/self/clear_refs")) -> None:
     """Count this process's largest memory anew from here, where the system can."""
     with contextlib.suppress(OSError):
-        file.write_text("5", encoding="ascii")
+        switch = os.open(file, os.O_WRONLY)
+        try:
+            os.write(switch, b"5")
+        finally:
+            os.close(switch)
 
 
 def peak_mib() -> float:

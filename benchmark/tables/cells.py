@@ -15,7 +15,6 @@ from benchmark.tables import names
 from benchmark.tables.aggregate import aggregate
 from benchmark.tables.layout import Cell
 from benchmark.tables.results import Results
-from benchmark.words import three_decimals
 
 MISSING = "–"
 
@@ -69,9 +68,9 @@ class Average:
     @property
     def text(self) -> str:
         """`mean±std` to three decimals; `(k/n)` where k of n seeds finished."""
-        deviation = "" if isnan(self.std) else f"±{three_decimals(self.std)}"
+        deviation = "" if isnan(self.std) else f"±{self.std:.3f}"
         seeds = "" if self.complete else f" ({self.n_seeds}/{self.n_expected})"
-        return f"{three_decimals(self.mean)}{deviation}{seeds}"
+        return f"{self.mean:.3f}{deviation}{seeds}"
 
     def cell(self, bold: bool = False, text: str | None = None) -> Cell:
         """Print it, or `text` instead, grey on a look-alike."""

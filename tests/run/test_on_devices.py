@@ -244,12 +244,13 @@ def test_a_lasting_process_gives_the_bits_of_a_fresh_one_for_each_job(tmp_path, 
     """Each real method, and one that scores with what its process holds and leaves it otherwise."""
     found = discover(dataset_sources=()).methods
     data = (ToyData(expected=Shape(80, 3, (4, 2))), ToyData("other", expected=Shape(70, 4, (3, 5))))
-    toys = registry(*(small(found[name]) for name in METHODS), method("Meddler", Meddler), datasets=data)
+    names = [name for name in METHODS if name != "CS3G"]  # which has another form on a device
+    toys = registry(*(small(found[name]) for name in names), method("Meddler", Meddler), datasets=data)
     supervise, given = on_devices.supervise, []
     monkeypatch.setattr(on_devices, "supervise", lambda *how: given.append(how[3]) or supervise(*how))
     lasting = RunOn(tmp_path, toys, DevicePool(("cpu:0",), tmp_path / "locks"), seeds="2")
     fresh = RunOn(tmp_path / "fresh", toys, seeds="2")
-    assert lasting().counts == fresh().counts == {"done": 4 * (len(METHODS) + 1)}
+    assert lasting().counts == fresh().counts == {"done": 4 * (len(names) + 1)}
     assert bits(lasting) == bits(fresh)
     used = {r.method for r in lasting.records().values() if r.environment["device"] == "cpu:0"}
     assert used == {"M3LA", "DMP", "MCC", "Meddler"}
