@@ -30,24 +30,7 @@ Part = tuple[slice, list[Tensor], Tensor | None]
 def fit_together(
     methods: Sequence[M3LA], problems: Sequence[Problem], width: int = WIDTH
 ) -> list[Exception | None]:
-    """Fit each estimator on its own rows, in groups side by side.
-
-    Parameters
-    ----------
-    methods : estimators whose options agree in all but `random_state`.
-    problems : as many training sets of the same shapes.
-    width : networks of a group; another one gives other bits.
-
-    Returns
-    -------
-    list
-        For each estimator None, or why it has no fitted model.
-
-    Raises
-    ------
-    CannotTrainTogetherError
-        Where options or shapes differ.
-    """
+    """Fit each estimator on its own rows, in groups side by side; see `fit_side_by_side`."""
     return fit_side_by_side(methods, problems, _fitted, width)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 import torch
@@ -86,7 +87,7 @@ def train_side_by_side(
         if not running:
             break
         if kept is not None:
-            kept.offer(lambda done=epoch + 1: state.tree(done))  # type: ignore[misc]
+            kept.offer(partial(state.tree, epoch + 1))
     if settings.patience is not None:
         for history, stopper in zip(histories, stoppers, strict=True):
             if history.diverged is None:
@@ -146,8 +147,7 @@ class Steps:
         self.monitor = monitor
         generators = [one for one in carried if isinstance(one, torch.Generator)]
         self.replays = {
-            size: Replay(lambda size=size: self._step(size), self._changed, generators)  # type: ignore[misc]
-            for size in set(self.sizes)
+            size: Replay(partial(self._step, size), self._changed, generators) for size in set(self.sizes)
         }
         self.watch = Replay(self._watch, lambda: [self.watched])
 

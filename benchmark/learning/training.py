@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -110,7 +111,7 @@ def train(
             if stopper.should_stop(epoch, history.monitored[-1], settings.patience):
                 break
         if kept is not None:
-            kept.offer(lambda done=epoch + 1: state.tree(done))  # type: ignore[misc]
+            kept.offer(partial(state.tree, epoch + 1))
     if settings.patience is not None:
         history.best_epoch = stopper.restore()
     return history

@@ -29,7 +29,7 @@ import sklearn.base  # noqa: F401 - every method is a BaseEstimator
 import benchmark.learning.checkpoint
 import benchmark.run.child
 import benchmark.run.side_by_side
-import benchmark.run.trial  # noqa: F401
+import benchmark.run.trial  # noqa: F401 - these are what every job imports
 from benchmark.contracts import Streams
 from benchmark.run.environment import library_versions
 from benchmark.run.seeding import make_deterministic

@@ -16,7 +16,7 @@ from benchmark.run.task import make_task
 
 pytestmark = pytest.mark.usefixtures("warm_fork_server")
 METHODS = ("M3LA", "BR", "DMP", "MCC", "CS3G")
-SEEDS = (0,)
+SEEDS = (0, 1)
 
 
 def small(spec: MethodSpec) -> MethodSpec:

@@ -113,7 +113,8 @@ def ways(method: str, dataset: str, lease: Lease) -> dict[str, Any]:
                 how.enter_context(patch.object(together._Group, "_masks", drawn))
             steps = on_device.group(method, shape, lease.device, wrapped, form=form, **small)
             if wrapped is not None:
-                steps.optimiser.step = torch.compile(steps.optimiser.step)  # type: ignore[assignment, method-assign]
+                whole = torch.compile(steps.optimiser.step)
+                how.enter_context(patch.object(steps.optimiser, "step", whole))
             first, each = on_device.time_group(steps, n_steps)
             launches = on_device.launches(steps, lease.device)
         found.append(

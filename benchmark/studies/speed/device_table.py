@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
-from benchmark.studies.speed.judge import FEWEST_STEPS, LARGEST_MOVE, Bar
+from benchmark.studies.speed.judge import Bar, Timing
 from benchmark.studies.speed.text import VERDICTS
 from benchmark.tables.markdown import escape, grid
 from benchmark.tables.names import dataset_title, method_title
@@ -47,60 +47,20 @@ class Device:
 
 
 @dataclass(frozen=True)
-class DeviceTiming:
-    """One method on one shape."""
+class DeviceTiming(Timing):
+    """One method on one shape; ours is a step of ten networks side by side, the rate that of the card."""
 
-    method: str
-    dataset: str
-    steps: int
-    plain_ms: float
     captured_ms: float
     """Of the plain program as a CUDA graph."""
-    ours_ms: float
-    """Of ten networks side by side."""
     launches: float
     """Kernels of a step of ours."""
     first_seconds: float
     """Of ours' first epoch, in which steps are captured."""
-    useful_gflop: float
-    sgemm_before: float
-    sgemm_after: float
-
-    @property
-    def ratio(self) -> float:
-        """How many times faster one seed of ours is than the plain program."""
-        return self.plain_ms / self.ours_ms
-
-    @property
-    def useful_gflops(self) -> float:
-        """GFLOP/s of our step."""
-        return self.useful_gflop / self.ours_ms * 1000
-
-    @property
-    def share(self) -> float:
-        """Our rate as a share of the card's own."""
-        return self.useful_gflops / ((self.sgemm_before + self.sgemm_after) / 2)
-
-    @property
-    def objections(self) -> tuple[str, ...]:
-        """Why this measurement does not count; empty where it does."""
-        found = []
-        move = self.sgemm_after / self.sgemm_before - 1
-        if abs(move) > LARGEST_MOVE:
-            found.append(f"the SGEMM rate moved by {move:+.0%}, more than {LARGEST_MOVE:.0%}")
-        if self.steps < FEWEST_STEPS:
-            found.append(f"{self.steps} steps were timed, fewer than {FEWEST_STEPS}")
-        return tuple(found)
 
     def to_json(self) -> dict[str, Any]:
         """Return what files and `--json` hold."""
-        return {
-            **asdict(self),
-            "ratio": self.ratio,
-            "useful_gflops": self.useful_gflops,
-            "share": self.share,
-            "objections": list(self.objections),
-        }
+        more = ("captured_ms", "launches", "first_seconds")
+        return {**super().to_json(), **{name: getattr(self, name) for name in more}}
 
 
 def device_bars(timings: Sequence[DeviceTiming]) -> list[Bar]:
@@ -142,7 +102,7 @@ def _rows(timings: Sequence[DeviceTiming]) -> list[list[str]]:
             f"{t.launches:.0f}",
             f"{t.useful_gflops:.0f}",
             f"{t.sgemm_before:.0f}, {t.sgemm_after:.0f}",
-            f"{t.share:.2f}",
+            f"{t.sgemm_share:.2f}",
         ]
         for t in timings
     ]

@@ -76,14 +76,14 @@ def time_on_device(
         method,
         dataset,
         n_steps,
-        1000 * plain,
-        1000 * captured,
-        1000 * median(ours),
-        launches(steps, device),
-        first,
-        WIDTH * useful_flop(method, shape, BATCH) / 1e9,
-        before,
-        rate(),
+        plain_ms=1000 * plain,
+        captured_ms=1000 * captured,
+        ours_ms=1000 * median(ours),
+        launches=launches(steps, device),
+        first_seconds=first,
+        useful_gflop=WIDTH * useful_flop(method, shape, BATCH) / 1e9,
+        sgemm_before=before,
+        sgemm_after=rate(),
     )
 
 

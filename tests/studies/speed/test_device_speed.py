@@ -25,7 +25,19 @@ SHAPE = Shape(n=100, q=3, dims=(5, 4))
 
 
 def timing(method: str = "M3LA", dataset: str = "ml2000", **changes: float) -> DeviceTiming:
-    made_up = DeviceTiming(method, dataset, 30, 13.2, 2.4, 1.5, 180.0, 3.0, 60.0, 50_000.0, 51_000.0)
+    made_up = DeviceTiming(
+        method,
+        dataset,
+        steps=30,
+        plain_ms=13.2,
+        captured_ms=2.4,
+        ours_ms=1.5,
+        launches=180.0,
+        first_seconds=3.0,
+        useful_gflop=60.0,
+        sgemm_before=50_000.0,
+        sgemm_after=51_000.0,
+    )
     return dataclasses.replace(made_up, **changes)
 
 
@@ -33,7 +45,7 @@ def test_what_is_computed_from_times() -> None:
     found = timing(ours_ms=1.5, useful_gflop=60.0)
     assert found.ratio == pytest.approx(8.8)
     assert found.useful_gflops == pytest.approx(40_000)
-    assert found.share == pytest.approx(40_000 / 50_500)
+    assert found.sgemm_share == pytest.approx(40_000 / 50_500)
     assert found.to_json()["launches"] == 180.0
 
 
