@@ -157,7 +157,7 @@
   function summary(rows) {
     const numbers = rows.map((row) => Number(row.mean ?? row.value));
     if (!numbers.length || numbers.some((x) => !Number.isFinite(x))) return null;
-    const [done, failed] = [Number(rows[0].n_seeds ?? NaN), Number(rows[0].n_failed ?? 0)];
+    const [done, failed] = [Number(rows[0].n_seeds || NaN), Number(rows[0].n_failed || 0)];
     if ("mean" in rows[0]) return { mean: numbers[0], std: rows[0].std ? Number(rows[0].std) : NaN, done, failed };
     const mean = numbers.reduce((a, b) => a + b, 0) / numbers.length;
     return { mean, std: Math.sqrt(numbers.reduce((a, x) => a + (x - mean) ** 2, 0) / (numbers.length - 1)), done: numbers.length, failed: 0 };
