@@ -168,7 +168,7 @@ class TestSomebodysOwnNumbers:
     def chosen(self, tab, text, name="metrics.csv"):
         file = {"name": name, "mimeType": "text/csv", "buffer": text.encode()}
         tab.page.set_input_files('input[name="own"]', file)
-        tab.page.wait_for_function("document.querySelector('.status').textContent !== ''")
+        tab.page.wait_for_function(f"document.querySelector('.status').textContent.startsWith('{name}')")
         return tab.page.locator(".status").inner_text()
 
     def test_averages_stand_beside_ours_as_text(self, reference_page, open_tab):
@@ -187,6 +187,43 @@ class TestSomebodysOwnNumbers:
         tab = open_tab(reference_page)
         self.chosen(tab, PER_SEED, "per_seed.csv")
         assert tab.page.locator("tr.yours td").nth(3).inner_text() == "0.850±0.071"
+
+    def test_a_row_says_what_keeps_it_from_being_compared(self, reference_page, open_tab):
+        tab = open_tab(reference_page)
+        head = "dataset,method,metric,mean,n_seeds,n_failed,provenance,profile\n"
+        status = self.chosen(
+            tab,
+            f"{head}ml2000,a,macro_f1,0.5,2,1,rebuilt,tiny\nfcvid,b,macro_f1,0.5,1,0,look-alike,paper\n"
+            "ml2000,a,macro_f1,0.8,10,0,real,paper\n",
+        )
+        rebuilt, real, look_alike = tab.page.locator("tr.yours th").all_inner_texts()
+        for part in ("† rebuilt", "2 of 3 seeds", "profile tiny, not the printed protocol"):
+            assert part in rebuilt
+        assert real.split() == ["yours:", "a", "10", "seeds"]
+        assert "‡ look-alike; 1 seed" in look_alike
+        assert "profile" not in look_alike
+        assert tab.page.locator("tr.yours.grey").count() == 1
+        assert "does not say" not in status
+        assert "does not say of which profile" in self.chosen(tab, PER_SEED, "per_seed.csv")
+
+    def test_long_names_do_not_push_columns_out_of_sight(self, reference_page, open_tab):
+        tab = open_tab(reference_page)
+        first = tab.page.locator("#table\\.II\\.ml2000 .scroll")
+        room = "(one) => one.scrollWidth - one.clientWidth"
+        before = first.evaluate(room)
+        head = "dataset,method,metric,mean,std,n_seeds,provenance,profile,threshold,scoring\n"
+        row = "ml2000,M3LA-repaired,macro_f1,0.5,0.1,2,rebuilt,tiny,{},soft\n"
+        self.chosen(tab, head + row.format("eq13@holdout") + row.format("fixed"))
+        assert tab.page.locator("tr.yours").count() == 2
+        assert first.evaluate(room) <= before
+        assert first.locator("thead th").first.bounding_box()["width"] < 150
+
+    def test_an_open_quote_is_told_in_few_words(self, reference_page, open_tab):
+        tab = open_tab(reference_page)
+        status = self.chosen(tab, PER_SEED.replace("ml2000", '"ml2000', 1) * 50)
+        assert "a quote in it is not closed, so no row could be read" in status
+        names = "".join(f"{'x' * 500}{k},m,macro_f1,0.5\n" for k in range(9))
+        assert len(self.chosen(tab, f"dataset,method,metric,mean\n{names}", "other.csv")) < 600
 
     def test_a_dropped_file_is_taken(self, reference_page, open_tab):
         tab = open_tab(reference_page)

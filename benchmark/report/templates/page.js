@@ -134,6 +134,7 @@
       else if (c === "\n") rows.push([""]);
       else if (c !== "\r") row[row.length - 1] += c;
     }
+    if (quoted) throw new Error("a quote in it is not closed, so no row could be read");
     const [head, ...body] = rows.filter((row) => row.length > 1 || row[0] !== "");
     return (body ?? []).map((row) => Object.fromEntries((head ?? []).map((name, k) => [name.replace(/^\ufeff/, "").trim(), (row[k] ?? "").trim()])));
   }
@@ -145,7 +146,7 @@
     const cells = new Map();
     for (const row of rows) {
       const reading = [row.threshold, row.scoring].filter(Boolean).join(", ");
-      const key = JSON.stringify([row.dataset.toLowerCase(), row.method, reading]);
+      const key = JSON.stringify([row.dataset.toLowerCase(), row.method, reading, row.profile ?? "", row.provenance ?? ""]);
       if (!cells.has(key)) cells.set(key, new Map());
       const values = cells.get(key);
       if (!values.has(row.metric)) values.set(row.metric, []);
@@ -156,9 +157,23 @@
   function summary(rows) {
     const numbers = rows.map((row) => Number(row.mean ?? row.value));
     if (!numbers.length || numbers.some((x) => !Number.isFinite(x))) return null;
-    if ("mean" in rows[0]) return { mean: numbers[0], std: rows[0].std ? Number(rows[0].std) : NaN };
+    const [done, failed] = [Number(rows[0].n_seeds || NaN), Number(rows[0].n_failed || 0)];
+    if ("mean" in rows[0]) return { mean: numbers[0], std: rows[0].std ? Number(rows[0].std) : NaN, done, failed };
     const mean = numbers.reduce((a, b) => a + b, 0) / numbers.length;
-    return { mean, std: Math.sqrt(numbers.reduce((a, x) => a + (x - mean) ** 2, 0) / (numbers.length - 1)) };
+    return { mean, std: Math.sqrt(numbers.reduce((a, x) => a + (x - mean) ** 2, 0) / (numbers.length - 1)), done: numbers.length, failed: 0 };
+  }
+  const short = (words) => words.length > 80 ? `${words.slice(0, 79)}…` : words;
+  const marks = JSON.parse(form.dataset.marks);
+  // What keeps numbers from being compared with those beside them.
+  function limits(profile, provenance, values) {
+    const known = [...values.values()].filter((value) => value && Number.isFinite(value.done));
+    const { done, failed } = known.reduce((a, b) => b.done < a.done ? b : a, known[0] ?? {});
+    const others = profile && profile !== form.dataset.profile;
+    return [
+      provenance && provenance !== "real" && short(`${marks[provenance] ?? ""} ${provenance}`.trim()),
+      known.length && (failed ? `${done} of ${done + failed} seeds` : `${done} seed${done === 1 ? "" : "s"}`),
+      others && short(`profile ${profile}${profile === "paper" ? "" : ", not the printed protocol"}`),
+    ].filter(Boolean).join("; ");
   }
   function show(name, found) {
     let shown = 0;
@@ -166,16 +181,19 @@
     document.querySelectorAll(".yours").forEach((row) => row.remove());
     const readings = new Map();
     for (const [dataset, method] of found) readings.set(dataset + "\n" + method, (readings.get(dataset + "\n" + method) ?? 0) + 1);
-    for (const [dataset, method, reading, values] of found) {
+    for (const [dataset, method, reading, profile, provenance, values] of found) {
       const places = tables.filter((table) => table.dataset.dataset.toLowerCase() === dataset);
       if (!places.length) { unknown.add(dataset); continue; }
       for (const place of places.slice(0, 1)) {
         const row = document.createElement("tr");
-        row.className = "yours";
+        row.className = provenance === "look-alike" ? "yours grey" : "yours";
         row.dataset.method = method;
         const title = document.createElement("th");
         title.scope = "row";
-        title.textContent = `yours: ${method}${readings.get(dataset + "\n" + method) > 1 ? ` (${reading})` : ""}`;
+        title.textContent = `yours: ${short(method)}`;
+        for (const words of [readings.get(dataset + "\n" + method) > 1 && reading && `(${short(reading)})`, limits(profile, provenance, values)]) {
+          if (words) title.append(" ", Object.assign(document.createElement("span"), { textContent: words }));
+        }
         row.append(title);
         for (const metric of metrics) {
           const cell = document.createElement("td"), value = values.get(metric);
@@ -190,14 +208,17 @@
         shown++;
       }
     }
-    status.textContent = `${name}: ${shown} row${shown === 1 ? "" : "s"} shown as yours.` + (unknown.size ? ` No table here of ${[...unknown].join(", ")}.` : "");
+    const [first, rest] = [[...unknown].slice(0, 5).map(short), unknown.size - 5];
+    status.textContent = `${short(name)}: ${shown || "no"} row${shown === 1 ? "" : "s"} shown as yours.`
+      + (unknown.size ? ` No table here of ${first.join(", ")}${rest > 0 ? ` and ${rest} more` : ""}.` : "")
+      + (shown && !found.some(([, , , profile, provenance]) => profile || provenance) ? " The file does not say of which profile and which data its numbers are." : "");
     filter();
   }
   async function take(file) {
     try {
       show(file.name, averaged(parse(await file.text())));
     } catch (error) {
-      status.textContent = `${file.name} cannot be shown: ${error.message}.`;
+      status.textContent = `${short(file.name)} cannot be shown: ${error.message}.`;
     }
   }
   form.elements.own.addEventListener("change", (event) => { if (event.target.files[0]) take(event.target.files[0]); });
