@@ -11,6 +11,7 @@ import pandas as pd
 
 from benchmark.contracts import MethodSpec, Provenance
 from benchmark.inference import TEST_TO_TRAIN
+from benchmark.tables.aggregate import exact_mean
 
 Cell = tuple[str, str, str]
 """Data set, method and metric."""
@@ -138,7 +139,7 @@ class Evidence:
         mixed = any(done[column].nunique() > 1 for column in ("config_hash", "data_hash", "provenance"))
         if done.empty or mixed or not done["value"].map(isfinite).all() or done["seed"].duplicated().any():
             return nan, nan, 0
-        return float(done["value"].mean()), float(done["value"].std(ddof=1)), len(done)
+        return exact_mean(done["value"]), float(done["value"].std()), len(done)
 
 
 def rows_of_cell(frame: pd.DataFrame, dataset: str, method: str, metric: str) -> pd.DataFrame:

@@ -9,6 +9,7 @@ from typing import Any
 from benchmark.paper.evidence import Evidence, rows_of_cell
 from benchmark.paper.printed import Paper
 from benchmark.run.config import ConfigError
+from benchmark.tables.aggregate import exact_mean
 from benchmark.tables.json_rows import json_rows
 
 SEED_COLUMNS = ["seed", "value", "status", "config_hash", "score_digest", "data_hash"]
@@ -69,9 +70,9 @@ def _equal(evidence: Evidence, dataset: str, method: str, metric: str) -> dict[s
     done = rows[rows["status"] == "done"]
     if done.empty or done["value"].isna().any():
         return None
-    mean, std = done["value"].mean(), done["value"].std(ddof=1)
+    mean, std = exact_mean(done["value"]), float(done["value"].std())
     rule = done["threshold"].iloc[0]
-    return {"threshold": rule, "mean": float(mean), "std": None if isnan(std) else float(std), "n": len(done)}
+    return {"threshold": rule, "mean": mean, "std": None if isnan(std) else std, "n": len(done)}
 
 
 def _paper(paper: Paper, dataset: str, method: str, metric: str, mean: float) -> list[dict[str, Any]]:

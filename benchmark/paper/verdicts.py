@@ -21,6 +21,7 @@ from benchmark.inference import (
 )
 from benchmark.paper.evidence import Cell, Evidence
 from benchmark.paper.printed import PAPER_SEEDS
+from benchmark.tables.aggregate import exact_mean
 
 REPRODUCED, REBUILT = "reproduced", "reproduced (rebuilt features)"
 LEAKED = "reproduced (leaked features)"
@@ -134,7 +135,7 @@ def _test(
     if reason:
         mean, std, n = evidence.shown(dataset, method, metric)
         return replace(blank, reason=reason, ours_mean=mean, ours_std=std, n_seeds=n)
-    ours = Summary(float(values.mean()), float(values.std(ddof=1)), len(values))
+    ours = Summary(exact_mean(values), float(values.std()), len(values))
     comparison = welch(ours, paper)
     low, high = comparison.interval(1 - 2 * ALPHA)
     return replace(

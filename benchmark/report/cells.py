@@ -27,6 +27,7 @@ from benchmark.report.words import anchor, command, rerun
 from benchmark.score.metrics import METRICS
 from benchmark.tables import names
 from benchmark.tables.cells import Averages, Footnotes
+from benchmark.tables.layout import Cell
 
 KINDS = {
     REPRODUCED: "reproduced",
@@ -138,15 +139,19 @@ class Cells:
         """Make the rows of one data set; rows with neither our nor a printed number are left out."""
         listed = [spec.id for spec in self._material.results.methods]
         methods = names.in_paper_order(paper_rows, listed if number != "III" else ())
+        shown = self._evidence.as_printed
+        ran = set(shown.loc[shown["dataset"] == dataset, "method"])
         contenders = [name for name in paper_rows if name not in self._averages.reconstructed]
         notes = Footnotes()
         columns = {
-            metric: self._averages.column(dataset, metric, methods, contenders, notes)
+            metric: self._averages.column(
+                dataset, metric, [name for name in methods if name in ran], contenders, notes
+            )
             for metric in METRIC_IDS
         }
         rows = {
             method: tuple(
-                self._view(dataset, method, metric, columns[metric][method]) for metric in METRIC_IDS
+                self._view(dataset, method, metric, columns[metric].get(method)) for metric in METRIC_IDS
             )
             for method in methods
         }
@@ -164,13 +169,13 @@ class Cells:
             notes=notes.lines(),
         )
 
-    def _view(self, dataset: str, method: str, metric: str, cell: Any) -> View:
+    def _view(self, dataset: str, method: str, metric: str, cell: Cell | None) -> View:
         key = dataset, method, metric
         if key not in self._made:
             self._made[key] = self._make(*key, cell)
         return self._made[key]
 
-    def _make(self, dataset: str, method: str, metric: str, cell: Any) -> View:
+    def _make(self, dataset: str, method: str, metric: str, cell: Cell | None) -> View:
         key = dataset, method, metric
         rows = self._evidence.cell(*key)
         mean, _, _ = self._evidence.shown(*key)
@@ -180,8 +185,8 @@ class Cells:
         printed = self._printed.get(key)
         return View(
             *key,
-            ours=cell.text,
-            bold=cell.bold,
+            ours=cell.text if cell else "",
+            bold=bool(cell and cell.bold),
             value=mean if isfinite(mean) else None,
             mark=names.PROVENANCE_MARKS[Provenance(provenance)] if len(rows) else "",
             printed=_as_printed(printed) if printed else "",

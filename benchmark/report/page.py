@@ -51,6 +51,8 @@ def render(material: Material, figures: Sequence[Drawn], gallery: Gallery | None
             crops={drawn.name: drawn.crops for drawn in figures if drawn.crops},
             choices=views.choices(material),
             rows=views.rows(material),
+            findings=views.findings(material),
+            marked=views.marked(material),
             gallery=gallery,
         )
     )

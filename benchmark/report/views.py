@@ -9,7 +9,8 @@ from typing import Any
 
 import pandas as pd
 
-from benchmark.contracts import Factor, MethodSpec
+from benchmark.audit.numbers import Finding
+from benchmark.contracts import Factor, MethodSpec, Provenance
 from benchmark.paper.claim import Claim
 from benchmark.paper.text import MARKS
 from benchmark.report.cells import KINDS, METRIC_IDS, Cells, TableView
@@ -167,6 +168,24 @@ def claims(material: Material, cells: Cells) -> list[ClaimView]:
                     behind.append((where, cited))
         views.append(ClaimView(claim, sides, tuple(behind)))
     return views
+
+
+def findings(material: Material) -> list[tuple[Finding, str]]:
+    """Return each finding of the audit once, with the tables that print its numbers."""
+    tables: dict[tuple[str, ...], list[Finding]] = {}
+    for one in material.audit.findings:
+        tables.setdefault((one.level, one.dataset, one.method, one.statement), []).append(one)
+    return [(same[0], " and ".join(one.table for one in same)) for same in tables.values()]
+
+
+def marked(material: Material) -> list[tuple[str, str]]:
+    """Return the marks that stand beside our numbers, and what each means."""
+    evidence = material.evidence
+    found = [Provenance(evidence.provenance(dataset)) for dataset in material.datasets]
+    marks = [(names.PROVENANCE_MARKS[one], str(one)) for one in dict.fromkeys(found)]
+    if evidence.reconstructed:
+        marks.append((names.RECONSTRUCTED_MARK, "reconstructed method"))
+    return [(mark, text) for mark, text in marks if mark]
 
 
 def choices(material: Material) -> list[Choices]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import fsum
 
 import numpy as np
 import pandas as pd
@@ -72,7 +73,9 @@ def aggregate(per_seed: pd.DataFrame, extra: Sequence[str] = ()) -> pd.DataFrame
     _check(per_seed, keys)
     done = per_seed[per_seed["status"] == "done"].sort_values("seed", kind="stable")
     values = done.groupby(keys, sort=False)["value"]
-    statistics = values.agg(["mean", "std", "median"])
+    # pandas' own mean of a group differs in its last bits with the rows around it, and so, where a mean ends
+    # in an exact half, the digit that is printed.
+    statistics = values.agg([exact_mean, "std", "median"]).rename(columns={exact_mean.__name__: "mean"})
     undefined = done["value"].isna().groupby([done[key] for key in keys], sort=False).any()
     statistics = statistics.mask(undefined, np.nan)
     # All cells in the order in which they first appear, those whose seeds all failed included.
@@ -83,6 +86,11 @@ def aggregate(per_seed: pd.DataFrame, extra: Sequence[str] = ()) -> pd.DataFrame
     cells["n_seeds"] = cells["n_seeds"].fillna(0).astype(int)
     cells["n_failed"] = cells["n_rows"] - cells["n_seeds"]
     return cells.reset_index()[[*AGGREGATE_COLUMNS[:2], *extra, *AGGREGATE_COLUMNS[2:]]]
+
+
+def exact_mean(values: pd.Series) -> float:
+    """Return the mean by a correctly rounded sum: the same wherever it is computed, in any order."""
+    return fsum(values) / len(values)
 
 
 def _check(per_seed: pd.DataFrame, keys: list[str]) -> None:

@@ -220,7 +220,7 @@ class TestSomebodysOwnNumbers:
 
     def test_an_open_quote_is_told_in_few_words(self, reference_page, open_tab):
         tab = open_tab(reference_page)
-        status = self.chosen(tab, PER_SEED.replace("ml2000", '"ml2000', 1) * 50)
+        status = self.chosen(tab, (PER_SEED * 50).replace("ml2000", '"ml2000', 1))
         assert "a quote in it is not closed, so no row could be read" in status
         names = "".join(f"{'x' * 500}{k},m,macro_f1,0.5\n" for k in range(9))
         assert len(self.chosen(tab, f"dataset,method,metric,mean\n{names}", "other.csv")) < 600

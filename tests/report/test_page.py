@@ -15,6 +15,7 @@ from benchmark.report.gallery import Gallery, Item
 from benchmark.report.gather import gather
 from benchmark.report.page import render
 from benchmark.run.bench import Bench
+from benchmark.tables.aggregate import aggregate
 
 ROOT = Path(__file__).resolve().parents[2]
 HOSTILE = (
@@ -102,6 +103,28 @@ def test_the_verdicts_of_the_page_are_those_of_compare(material, page):
     }.items():
         shown = set(re.findall(rf'<td class="{kind}"[^>]*><a href="#(cell[^"]*)"', page))
         assert len(shown) == cells["verdict"].isin(verdicts).sum()
+
+
+def test_a_mean_is_printed_as_in_the_tables_also_on_an_exact_half(material):
+    shown = aggregate(material.evidence.as_printed).set_index(["dataset", "method", "metric"])
+    verdicts = material.verdicts.dropna(subset="ours_mean")
+    assert len(verdicts) > 100
+    for row in verdicts.to_dict("records"):
+        of_tables = shown.loc[(row["dataset"], row["method"], row["metric"])]
+        assert row["ours_mean"] == of_tables["mean"]
+
+
+def test_a_finding_of_the_audit_stands_once_in_the_list(page):
+    listed = re.findall(r"<li><b>(?:impossible|suspicious)</b>, [^:]*: ([^<]*)", page)
+    assert len(listed) == len(set(listed)) > 5
+    assert "table2.csv and results/paper/table3.csv, ml2000/MCC: ranking loss" in page
+
+
+def test_a_note_below_a_table_belongs_to_a_mark_in_it(page):
+    for table in page.split('<section class="table"')[1:]:
+        numbers, _, notes = table.partition("</table>")
+        for letter in re.findall(r"\(([a-z])\) ", notes.partition("</section>")[0]):
+            assert f"({letter})" in numbers
 
 
 def hostile(material):

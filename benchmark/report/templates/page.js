@@ -163,12 +163,13 @@
     return { mean, std: Math.sqrt(numbers.reduce((a, x) => a + (x - mean) ** 2, 0) / (numbers.length - 1)), done: numbers.length, failed: 0 };
   }
   const short = (words) => words.length > 80 ? `${words.slice(0, 79)}…` : words;
-  const marks = JSON.parse(form.dataset.marks);
+  const ours = document.getElementById("tables").dataset;  // not the form's: its field of that name hides it
+  const marks = JSON.parse(ours.marks);
   // What keeps numbers from being compared with those beside them.
   function limits(profile, provenance, values) {
     const known = [...values.values()].filter((value) => value && Number.isFinite(value.done));
     const { done, failed } = known.reduce((a, b) => b.done < a.done ? b : a, known[0] ?? {});
-    const others = profile && profile !== form.dataset.profile;
+    const others = profile && profile !== ours.profile;
     return [
       provenance && provenance !== "real" && short(`${marks[provenance] ?? ""} ${provenance}`.trim()),
       known.length && (failed ? `${done} of ${done + failed} seeds` : `${done} seed${done === 1 ? "" : "s"}`),
