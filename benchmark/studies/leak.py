@@ -33,6 +33,7 @@ from benchmark.run.isolation import run_isolated
 from benchmark.run.plan import make_plan
 from benchmark.run.pool import run_plan
 from benchmark.run.progress import Progress
+from benchmark.run.seeding import limit_threads_of_new_processes
 from benchmark.run.task import JobResult, make_task
 from benchmark.run.worker import supervise
 
@@ -163,6 +164,7 @@ def overhead(folder: Path, jobs: int = SAMPLE) -> tuple[float, float]:
 
     The least of many, by turns: what else a machine does only adds to a time.
     """
+    limit_threads_of_new_processes()  # as workers do before their first child, whose BLAS would spin
     bench = bench_in(folder, jobs)
     pool = DevicePool(("cpu",), folder)
     empty, beside = [], []
