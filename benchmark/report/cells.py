@@ -139,8 +139,8 @@ class Cells:
         """Make the rows of one data set; rows with neither our nor a printed number are left out."""
         listed = [spec.id for spec in self._material.results.methods]
         methods = names.in_paper_order(paper_rows, listed if number != "III" else ())
-        shown = self._evidence.as_printed
-        ran = set(shown.loc[shown["dataset"] == dataset, "method"])
+        ours = self._evidence.as_printed
+        ran = set(ours.loc[ours["dataset"] == dataset, "method"])
         contenders = [name for name in paper_rows if name not in self._averages.reconstructed]
         notes = Footnotes()
         columns = {

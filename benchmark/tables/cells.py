@@ -20,7 +20,7 @@ MISSING = "–"
 
 
 class Footnotes:
-    """Letters for the reasons why cells are missing, in the order in which they are met."""
+    """Letters for why cells are missing or what qualifies them, in the order in which they are met."""
 
     def __init__(self) -> None:
         self._letters: dict[str, str] = {}
@@ -124,7 +124,7 @@ class Averages:
             Ids among which the best is bold: the paper's rows but the reconstructed ones.
             Cells that share the best printed value share the bold; a cell without a competitor takes none.
         notes : Footnotes
-            Takes the reasons of missing cells.
+            Takes the reasons of missing cells, and what means are over that mix devices.
 
         Returns
         -------
@@ -139,6 +139,8 @@ class Averages:
     def _cell(self, dataset: str, method: str, average: Average | None, bold: bool, notes: Footnotes) -> Cell:
         if average is None or isnan(average.mean):
             return Cell(f"{MISSING} ({notes.letter(self._reason(dataset, method, average))})")
+        if mixed := self._results.mixed_devices.get((dataset, method)):
+            return average.cell(bold, f"{average.text} ({notes.letter(mixed)})")
         return average.cell(bold)
 
     def _reason(self, dataset: str, method: str, average: Average | None) -> str:

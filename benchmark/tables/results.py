@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -84,6 +85,8 @@ class Results:
     """`PER_SEED_COLUMNS`: what acquiring modalities one by one cost, metrics as in `ACQUISITION`."""
     traces: Mapping[Pair, Traces] = field(default_factory=dict)
     """What decoding looked like, by data set and method."""
+    mixed_devices: Mapping[Pair, str] = field(default_factory=dict)
+    """By data set and method, what its finished seeds ran on, where they did not all run on the same."""
 
     @property
     def per_seed(self) -> pd.DataFrame:
@@ -245,6 +248,7 @@ def build_results(
         steps=frame("steps", "step"),
         acquisition=frame("acquisition"),
         traces=by_pair(((one.record.dataset, one.record.method), one.trace) for one in in_order),
+        mixed_devices=_mixed_devices(one.record for one in in_order),
         datasets=tuple(datasets),
         methods=tuple(methods),
         profile=profile,
@@ -282,6 +286,19 @@ def rows_of(record: Record, arrays: Arrays, spec: MethodSpec) -> RecordRows:
         acquisition=_rows(common, read_acquisition(arrays)),
         trace=trace_of(arrays, record.seed),
     )
+
+
+def _mixed_devices(records: Iterable[Record]) -> dict[Pair, str]:
+    devices: dict[Pair, Counter[str]] = {}
+    for record in records:
+        if record.status == "done":
+            device = record.environment.get("accelerator", "CPU")
+            devices.setdefault((record.dataset, record.method), Counter())[device] += 1
+    return {
+        pair: "a mean over " + " and ".join(f"{n} of its seeds on {name}" for name, n in found.items())
+        for pair, found in devices.items()
+        if len(found) > 1
+    }
 
 
 def _rows(common: Mapping[str, Any], values: Mapping[str, float]) -> Rows:

@@ -117,6 +117,21 @@ def test_a_cell_that_lacks_a_seed_asked_for_says_so_and_takes_no_bold():
         assert all(cell.text.endswith(marked) and not cell.bold for cell in column.values())
 
 
+def test_a_mean_over_a_processor_and_a_card_says_so_in_its_cell():
+    card = {"device": "cuda:0", "accelerator": "NVIDIA H100 80GB HBM3"}
+    on = {0: {"device": "cpu"}, 1: card, 2: card}
+    entries = [entry("zoo", "E", seed, environment=how) for seed, how in on.items()]
+    entries += [entry("zoo", "A", seed, environment=card) for seed in on]
+    results = results_of(entries, seeds=(0, 1, 2))
+    notes = Footnotes()
+    cells = Averages(results, results.as_printed).column("zoo", "macro_auc", ["E", "A"], ["E", "A"], notes)
+    assert cells["E"].text.endswith(" (a)")
+    assert "(" not in cells["A"].text
+    expected = "(a) a mean over 1 of its seeds on CPU and 2 of its seeds on NVIDIA H100 80GB HBM3"
+    assert notes.lines() == (expected,)
+    assert cells["E"].bold != cells["A"].bold
+
+
 def test_steps_hold_metrics_of_each_step_and_the_decoding_as_step_zero():
     results = results_of([entry("zoo", "A", 0), entry("zoo", "B", 0)])
     steps = read_steps(entry("zoo", "A", 0)[1], "soft", "eq16a")

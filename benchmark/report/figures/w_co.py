@@ -107,13 +107,14 @@ def _caption(material: Material, dataset: str, method: str, traces: Traces) -> s
     agreement = f"Spearman's correlation of the two off the diagonal, mean over seeds: {mean}. "
     learned = traces.w_co.astype(float).mean(axis=0)
     least, most = learned.min(), learned.max()
-    alike = most - least <= ALIKE * max(abs(least), abs(most))
-    range_ = f"All entries of W_co are alike: {signed(least, '.2g')} to {signed(most, '.2g')}. "
+    one_colour = most - least <= ALIKE * max(abs(least), abs(most))
+    ends = f"{signed(least, '.2g')} to {signed(most, '.2g')}"
+    alike = f"All entries of W_co are alike: {ends}. " if one_colour else ""
     unnamed = "" if traces.phi.shape[0] <= NAMED_UP_TO else "There are too many labels to name them. "
     return (
         f"Mean over {counted(len(traces.seeds), 'seed')}. Blue: positive, orange: negative, the fainter the "
         "closer to 0; each matrix has a scale of its own, below it. The diagonal of phi, 1 by definition, is "
-        f"left out. {agreement if len(found) else ''}{range_ if alike else ''}{unnamed}{remarks(material, dataset)}"
+        f"left out. {agreement if len(found) else ''}{alike}{unnamed}{remarks(material, dataset)}"
     )
 
 
