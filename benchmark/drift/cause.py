@@ -70,8 +70,8 @@ def decisive_parts(environment: Mapping[str, Any]) -> dict[str, str]:
     -------
     dict
         Processor, CPU capability, the libraries that compute scores, BLAS kernels, thread counts,
-        device and how many networks trained side by side, each as text; a part that the environment does not
-        state is 'unknown'.
+        device and the width of the groups that it trains in, each as text; a part that the environment does
+        not state is 'unknown'.
     """
     libraries = environment.get("libraries") or {}
     pools = [pool for pool in environment.get("thread_pools") or () if isinstance(pool, Mapping)]
@@ -90,7 +90,7 @@ def decisive_parts(environment: Mapping[str, Any]) -> dict[str, str]:
         "BLAS kernel": " and ".join(sorted(blas)),
         "threads": " and ".join(sorted(threads)),
         "device": environment.get("accelerator") or environment.get("device"),
-        "networks trained side by side": environment.get("side_by_side", 1),
+        "width of its group": environment.get("width", "full"),
     }
     return {name: str(value) if value else "unknown" for name, value in parts.items()}
 

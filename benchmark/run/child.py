@@ -27,8 +27,9 @@ def run_tasks(
 ) -> tuple[JobResult, ...]:
     """Run tasks, several that differ in their seed alone side by side, and write records; in the child.
 
-    Several that do not fit into the device's memory together are run in halves, which their records say, and
-    those that cannot train together are run one after another, or the one that there is `alone`.
+    Several that do not fit into the device's memory together are run in halves, and one that does not fit in
+    a group of its own in a narrower one, which their records say; those that cannot train together are run
+    one after another, or the one that there is `alone`.
     """
     started = time.perf_counter()
     checkpoint = _checkpoint_of(tasks, device)
@@ -38,9 +39,10 @@ def run_tasks(
     except CannotTrainTogetherError:
         return tuple(result for task in tasks for result in run_tasks([task], device, alone=True))
     except Exception as error:  # whatever it is becomes the record of each job, with its traceback
-        trials = () if len(tasks) > 1 and is_out_of_memory(error) else [error] * len(tasks)
+        smaller = is_out_of_memory(error) and _can_be_smaller(tasks, device, narrowed)
+        trials = () if smaller else [error] * len(tasks)
     if not trials:  # out of the `except`, since a traceback holds what filled the memory
-        return _in_halves(tasks, device, checkpoint, narrowed)
+        return _smaller(tasks, device, checkpoint, narrowed)
     share = (time.perf_counter() - started) / len(tasks)
     how = _how(tasks, device, narrowed)
     results = tuple(
@@ -61,14 +63,31 @@ class Narrowed:
     """How many run side by side now, at most."""
 
 
-def _in_halves(
+def _can_be_smaller(tasks: Sequence[Task], device: str, narrowed: Narrowed | None) -> bool:
+    """Whether there are several, or one that trains in a group with room for more."""
+    from benchmark.run.side_by_side import takes_width
+
+    _, _, fit_together = pickle.loads(tasks[0].payload)
+    return len(tasks) > 1 or (device != "cpu" and _room(narrowed) > 1 and takes_width(fit_together))
+
+
+def _room(narrowed: Narrowed | None) -> int:
+    from benchmark.learning.groups import WIDTH
+
+    return narrowed.width if narrowed else WIDTH
+
+
+def _smaller(
     tasks: Sequence[Task], device: str, checkpoint: Checkpoint, narrowed: Narrowed | None
 ) -> tuple[JobResult, ...]:
     checkpoint.remove()
     gc.collect()
     free_memory(device)
+    given = narrowed.given if narrowed else len(tasks)
+    if len(tasks) == 1:
+        return run_tasks(tasks, device, Narrowed(given, (_room(narrowed) + 1) // 2))
     half = (len(tasks) + 1) // 2
-    now = Narrowed(narrowed.given if narrowed else len(tasks), half)
+    now = Narrowed(given, half)
     return (*run_tasks(tasks[:half], device, now), *run_tasks(tasks[half:], device, now))
 
 

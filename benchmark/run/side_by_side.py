@@ -59,7 +59,7 @@ def run_trials_together(
         _training_rows(method, dataset, seed, caps) for method, seed in zip(methods, seeds, strict=True)
     ]
     started = time.perf_counter()
-    narrower = {"width": width} if width and "width" in inspect.signature(fit_together).parameters else {}
+    narrower = {"width": width} if width and takes_width(fit_together) else {}
     outcomes = fit_together(methods, problems, **narrower)
     share = (time.perf_counter() - started) / len(methods)
     trials: list[Trial | Exception] = []
@@ -70,6 +70,11 @@ def run_trials_together(
         trial = run_trial(_Fitted(method), dataset, seed, *caps)
         trials.append(replace(trial, seconds={**trial.seconds, "fit": share}))
     return trials
+
+
+def takes_width(fit_together: FitTogether | None) -> bool:
+    """Return whether a method trains in groups whose width can be chosen."""
+    return fit_together is not None and "width" in inspect.signature(fit_together).parameters
 
 
 def _training_rows(

@@ -39,7 +39,7 @@ def test_the_same_environment_should_give_the_same_bits_whatever_else_differs(en
         (lambda e: e.update(torch_threads=4), "threads"),
         (lambda e: e.update(device="cuda:0"), "device cpu -> cuda:0"),
         (lambda e: e.update(device="cuda:0", accelerator="Some card"), "device cpu -> Some card"),
-        (lambda e: e.update(side_by_side=3), "networks trained side by side 1 -> 3"),
+        (lambda e: e.update(width=5), "width of its group full -> 5"),
     ],
 )
 def test_each_part_that_decides_bits_is_named_when_it_differs(environment, change, told):

@@ -240,6 +240,15 @@ def test_a_seed_that_does_not_fit_alone_is_out_of_memory(tmp_path):
     assert "CUDA out of memory" in run.records()["Together", 2].error
 
 
+def test_a_lone_seed_that_does_not_fit_in_a_group_of_its_own_trains_in_a_narrower_one(tmp_path):
+    toys = registry(together(fit=fit_wide, log=str(tmp_path / "log")))
+    run = RunOn(tmp_path, toys, pretended.pretended(tmp_path, 1), seeds="1")
+    assert run().counts == {"done": 1}
+    environment = run.records()["Together", 0].environment
+    assert (environment["did_not_fit"], environment["width"]) == (1, 5)
+    assert_undisturbed(run, 1)
+
+
 def test_a_lasting_process_gives_the_bits_of_a_fresh_one_for_each_job(tmp_path, monkeypatch):
     """Each real method, and one that scores with what its process holds and leaves it otherwise."""
     found = discover(dataset_sources=()).methods
