@@ -73,8 +73,9 @@ def run(args: argparse.Namespace, registry: Registry) -> int:
             print(f"timing {method} on {dataset}", file=sys.stderr, flush=True)
             shape = registry.datasets[dataset].expected
             timings.append(speed.time_method(method, dataset, shape, args.steps, speed.sgemm_rate))
-    found = bars(timings)
-    page = render_speed(timings, mean_ratios(timings), found, _machine(describe_environment()))
+    machine = _machine(describe_environment())
+    found = bars(timings, machine["instructions"])
+    page = render_speed(timings, mean_ratios(timings), found, machine)
     listed = json.dumps([timing.to_json() for timing in timings], indent=1)
     if args.out is not None:
         _write(args.out, listed, page)

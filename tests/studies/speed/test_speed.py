@@ -116,8 +116,12 @@ def test_a_rate_that_moved_by_more_than_a_tenth_is_an_objection(after: float) ->
     assert "29 steps" in timing(steps=29).objections[0]
 
 
-def judged(*timings: Timing) -> dict[str, bool | None]:
+def judged(*timings: Timing, instructions: str = "AVX512") -> dict[str, bool | None]:
     words = {
+        "of DMP's": "DMP's mean",
+        "of MCC's": "MCC's mean",
+        "DMP's share": "DMP's share",
+        "MCC's share": "MCC's share",
         "fcvid": "fcvid",
         "rate on msra": "msra",
         "geometric": "mean",
@@ -125,7 +129,8 @@ def judged(*timings: Timing) -> dict[str, bool | None]:
         "MCC": "MCC",
     }
     return {
-        next(short for word, short in words.items() if word in bar.text): bar.met for bar in bars(timings)
+        next(short for word, short in words.items() if word in bar.text): bar.met
+        for bar in bars(timings, instructions)
     }
 
 
@@ -146,7 +151,22 @@ def test_nothing_is_judged_on_a_restless_machine_or_on_some_of_the_shapes() -> N
     assert judged(timing("fcvid")) == {"fcvid": True, "mean": None, "smallest": None}
     four = [timing(name) for name in ("fcvid", "ml2000", "taobao")] + [timing("msra", sgemm_after=100.0)]
     assert judged(*four) == {"fcvid": True, "msra": None, "mean": None, "smallest": None}
-    assert judged(timing("msra", "MCC")) == {}
+    assert judged(timing("msra", "MCC")) == {"MCC's mean": None}
+
+
+@pytest.mark.parametrize(("method", "bar"), [("DMP", 2.3), ("MCC", 3.2)])
+def test_dmp_and_mcc_have_means_of_their_own(method: str, bar: float) -> None:
+    for ratio, met in ((bar + 0.01, True), (bar - 0.01, False)):
+        four = [timing(name, method, plain_ms=30 * ratio) for name in judge.SHAPES]
+        assert judged(*four) == {f"{method}'s mean": met}
+
+
+@pytest.mark.parametrize(("method", "share"), [("DMP", 0.45), ("MCC", 0.33)])
+def test_shares_of_dmp_and_mcc_are_judged_where_instructions_are_avx2(method: str, share: float) -> None:
+    for reached, met in ((share + 0.01, True), (share - 0.01, False)):
+        one = timing("taobao", method, useful_gflop=reached * 150 * 0.030)
+        assert judged(one, instructions="AVX2")[f"{method}'s share"] is met
+        assert f"{method}'s share" not in judged(one)
 
 
 @pytest.mark.parametrize(("milliseconds", "met"), [(360.0, True), (361.0, False)])
