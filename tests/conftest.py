@@ -5,6 +5,10 @@ import os
 # Tests run one process per core; a process that then takes every core for itself slows all of them down.
 # Numerical libraries read this when they are loaded.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# So do runs: one that is not told how many jobs at a time takes one a core, each with processes of its own.
+if (worker := os.environ.get("PYTEST_XDIST_WORKER")) and hasattr(os, "sched_setaffinity"):
+    cores = sorted(os.sched_getaffinity(0))
+    os.sched_setaffinity(0, {cores[int(worker.removeprefix("gw")) % len(cores)]})
 
 import pytest
 

@@ -8,6 +8,7 @@ from math import inf
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from pandas.api.types import is_any_real_numeric_dtype
 
@@ -75,7 +76,8 @@ def read_cells(folder: Path) -> pd.DataFrame:
         path = folder / name
         frame = read_printed(path, dataset)
         texts = read_table(path, dtype=str)["mean"]
-        if not all(is_any_real_numeric_dtype(frame[name]) for name in ("mean", "std")):
+        numbers = [frame[name] for name in ("mean", "std")]
+        if not all(is_any_real_numeric_dtype(one) and np.isfinite(one).all() for one in numbers):
             raise ValueError(f"{path}: a mean or a standard deviation is no number; correct the table")
         frames.append(frame.assign(table=table, unit=texts.map(unit_of).to_numpy()))
     cells = pd.concat(frames, ignore_index=True)

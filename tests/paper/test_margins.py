@@ -65,10 +65,11 @@ def test_the_printed_cells_are_300_of_which_40_repeat():
     assert set(cells.loc[cells["repeats"], "table"]) == {"III"}
 
 
-def test_a_printed_table_with_a_text_for_a_number_is_refused(tmp_path):
+@pytest.mark.parametrize("instead", ["high", "", "inf"])
+def test_a_printed_table_with_something_else_for_a_number_is_refused(tmp_path, instead):
     for name in ("table2.csv", "table3.csv"):
         text = (PAPER / name).read_text(encoding="utf-8")
-        (tmp_path / name).write_text(text.replace("0.793", "high", 1))
+        (tmp_path / name).write_text(text.replace("0.793", instead, 1))
     with pytest.raises(ValueError, match=r"table2\.csv: a mean or a standard deviation is no number"):
         read_cells(tmp_path)
 

@@ -126,9 +126,14 @@ def test_a_run_that_waits_for_a_device_can_be_interrupted(tmp_path):
         time.sleep(1.0)
         signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
 
-    threading.Thread(target=interrupt).start()
-    with pool.lease():
-        summary = run()
+    # A shell starts its background processes, which tests may be, with Ctrl-C ignored.
+    former = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        threading.Thread(target=interrupt).start()
+        with pool.lease():
+            summary = run()
+    finally:
+        signal.signal(signal.SIGINT, former)
     assert (summary.interrupted, summary.counts, run.records()) == (True, {}, {})
 
 
