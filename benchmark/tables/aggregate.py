@@ -73,8 +73,8 @@ def aggregate(per_seed: pd.DataFrame, extra: Sequence[str] = ()) -> pd.DataFrame
     _check(per_seed, keys)
     done = per_seed[per_seed["status"] == "done"].sort_values("seed", kind="stable")
     values = done.groupby(keys, sort=False)["value"]
-    # pandas' own mean of a group differs in its last bits with the rows around it, and so, where a mean ends
-    # in an exact half, the digit that is printed.
+    # pandas' own mean of a group differs in its last bits with whether another group misses a value, and so,
+    # where a mean ends in an exact half, the digit that is printed.
     statistics = values.agg([exact_mean, "std", "median"]).rename(columns={exact_mean.__name__: "mean"})
     undefined = done["value"].isna().groupby([done[key] for key in keys], sort=False).any()
     statistics = statistics.mask(undefined, np.nan)
