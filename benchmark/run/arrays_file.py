@@ -62,25 +62,25 @@ def read_arrays_file(path: Path) -> dict[str, Array]:
 
 def unpacked(content: bytes) -> dict[str, Array]:
     """Return the arrays of an archive; one of `DAMAGED` if it is none, or would take more memory than any."""
-    with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-        members = arrays.zip.infolist()
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        members = archive.infolist()
         if sum(member.file_size for member in members) > MOST_ARRAYS:
             raise ValueError(f"its arrays would take more than {MOST_ARRAYS} bytes")
-        for member in members:
-            # Others than numpy's own two raise errors of modules that not every Python has (lzma).
-            if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-                raise ValueError(f"{member.filename} has compression type {member.compress_type}")
-            _check_size(arrays.zip, member)
-        return {name: arrays[name] for name in arrays.files}
+        return {member.filename.removesuffix(".npy"): _array(archive, member) for member in members}
 
 
-def _check_size(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> None:
-    """Refuse an array whose header promises another size than it has, before numpy asks for the memory."""
-    with archive.open(member) as stream:
-        version = np.lib.format.read_magic(stream)
-        read = (
-            np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        )
-        shape, _, dtype = read(stream)
-        if math.prod(shape) * dtype.itemsize != member.file_size - stream.tell():
-            raise ValueError(f"{member.filename} has another size than its header says")
+def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Array:
+    """Read one; refuse what is pickled, and a header that promises another size than there is."""
+    # Others than numpy's own two raise errors of modules that not every Python has (lzma).
+    if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise ValueError(f"{member.filename} has compression type {member.compress_type}")
+    stream = io.BytesIO(archive.read(member))
+    version = np.lib.format.read_magic(stream)
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, in_columns, dtype = read(stream)
+    if dtype.hasobject:
+        raise ValueError(f"{member.filename} holds objects, which are never read")
+    if math.prod(shape) * dtype.itemsize != member.file_size - stream.tell():
+        raise ValueError(f"{member.filename} has another size than its header says")
+    flat = np.frombuffer(bytearray(stream.read()), dtype)  # of its own, so that it can be written to
+    return flat.reshape(shape, order="F" if in_columns else "C")
