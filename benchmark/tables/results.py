@@ -165,8 +165,8 @@ def results_of(
     methods = bench.registry.methods
     # Today's wording, not that of the day the record was made: a note changes no number.
     facts = {slot.job.dataset: slot.setup.facts for slot in inventory.slots}
-    # Not in threads: numpy parses each array's header as Python, which Python 3.11 does in one thread at a time
-    # alone, and raises SystemError where two meet.
+    # Not in threads: numpy parses each array's header as Python, and Python 3.11 raises SystemError where two
+    # threads do so at once.
     rows = list(entries.read(lambda record, arrays: rows_of(record, arrays, methods[record.method])))
     results = build_results(
         rows,
