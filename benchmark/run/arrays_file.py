@@ -6,6 +6,7 @@ import hashlib
 import io
 import math
 import struct
+import threading
 import tokenize
 import zipfile
 import zlib
@@ -26,6 +27,8 @@ DAMAGED = (
     *(zipfile.BadZipFile, zlib.error, struct.error, RuntimeError),  # the archive; RuntimeError: "encrypted"
 )
 """What numpy and zipfile raise on an altered archive; found by altering each byte of one."""
+_PARSING = threading.Lock()
+"""Held while numpy parses a header, as Python: Python 3.11 raises SystemError where two threads do so at once."""
 
 
 def score_digest(scores: Array) -> str:
@@ -77,7 +80,8 @@ def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Array:
     stream = io.BytesIO(archive.read(member))
     version = np.lib.format.read_magic(stream)
     read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, in_columns, dtype = read(stream)
+    with _PARSING:
+        shape, in_columns, dtype = read(stream)
     if dtype.hasobject:
         raise ValueError(f"{member.filename} holds objects, which are never read")
     if math.prod(shape) * dtype.itemsize != member.file_size - stream.tell():

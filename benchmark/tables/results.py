@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from math import nan
 from pathlib import Path
@@ -25,6 +26,8 @@ from benchmark.tables.traces import Pair, Traces, by_pair, trace_of
 
 EQUAL_RULE = "eq13"
 """The rule of the second Table II, where every method gets the same calibration."""
+READERS = 2
+"""Threads that read records; more of them wait for each other."""
 DECODING = ("n_orders", "order_entropy_bits", "w_co_phi_spearman")
 """Quantities of a whole decoding, in the steps frame with step 0."""
 NEEDED_ARRAYS = ("scores", "labels", "train_label_frequencies")
@@ -104,26 +107,38 @@ class Entries:
     def __iter__(self) -> Iterator[tuple[Record, Arrays]]:
         return self.read(lambda record, arrays: (record, arrays))
 
-    def read(self, how: Callable[[Record, Arrays], T]) -> Iterator[T]:
+    def read(
+        self, how: Callable[[Record, Arrays], T], mapped: Callable[..., Iterator[Any]] = map
+    ) -> Iterator[T]:
         """Yield what `how` makes of each record and its arrays (none if it is not `done`).
 
         A record whose file is damaged, or in which `how` misses an array or finds one that it cannot use
         (KeyError, ValueError), becomes a message that names its folder.
+
+        Parameters
+        ----------
+        how : callable
+        mapped : callable
+            As `map`; that of a pool of threads reads ahead of who takes the results.
         """
-        for stored in self.inventory.records():
+
+        def attempt(stored: Record) -> tuple[list[T], str]:
             # Profiles that limit nothing for a cell share its record; it then counts for each of them.
             record = replace(stored, profile=self.inventory.profile.name)
             try:
-                made = how(record, self._arrays(record))
+                return [how(record, self._arrays(record))], ""
             except RecordError as error:
-                self.unreadable.append(str(error))
+                return [], str(error)
             except (KeyError, ValueError) as error:
-                self.unreadable.append(
+                return [], (
                     f"{self._folder(record)} cannot be read as its method asks ({error}); correct the "
                     "method's threshold rule or its trace, or delete the folder and run again"
                 )
-            else:
-                yield made
+
+        for made, message in mapped(attempt, self.inventory.records()):
+            yield from made
+            if message:
+                self.unreadable.append(message)
 
     def _arrays(self, record: Record) -> Arrays:
         if record.status != "done":
@@ -165,9 +180,10 @@ def results_of(
     methods = bench.registry.methods
     # Today's wording, not that of the day the record was made: a note changes no number.
     facts = {slot.job.dataset: slot.setup.facts for slot in inventory.slots}
-    # Not in threads: numpy parses each array's header as Python, and Python 3.11 raises SystemError where two
-    # threads do so at once.
-    rows = list(entries.read(lambda record, arrays: rows_of(record, arrays, methods[record.method])))
+    with ThreadPoolExecutor(READERS) as pool:
+        rows = list(
+            entries.read(lambda record, arrays: rows_of(record, arrays, methods[record.method]), pool.map)
+        )
     results = build_results(
         rows,
         methods=tuple(methods.values()),
