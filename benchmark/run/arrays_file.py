@@ -28,7 +28,7 @@ DAMAGED = (
 )
 """What numpy and zipfile raise on an altered archive; found by altering each byte of one."""
 _PARSING = threading.Lock()
-"""Held while numpy parses a header, as Python: Python 3.11 raises SystemError where two threads do so at once."""
+"""Held while numpy parses a header as Python, for which Python 3.11 has one place for all threads."""
 
 
 def score_digest(scores: Array) -> str:

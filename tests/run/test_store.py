@@ -11,14 +11,16 @@ import json
 import os
 import re
 import struct
+import time
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from multiprocessing import get_context
 
 import numpy as np
 import pytest
 
 from benchmark.contracts import Job, Provenance, Record
-from benchmark.run.arrays_file import score_digest
+from benchmark.run.arrays_file import packed, score_digest, unpacked
 from benchmark.run.record_file import (
     SCHEMA_VERSION,
     SCORES_DIGEST,
@@ -301,3 +303,22 @@ def test_a_file_system_without_locks_is_refused_before_any_job(store, monkeypatc
     assert os.strerror(code) in str(caught.value)
     assert "--results" in str(caught.value)
     assert list((store.root / ".locks").iterdir()) == []
+
+
+def test_threads_parse_one_header_at_a_time(monkeypatch):
+    """Python 3.11 raises SystemError now and then where two do."""
+    content, at_work, most = packed({f"a{k}": np.zeros(3) for k in range(5)}), [], []
+    parse = np.lib.format.read_array_header_1_0
+
+    def watched(stream):
+        at_work.append(1)
+        most.append(len(at_work))
+        time.sleep(0.002)
+        at_work.pop()
+        return parse(stream)
+
+    monkeypatch.setattr(np.lib.format, "read_array_header_1_0", watched)
+    with ThreadPoolExecutor(4) as threads:
+        found = list(threads.map(unpacked, [content] * 8))
+    assert all(len(one) == 5 for one in found)
+    assert (len(most), max(most)) == (40, 1)
