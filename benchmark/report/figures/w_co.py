@@ -29,8 +29,6 @@ BESIDE_UP_TO = 16
 """Labels, of matrices that stand side by side."""
 NAMED_UP_TO = 60
 """Labels that are named: more of them leave no place for letters."""
-ALIKE = 0.1
-"""Entries of one sign that differ by this share of the largest show as one colour."""
 LEFT, TOP, BETWEEN, NAME, SCALE = 92.0, 48.0, 26.0, 78.0, 34.0
 """In points: place of the first matrix, between two, the longest name, the scale below a matrix."""
 
@@ -105,16 +103,11 @@ def _caption(material: Material, dataset: str, method: str, traces: Traces) -> s
     found = steps.loc[chosen & (steps["metric"] == "w_co_phi_spearman"), "value"].dropna()
     mean = signed(found.mean(), ".2f")
     agreement = f"Spearman's correlation of the two off the diagonal, mean over seeds: {mean}. "
-    learned = traces.w_co.astype(float).mean(axis=0)
-    least, most = learned.min(), learned.max()
-    one_colour = most - least <= ALIKE * max(abs(least), abs(most))
-    ends = f"{signed(least, '.2g')} to {signed(most, '.2g')}"
-    alike = f"All entries of W_co are alike: {ends}. " if one_colour else ""
     unnamed = "" if traces.phi.shape[0] <= NAMED_UP_TO else "There are too many labels to name them. "
     return (
         f"Mean over {counted(len(traces.seeds), 'seed')}. Blue: positive, orange: negative, the fainter the "
         "closer to 0; each matrix has a scale of its own, below it. The diagonal of phi, 1 by definition, is "
-        f"left out. {agreement if len(found) else ''}{alike}{unnamed}{remarks(material, dataset)}"
+        f"left out. {agreement if len(found) else ''}{unnamed}{remarks(material, dataset)}"
     )
 
 
