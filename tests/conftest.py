@@ -17,8 +17,8 @@ from benchmark.run.seeding import limit_threads_of_new_processes
 from benchmark.run.task import PRELOAD
 
 
-@pytest.fixture(scope="session")
-def warm_fork_server():
+@pytest.fixture(scope="session", autouse=True)
+def _warm_fork_server():
     """Start this process's fork server with what jobs import; without it, every child imports it anew."""
     limit_threads_of_new_processes()
     assert run_isolated(int, (), preload=(*PRELOAD, "tiny_benchmark")).reason == "finished"

@@ -24,7 +24,7 @@ from benchmark.registry import RegistryError
 from benchmark.run.record_file import SCORES_DIGEST, record_text, sha256
 
 ROOT = Path(__file__).resolve().parents[1]
-pytestmark = pytest.mark.usefixtures("warm_fork_server", "without_page")
+pytestmark = pytest.mark.usefixtures("without_page")
 
 
 @pytest.fixture

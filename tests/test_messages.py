@@ -12,8 +12,6 @@ from benchmark.cli import COMMANDS, build_parser, main
 from benchmark.contracts import Provenance
 from benchmark.run.flags import Command
 
-pytestmark = pytest.mark.usefixtures("warm_fork_server")
-
 TOYS = registry(method("BR"), method("CC"), datasets=(ToyData("ml2000", kind=Provenance.REBUILT),))
 LACKING = {
     "tables": ["tables"],

@@ -23,7 +23,6 @@ from benchmark.run.pool import run_plan
 from benchmark.run.progress import Progress
 from benchmark.run.record_file import SCHEMA_VERSION
 
-pytestmark = pytest.mark.usefixtures("warm_fork_server")
 SEEDS = ("--seeds", "4")
 REFITS = 2
 
@@ -53,7 +52,7 @@ def run(folder, benchmark=ORIGINAL, n_seeds=4, **choice):
 
 
 @pytest.fixture(scope="module")
-def referenced(tmp_path_factory, warm_fork_server):  # noqa: ARG001 - started first
+def referenced(tmp_path_factory):
     """A results folder with records, a reference of them with refit noise, and records of later versions."""
     folder = tmp_path_factory.mktemp("referenced")
     run(folder)

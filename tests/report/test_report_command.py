@@ -11,8 +11,6 @@ from tiny_benchmark import OneByOne, Prior, ToyData, method, registry
 from benchmark.cli import main
 from benchmark.contracts import Provenance
 
-pytestmark = pytest.mark.usefixtures("warm_fork_server")
-
 
 class Decoder(Prior):
     """Reads the right modality first wherever the first label is likely, as a decoder's trace says it."""

@@ -135,7 +135,6 @@ def task_of(tmp_path, *methods):
         (0.0, None, "not expected to end"),
     ],
 )
-@pytest.mark.usefixtures("warm_fork_server")
 def test_a_job_that_has_no_time_left_is_stopped_or_never_started_and_leaves_no_record(
     tmp_path, left, expected, why
 ):
@@ -147,7 +146,6 @@ def test_a_job_that_has_no_time_left_is_stopped_or_never_started_and_leaves_no_r
     assert bench.inventory().slots[0].state == "missing"
 
 
-@pytest.mark.usefixtures("warm_fork_server")
 def test_a_jobs_own_limit_comes_before_the_end_of_the_run(tmp_path):
     bench, task = task_of(tmp_path, method("Hangs", trouble="hang"))
     limited = dataclasses.replace(task, limits=Limits(time_limit_seconds=0.2))
@@ -164,7 +162,6 @@ def test_a_run_waits_for_no_device_beyond_its_end(tmp_path):
     assert (result.status, result.error) == ("left out", "no device became free in time")
 
 
-@pytest.mark.usefixtures("warm_fork_server")
 def test_what_jobs_took_in_this_run_decides_which_others_start(tmp_path):
     """The table says 1 s of each; once the first has said that it takes longer than is left, none starts."""
     bench = Bench.of(registry(method("A")), seeds="3", data_dir=tmp_path, results_dir=tmp_path)

@@ -57,7 +57,6 @@ def written(folder, name, text=METHOD):
     return str(path)
 
 
-@pytest.mark.usefixtures("warm_fork_server")
 def test_one_file_is_checked_and_run_and_printed_below_the_rule(folder, capsys):
     assert main(["check-method", written(folder, "one_file_method")], EMPTY) == 0
     printed = capsys.readouterr().out.splitlines()

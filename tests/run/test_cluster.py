@@ -32,7 +32,6 @@ from benchmark.run.remote_data import Data, SentDataset, packed
 from benchmark.run.task import make_task
 
 pytest.importorskip("distributed")
-pytestmark = pytest.mark.usefixtures("warm_fork_server")
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 60.0
 

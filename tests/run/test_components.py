@@ -86,7 +86,6 @@ def test_the_hash_knows_of_components_where_a_modality_is_wide_and_nowhere_else(
     assert narrow[0].settings == narrow[1].settings
 
 
-@pytest.mark.usefixtures("warm_fork_server")
 def test_jobs_of_a_run_train_on_components_and_their_records_say_so(tmp_path, monkeypatch):
     monkeypatch.setattr(run_bench, "load_profile", lambda _: CUT)
     toys = registry(method("Measured", Measured), datasets=(WIDE_TOY,))

@@ -25,8 +25,6 @@ from benchmark.run.worker import supervise
 
 TWO = ("pretended:0", "pretended:1")
 
-pytestmark = pytest.mark.usefixtures("warm_fork_server")
-
 
 @pytest.fixture
 def pool(tmp_path):

@@ -12,8 +12,6 @@ from benchmark.cli import main
 from benchmark.contracts import Provenance
 from benchmark.run.times import Machine
 
-pytestmark = pytest.mark.usefixtures("warm_fork_server")
-
 
 def test_a_run_with_whatever_happens_ends_in_25_lines(tmp_path, capsys, monkeypatch):
     """Six data sets, eight methods of which two fail everywhere, and two for which there is no time."""

@@ -14,7 +14,7 @@ from benchmark.contracts import DataError, Provenance, Shape
 from benchmark.run.features import data_directory, leaking_seeds
 from datasets.lookalike import LookAlikeBacked
 
-pytestmark = pytest.mark.usefixtures("warm_fork_server", "without_page")
+pytestmark = pytest.mark.usefixtures("without_page")
 
 
 def toy(id):

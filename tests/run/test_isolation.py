@@ -26,8 +26,6 @@ from child_functions import (
 from benchmark.run.isolation import run_isolated
 from benchmark.run.memory import out_of_memory_kills
 
-pytestmark = pytest.mark.usefixtures("warm_fork_server")
-
 
 def test_a_result_comes_back():
     outcome = run_isolated(add, (2, 3))

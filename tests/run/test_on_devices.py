@@ -44,7 +44,6 @@ from benchmark.run.scratch import FOLDER, SHARED
 from benchmark.run.trial import run_trial
 
 ROOT = Path(__file__).resolve().parents[2]
-pytestmark = pytest.mark.usefixtures("warm_fork_server")
 
 
 def apart(spans):

@@ -35,8 +35,6 @@ from benchmark.run.progress import Progress
 from benchmark.run.store import RecordStore
 from benchmark.run.times import Machine
 
-pytestmark = pytest.mark.usefixtures("warm_fork_server")
-
 
 class Toys:
     """A results folder, and runs of toy methods in it."""

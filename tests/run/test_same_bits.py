@@ -14,7 +14,6 @@ from benchmark.run.config import Running
 from benchmark.run.devices import DevicePool
 from benchmark.run.task import make_task
 
-pytestmark = pytest.mark.usefixtures("warm_fork_server")
 METHODS = ("M3LA", "BR", "DMP", "MCC", "CS3G")
 SEEDS = (0, 1)
 

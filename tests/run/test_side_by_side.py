@@ -10,8 +10,6 @@ from tiny_benchmark import Careful, Prior, ToyData, Unstorable, fit_each, fit_no
 from benchmark.run.side_by_side import run_trials_together
 from benchmark.run.trial import run_trial
 
-pytestmark = pytest.mark.usefixtures("warm_fork_server")
-
 
 class CarefulOnDevice(OnAnyDevice, Careful):
     """Both."""

@@ -18,7 +18,6 @@ from benchmark.run.record_file import SCORES_DIGEST, record_text, sha256
 from benchmark.run.store import RecordStore
 from benchmark.run.verify import array_faults
 
-pytestmark = pytest.mark.usefixtures("warm_fork_server")
 TOYS = registry(method("Prior"), method("Careful", Careful), method("Reader", OneByOne))
 
 

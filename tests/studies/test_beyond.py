@@ -187,7 +187,6 @@ def beyond(tmp_path, toys, capsys):
     return call
 
 
-@pytest.mark.usefixtures("warm_fork_server")
 def test_the_commands_that_it_prints_make_what_is_missing(beyond, toys, tmp_path):
     code, printed = beyond()
     assert code == CANNOT

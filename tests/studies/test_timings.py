@@ -36,14 +36,12 @@ def test_only_many_epochs_that_are_all_run_are_scaled_from_a_few(tmp_path, monke
     assert seen == asked
 
 
-@pytest.mark.usefixtures("warm_fork_server")
 def test_a_job_is_timed_in_a_process_of_its_own_and_leaves_no_record(tmp_path):
     bench = Bench.of(registry(method("A")), data_dir=tmp_path, results_dir=tmp_path / "results")
     assert timings.timed(bench, ("toy", "A"), 1) > 0
     assert not bench.store.scan().records
 
 
-@pytest.mark.usefixtures("warm_fork_server")
 def test_a_job_that_fails_is_not_timed(tmp_path):
     toys = registry(method("Bad", trouble="raise"))
     bench = Bench.of(toys, data_dir=tmp_path, results_dir=tmp_path / "results")
@@ -69,7 +67,6 @@ class OnDevice(Prior):
         return {name: getattr(self, name) for name in ("epochs", "trouble", "device", "random_state")}
 
 
-@pytest.mark.usefixtures("warm_fork_server")
 def test_on_a_card_groups_are_timed_of_the_methods_that_use_it_in_one_process(tmp_path, monkeypatch, capsys):
     """Ten seeds of Together, one of Single, nothing of what runs on cores; what fails has no row."""
     pool = DevicePool(("pretended:0", "pretended:1"), tmp_path / "locks")

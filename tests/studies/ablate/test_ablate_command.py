@@ -18,7 +18,6 @@ from benchmark.score.reading import read_scores
 from benchmark.studies.ablate import conduct, report
 from benchmark.studies.ablate.figure import draw_ranking
 
-pytestmark = pytest.mark.usefixtures("warm_fork_server")
 SMALL = ["--jobs", "1", "--device", "cpu", "--profile", "tiny"]
 FACTORS = ["--seeds", "2", "--factors", "sharpness,bias,threshold"]
 
