@@ -19,7 +19,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +51,11 @@ KINDS = (
 )
 
 
+def shared() -> set[Path]:
+    """Return the named semaphores and shared memory of this machine."""
+    return set(SHARED.iterdir()) if SHARED.is_dir() else set()
+
+
 @dataclass(frozen=True)
 class Soak:
     """A folder with an undisturbed run, one that is killed again and again, and what was done to it."""
@@ -58,6 +63,8 @@ class Soak:
     folder: Path
     run_flags: Sequence[str]
     seed: int
+    before: frozenset[Path] = field(default_factory=lambda: frozenset(shared()))
+    """Of others, killed before: the number of a process is given again."""
 
     def results(self, kind: str) -> Path:
         """Return the results folder of a run."""
@@ -223,7 +230,7 @@ def leftovers(soak: Soak, temporary: Path, pids: set[int]) -> Iterator[str]:
     known = ("hook", f"{PROCESSES}-{os.getuid()}", "torchinductor_")  # the last: torch's cache, one a user
     yield from (f"{path}" for path in temporary.iterdir() if not path.name.startswith(known))
     yield from (f"{path}" for path in (temporary / f"{PROCESSES}-{os.getuid()}").glob("*"))
-    for path in SHARED.iterdir() if SHARED.is_dir() else ():
+    for path in shared() - soak.before:
         if any(f"-{pid}-" in path.name or f"_{pid}_" in path.name for pid in pids):
             yield f"{path}"
 

@@ -91,10 +91,13 @@ def test_what_is_left_over_is_told(tmp_path):
     (temporary / "forgotten").write_text("")
     gone = subprocess.Popen([sys.executable, "-c", ""])  # no process of ours, which may hold semaphores
     gone.wait()
-    named = soak.SHARED / f"sem.loky-{gone.pid}-of-a-test"
-    named.write_text("")
+    named, older = (soak.SHARED / f"sem.loky-{gone.pid}-{name}-of-a-test" for name in ("left", "before"))
+    older.write_text("")  # by one that had this process's number before
     try:
-        told = list(soak.leftovers(soak.Soak(folder, (), 0), temporary, {gone.pid}))
+        ours = soak.Soak(folder, (), 0)
+        named.write_text("")
+        told = list(soak.leftovers(ours, temporary, {gone.pid}))
     finally:
-        named.unlink()
+        named.unlink(missing_ok=True)
+        older.unlink()
     assert {Path(text).name for text in told} == {".a.partial", ".metrics.csv.x", "forgotten", named.name}
