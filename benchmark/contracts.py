@@ -404,6 +404,8 @@ class Record:
     """SHA-256 of the scores as little-endian float32 in C order."""
     seconds: Mapping[str, float] = field(default_factory=dict)
     """Wall-clock seconds per phase (load, fit, predict, trace), or the total of a job that did not finish."""
+    processor_seconds: float = 0.0
+    """Of the process that ended the job, a group's by equal shares; 0 where the record is older."""
     peak_mib: float = 0.0
     device_mib: float = 0.0
     """The most memory that its process held on an accelerator, in MiB; for all seeds of a group."""

@@ -31,7 +31,7 @@ def run_tasks(
     a group of its own in a narrower one, which their records say; those that cannot train together are run
     one after another, or the one that there is `alone`.
     """
-    started = time.perf_counter()
+    started, busy = time.perf_counter(), time.process_time()
     checkpoint = _checkpoint_of(tasks, device)
     trials: Sequence[Trial | Exception]
     try:
@@ -45,12 +45,21 @@ def run_tasks(
         return _smaller(tasks, device, checkpoint, narrowed)
     share = (time.perf_counter() - started) / len(tasks)
     how = _how(tasks, device, narrowed)
+    spent = _Spent(share, (time.process_time() - busy) / len(tasks))
     results = tuple(
-        JobResult.of(_written(task, trial, share, device, how))
+        JobResult.of(_written(task, trial, spent, device, how))
         for task, trial in zip(tasks, trials, strict=True)
     )
     checkpoint.remove()
     return results
+
+
+@dataclass(frozen=True)
+class _Spent:
+    """A job's share of what its process spent: by the clock, and of the processor."""
+
+    seconds: float
+    processor: float
 
 
 @dataclass(frozen=True)
@@ -169,14 +178,19 @@ def load_planned(task: Task) -> Dataset:
 
 
 def _written(
-    task: Task, trial: Trial | Exception, share: float, device: str, how: Mapping[str, Any]
+    task: Task, trial: Trial | Exception, spent: _Spent, device: str, how: Mapping[str, Any]
 ) -> Record:
     """Write the record of one job from its trial, or from why there is none; `how` joins its environment."""
     from benchmark.run.environment import describe_environment
     from benchmark.run.memory import peak_mib
 
     store, error = RecordStore(task.store_root), trial if isinstance(trial, Exception) else None
-    blank = replace(task.blank, peak_mib=peak_mib(), device_mib=peak_device_mib(device))
+    blank = replace(
+        task.blank,
+        processor_seconds=spent.processor,
+        peak_mib=peak_mib(),
+        device_mib=peak_device_mib(device),
+    )
     if not isinstance(trial, Exception):
         record = replace(
             blank,
@@ -194,7 +208,7 @@ def _written(
         blank,
         status="out-of-memory" if error and is_out_of_memory(error) else "failed",
         error="".join(traceback.format_exception(error)),
-        seconds={"total": share},
+        seconds={"total": spent.seconds},
     )
     store.write(record)
     return record

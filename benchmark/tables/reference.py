@@ -85,7 +85,7 @@ def write_reference(results: Results, records: Sequence[Record], folder: Path) -
 
 
 def resources_frame(records: Iterable[Record]) -> pd.DataFrame:
-    """Return seconds per phase and peak memory, one row per job."""
+    """Return seconds per phase, those of the processor and peak memory, one row per job."""
     rows: list[dict[str, Any]] = [
         {
             "dataset": record.dataset,
@@ -93,6 +93,7 @@ def resources_frame(records: Iterable[Record]) -> pd.DataFrame:
             "seed": record.seed,
             "status": record.status,
             **{f"seconds_{phase}": round(value, 3) for phase, value in record.seconds.items()},
+            "processor_seconds": round(record.processor_seconds, 3),
             "peak_mib": round(record.peak_mib),
         }
         for record in records

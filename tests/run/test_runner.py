@@ -100,6 +100,7 @@ def test_a_run_leaves_a_whole_record_of_each_job(bench):
     np.testing.assert_array_equal(arrays["labels"], data.labels[arrays["test_index"]])
     assert set(record.seconds) == {"load", "fit", "predict"}
     assert record.peak_mib > 10
+    assert 0 < record.processor_seconds < 60
     assert record.environment["torch_threads"] == 1
 
 

@@ -22,6 +22,7 @@ from benchmark.score.metrics import METRICS
 from benchmark.studies.beyond.command import HERE
 from benchmark.studies.beyond.judge import judge_claims, pairs_frame, rank_all, ranks_frame
 from benchmark.studies.beyond.rules import Rules, read_rules
+from benchmark.studies.beyond.text import cost
 from benchmark.tables.aggregate import PER_SEED_COLUMNS
 from datasets.formats.known import known_datasets
 
@@ -207,12 +208,31 @@ def test_the_commands_that_it_prints_make_what_is_missing(beyond, toys, tmp_path
         [2] * 3,
         [3] * 3,
     ]
+    assert (jobs["processor_seconds"] > 0).all()
     report = (tmp_path / "out" / "beyond.md").read_text()
+    assert "by the clock" not in report
     assert "Profile tiny: " in report
     assert report.count("Table D") == 2
     first = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
     beyond()
     assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == first
+
+
+def test_cost_is_in_processor_hours_where_records_have_them():
+    jobs = pd.DataFrame(
+        {
+            "dataset": "toys",
+            "method": ["A", "A", "B"],
+            "seconds": [3600.0, 9000.0, 1800.0],
+            "processor_seconds": [0.0, 7200.0, 1080.0],
+            "peak_mib": [1, 3, 2],
+        }
+    )
+    told = " ".join(cost(jobs).split())
+    assert told.startswith("Processor hours: 3.3. Most memory of a job: 3 MiB. Of 1 of the 3 jobs only hours")
+    assert "| A | 3.000 | 3.000 |" in told
+    assert "| B | 0.300 | 0.300 |" in told
+    assert "by the clock" not in cost(jobs[1:])
 
 
 def test_a_data_set_that_is_not_here_is_said_with_its_import(tmp_path, beyond):

@@ -130,6 +130,7 @@ def _job(record: Record) -> dict[str, Any]:
         "config_hash": record.config_hash,
         "score_digest": record.score_digest,
         "seconds": round(sum(record.seconds.values()), 1),
+        "processor_seconds": round(record.processor_seconds, 3),
         "peak_mib": round(record.peak_mib),
     }
 

@@ -41,7 +41,7 @@ def report(
         "## Ranks over data sets",
         *_rankings(rankings),
         "## What it cost",
-        _cost(jobs),
+        cost(jobs),
         "## The ten metrics",
         *(_metrics(part) for part in parts),
     ]
@@ -130,19 +130,23 @@ def _told_apart(ranking: Ranking) -> str:
     return "\n".join([f"{head}:", "", *lines]) if lines else f"{head}: none."
 
 
-def _cost(jobs: pd.DataFrame) -> str:
-    """Return core-hours by method and data set."""
-    hours = (
-        jobs.pivot_table(index="method", columns="dataset", values="seconds", aggfunc="sum", sort=False)
-        / 3600
-    )
+def cost(jobs: pd.DataFrame) -> str:
+    """Return processor hours by method and data set; of a record that lacks them, hours by the clock."""
+    known = jobs["processor_seconds"] > 0
+    spent = jobs.assign(hours=jobs["processor_seconds"].where(known, jobs["seconds"]) / 3600)
+    hours = spent.pivot_table(index="method", columns="dataset", values="hours", aggfunc="sum", sort=False)
     hours = hours.assign(all=hours.sum(axis=1))
     rows = [
         (name, *(f"{x:.3f}" for x in values))
         for name, values in zip(hours.index, hours.to_numpy(), strict=True)
     ]
     most = jobs["peak_mib"].max()
-    text = f"Core-hours, one core a job: {hours['all'].sum():.1f}. Most memory of a job: {most:.0f} MiB."
+    text = f"Processor hours: {hours['all'].sum():.1f}. Most memory of a job: {most:.0f} MiB."
+    if not known.all():
+        text += (
+            f" Of {(~known).sum()} of the {len(jobs)} jobs only hours by the clock are known, which count "
+            "what they waited for other programs."
+        )
     return f"{text}\n\n{markdown.grid(rows, ('method', *map(str, hours.columns)))}"
 
 
