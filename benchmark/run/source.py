@@ -12,8 +12,10 @@ import copy
 import hashlib
 import importlib
 import importlib.util
+import sys
 from collections.abc import Iterable, Iterator
 from functools import cache
+from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 
 WHOLE, ON_IMPORT = "*", ""
@@ -200,13 +202,21 @@ def _source_file(module: str) -> Path | None:
     """Return a module's source, or None if there is no such module (a name inside one, for example)."""
     if module in AFTER_SCORES:
         return None
-    try:
-        found = importlib.util.find_spec(module)
-    except ModuleNotFoundError:
-        return None
+    found = _spec(module)
     if found is None or found.origin is None or not found.origin.endswith(".py"):
         return None
     return Path(found.origin)
+
+
+def _spec(module: str) -> ModuleSpec | None:
+    """As `importlib.util.find_spec`, which would execute the packages around a module."""
+    package = module.rpartition(".")[0]
+    if not package or module in sys.modules:
+        return importlib.util.find_spec(module)
+    around = _spec(package)
+    if around is None or around.submodule_search_locations is None:
+        return None
+    return PathFinder.find_spec(module, around.submodule_search_locations)
 
 
 def forget_places() -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 import itertools
 import os
+import subprocess
+import sys
 import textwrap
 
 import pytest
@@ -215,3 +217,15 @@ def test_an_estimator_among_the_options_brings_its_own_code(tmp_path, monkeypatc
     from sklearn.dummy import DummyClassifier
 
     assert code_roots(Concatenated, {"estimator": DummyClassifier()}) == roots[:1]
+
+
+def test_code_is_read_without_being_executed():
+    """A worker reads the code of each method, and would else hold torch only for having looked."""
+    looked = """
+import sys
+from benchmark.run.fingerprint import code_digest
+print(code_digest(("baselines.sequential.mcc", "MCC")))
+assert not {"baselines", "torch", "sklearn"} & {*sys.modules}, "imported"
+"""
+    done = subprocess.run([sys.executable, "-c", looked], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == code_digest(("baselines.sequential.mcc", "MCC"))
