@@ -200,6 +200,10 @@ def test_the_commands_that_it_prints_make_what_is_missing(beyond, toys, tmp_path
     for line in lines:
         words = line.partition("run_all.py ")[2].split()
         assert main(["run", *words, "--device", "cpu", "--jobs", "1"], toys) == OK
+        if line == lines[0]:
+            beyond()
+            told = (tmp_path / "out" / "beyond.md").read_text()
+            assert "Unfinished: 1 of 2 data sets have all their jobs: First." in told
     code, printed = beyond()
     assert code == OK
     assert "lacking" not in printed
@@ -211,6 +215,7 @@ def test_the_commands_that_it_prints_make_what_is_missing(beyond, toys, tmp_path
     assert (jobs["processor_seconds"] > 0).all()
     report = (tmp_path / "out" / "beyond.md").read_text()
     assert "by the clock" not in report
+    assert "Unfinished" not in report
     assert "Profile tiny: " in report
     assert report.count("Table D") == 2
     first = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}

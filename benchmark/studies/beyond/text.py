@@ -33,6 +33,7 @@ def report(
     """Return the Markdown of everything."""
     sections = [
         OPENING,
+        _unfinished(parts),
         _protocol(parts),
         "## Data sets",
         _datasets(rules, parts),
@@ -51,6 +52,18 @@ def report(
 def _protocol(parts: Sequence[Part]) -> str:
     profile = next(part.bench.profile for part in parts if part.bench is not None)
     return f"Profile {profile.name}: {markdown.escape(profile.description)}."
+
+
+def _unfinished(parts: Sequence[Part]) -> str:
+    """Say so where jobs are missing; nothing of what is whole."""
+    whole = [listed.title for part in parts if not part.lacking and (listed := _listed(part)) is not None]
+    if len(whole) == len(parts):
+        return ""
+    return (
+        f"**Unfinished: {len(whole)} of {len(parts)} data sets have all their jobs: "
+        f"{', '.join(whole) or 'none'}. What is said over several data sets is said "
+        "of those that could be judged.**"
+    )
 
 
 def _listed(part: Part) -> ListedDataset | None:
