@@ -37,7 +37,14 @@ def copy(tmp_path: Path) -> Path:
     return tmp_path / "project"
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+# Clusters take as long as all other pages; `tests/run/test_cluster.py` does the same with less.
+LONG = ("many-machines",)
+
+
+@pytest.mark.parametrize(
+    "page",
+    [pytest.param(p, id=p.stem, marks=[pytest.mark.full] if p.stem in LONG else []) for p in PAGES],
+)
 def test_every_command_and_snippet_of_a_page_runs(page: Path, copy: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": str(copy), "M3LA_CACHE": str(copy / "cache")}
     environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"

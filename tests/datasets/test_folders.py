@@ -51,6 +51,7 @@ def test_an_id_of_the_project_is_refused_and_all_means_the_papers(tmp_path: Path
         discover().with_datasets_of(tmp_path)
 
 
+@pytest.mark.usefixtures("without_page")
 def test_it_is_run_like_any_other_and_has_a_table_of_its_own(tmp_path: Path, capsys) -> None:
     make(tmp_path / "data" / "mine", note="Half of it | was * drawn.")
     given = ["--data", str(tmp_path / "data"), "--datasets", "mine", "--profile", "tiny", "--seeds", "2"]
@@ -71,6 +72,7 @@ def test_it_is_run_like_any_other_and_has_a_table_of_its_own(tmp_path: Path, cap
     assert main(["compare", *given]) == 2
 
 
+@pytest.mark.usefixtures("without_page")
 def test_a_broken_neighbour_stays_out_of_a_run_that_did_not_ask_for_it(tmp_path: Path, capsys) -> None:
     for name in ("mine", "neighbour"):
         make(tmp_path / "data" / name)

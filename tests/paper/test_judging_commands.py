@@ -334,6 +334,7 @@ def test_no_records_are_no_silent_pass(results, capsys):
     assert not (results / "tables").exists()
 
 
+@pytest.mark.usefixtures("without_page")
 def test_records_are_judged_and_those_of_another_version_are_not(tmp_path, capsys):
     data = (ToyData(id="ml2000", kind=Provenance.REBUILT),)
     places = ["--results", str(tmp_path), "--data", str(tmp_path), "--seeds", "2"]

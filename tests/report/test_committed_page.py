@@ -50,6 +50,10 @@ def test_the_page_says_what_the_reference_says(fresh):
     ]
     assert drawings[0] == drawings[1], f"make it again: {MAKE}"
     assert len(drawings[0]) > 10
+    outside = [re.sub(r"<svg.*?</svg>", "", page, flags=re.S) for page in (committed, now)]
+    looks = [re.findall(r"<(style|script)[^>]*>(.*?)</\1>", page, re.S) for page in outside]
+    assert looks[0] == looks[1], f"make it again: {MAKE}"
+    assert {kind for kind, _ in looks[0]} == {"style", "script"}
 
 
 def test_the_page_is_small_enough_to_be_kept():

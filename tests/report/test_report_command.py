@@ -54,6 +54,23 @@ def run(tmp_path, capsys, toys):
     return called
 
 
+@pytest.fixture(scope="module")
+def records(toys, tmp_path_factory):
+    """A results folder of a method that decodes and one that does not; without a page."""
+    folder = tmp_path_factory.mktemp("recorded")
+    flags = ["--seeds", "2", "--jobs", "1", "--datasets", "ml2000", "--methods", "M3LA,DMP"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("benchmark.report.command.write_report", lambda *_, **__: ())
+        assert main(["run", *flags, "--results", str(folder), "--data", str(folder)], toys) == 0
+    return folder
+
+
+@pytest.fixture
+def recorded(run, records, tmp_path):
+    shutil.copytree(records, tmp_path / "results")
+    return run
+
+
 def test_a_run_ends_in_a_page_of_all_that_is_recorded(run, tmp_path):
     page = tmp_path / "results" / "report" / "index.html"
     code, out, _ = run("run", "--seeds", "2", "--jobs", "1", "--datasets", "toy", "--methods", "DMP")
@@ -74,9 +91,8 @@ def test_a_run_of_which_every_job_failed_still_ends(run):
     assert "Bad" in err
 
 
-def test_figures_of_every_kind_that_there_is_something_of(run, tmp_path):
-    run("run", "--seeds", "2", "--jobs", "1", "--datasets", "ml2000", "--methods", "M3LA,DMP")
-    code, out, _ = run("report", "--datasets", "ml2000")
+def test_figures_of_every_kind_that_there_is_something_of(recorded, tmp_path):
+    code, out, _ = recorded("report", "--datasets", "ml2000")
     assert code == 0
     folder = tmp_path / "results" / "report" / "figures"
     assert str(folder) in out
@@ -88,16 +104,15 @@ def test_figures_of_every_kind_that_there_is_something_of(run, tmp_path):
     }
 
 
-def test_a_damaged_record_is_told_and_the_rest_shown(run, tmp_path):
-    run("run", "--seeds", "2", "--jobs", "1", "--datasets", "toy", "--methods", "DMP")
-    damaged = next((tmp_path / "results").glob("runs/toy/DMP/0-*/scores.npz"))
+def test_a_damaged_record_is_told_and_the_rest_shown(recorded, tmp_path):
+    damaged = next((tmp_path / "results").glob("runs/ml2000/DMP/0-*/scores.npz"))
     damaged.write_bytes(damaged.read_bytes()[:-20])
-    code, _, err = run("report", "--datasets", "toy")
+    code, _, err = recorded("report", "--datasets", "ml2000", "--methods", "DMP")
     assert code == 1
     assert str(damaged) in err
     page = (tmp_path / "results" / "report" / "index.html").read_text()
     assert "Left out" in page
-    assert "row.toy.DMP" in page
+    assert "row.ml2000.DMP" in page
 
 
 @pytest.mark.parametrize(
@@ -116,15 +131,6 @@ def test_without_numbers_there_is_no_page_and_the_command_that_helps(run, tmp_pa
     assert not (tmp_path / "results" / "report").exists()
 
 
-@pytest.fixture(scope="module")
-def records(toys, tmp_path_factory):
-    """A results folder of one method that decodes."""
-    folder = tmp_path_factory.mktemp("recorded")
-    flags = ["--seeds", "2", "--jobs", "1", "--datasets", "ml2000", "--methods", "M3LA"]
-    assert main(["run", *flags, "--results", str(folder), "--data", str(folder)], toys) == 0
-    return folder
-
-
 class TestGallery:
     @pytest.fixture
     def images(self, tmp_path):
@@ -133,11 +139,6 @@ class TestGallery:
         for number in range(1, 41):
             (folder / f"{number}.jpg").write_bytes(b"\xff\xd8 image %d" % number)
         return folder
-
-    @pytest.fixture
-    def recorded(self, run, records, tmp_path):
-        shutil.copytree(records, tmp_path / "results")
-        return run
 
     def test_images_are_shown_where_they_are_and_not_copied(self, recorded, tmp_path, images):
         page = tmp_path / "elsewhere" / "page.html"

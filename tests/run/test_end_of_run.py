@@ -92,6 +92,7 @@ def test_what_is_real_alone_or_already_cut_is_offered_no_smaller(said):
     assert "of these jobs" not in out
 
 
+@pytest.mark.usefixtures("without_page")
 def test_after_a_cut_run_the_printed_protocol_is_next_and_after_that_the_verdicts(said, tmp_path):
     toys = registry(method("A"), datasets=MIXED)
     assert (
