@@ -1,0 +1,364 @@
+"""`python -m benchmark.studies.findings`: what was learned, made of committed tables into `docs/findings.md`.
+
+No number is typed in, and a sentence that the tables no longer bear out is refused, so that somebody writes
+a new one.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from benchmark.exit_codes import FINDING, OK
+from benchmark.files import write_text
+from benchmark.paper.verdicts import NOT_COMPARABLE, UNDECIDED
+from benchmark.run.flags import ROOT
+from benchmark.score.metrics import METRICS
+from benchmark.studies.beyond.rules import Rules, read_rules
+from benchmark.tables import names
+from datasets.formats.known import known_datasets
+
+PAGE = ROOT / "docs" / "findings.md"
+OPENING = """# What was learned
+
+Made by `python -m benchmark.studies.findings` of the tables that each finding names; what nobody could have
+guessed comes first. “Significantly” means by the corrected resampled t-test, paired by split, at 0.05 after
+Holm's correction over the cells of the claim on one data set. BR-fair and CC-fair are BR and CC with a
+logistic regression and its probabilities; M3LA-repaired is M3LA with options chosen once, on validation rows
+of Emotions, Scene and Yeast ([how](../results/repaired/choice.md)).
+
+{sets}"""
+BEYOND = ("results/beyond/claims.csv", "python run_all.py beyond --data sets")
+ML2000 = ("results/reference/paper/ml2000/claims.csv", "python run_all.py compare --reference")
+
+
+CHOSEN_ON = ("emotions", "scene", "yeast")
+"""Where `benchmark.studies.repaired` chose."""
+
+
+class OutdatedError(RuntimeError):
+    """A sentence that the tables do not bear out."""
+
+
+def title_of(dataset: str) -> str:
+    """Print a data set as its recipe does."""
+    known = known_datasets()
+    return known[dataset].title if dataset in known else names.dataset_title(dataset)
+
+
+def borne_out(is_so: object, sentence: str) -> None:
+    """Refuse a sentence that is not so.
+
+    Raises
+    ------
+    OutdatedError
+        Naming it.
+    """
+    if not is_so:
+        raise OutdatedError(f"no longer so: {sentence!r}; write what the tables say now into {__file__}")
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """What was found, and where its numbers come from: files, each with the command that makes it."""
+
+    title: str
+    text: str
+    sources: Sequence[tuple[str, str]]
+
+    def markdown(self) -> str:
+        """Return the sentence with its sources."""
+        sources = "; ".join(f"[{file}](../{file}), `{command}`" for file, command in self.sources)
+        return f"**{self.title}** {self.text} ({sources})"
+
+
+class Tables:
+    """The committed tables, each read once."""
+
+    def __init__(self, results: Path) -> None:
+        self.results = results
+
+    def read(self, name: str) -> pd.DataFrame:
+        """Read a table below `results/`."""
+        return pd.read_csv(self.results / name, keep_default_na=False, na_values=[""])
+
+    @cached_property
+    def rules(self) -> Rules:
+        """What is looked at beyond ML2000."""
+        return read_rules(self.results / "beyond" / "rules.toml")
+
+    @cached_property
+    def means(self) -> Any:
+        """Means by data set, method and metric: of the data sets that are whole."""
+        found = self.read("beyond/metrics.csv")
+        n_seeds = found["dataset"].map({name: int(seeds) for name, seeds in self.rules.seeds.items()})
+        lacking = set(found["dataset"][found["n_seeds"] != n_seeds])
+        lacking |= {
+            name for name, rows in found.groupby("dataset") if set(rows["method"]) != set(self.rules.methods)
+        }
+        return found[~found["dataset"].isin(lacking)].set_index(["dataset", "method", "metric"])["mean"]
+
+    @property
+    def sets(self) -> list[str]:
+        """The data sets that are whole, in the order of the rules."""
+        return [name for name in self.rules.seeds if name in self.means.index.get_level_values("dataset")]
+
+    @cached_property
+    def beyond(self) -> Any:
+        """The claims on each data set that is whole, by claim and data set."""
+        found = self.read("beyond/claims.csv")
+        return found[found["over"].isin(self.sets)].set_index(["id", "over"]).sort_index()
+
+    @cached_property
+    def claims(self) -> Any:
+        """The claims on ML2000's reference (`ours`) and on the printed numbers (`paper`)."""
+        return self.read("reference/paper/ml2000/claims.csv").set_index(["side", "id"])
+
+    def counts(self, claim: str) -> Any:
+        """Add up the cells of a claim over the data sets that are whole."""
+        counted = ["cells", "better", "significantly_better", "significantly_worse"]
+        return self.beyond.loc[claim, counted].sum()
+
+    def said(self, claim: str) -> str:
+        """Say those counts in words."""
+        n = self.counts(claim)
+        return (
+            f"better mean in {n.better} of {n.cells} cells of {len(self.sets)} data sets, significantly "
+            f"better in {n.significantly_better}, significantly worse in {n.significantly_worse}"
+        )
+
+    def on_ml2000(self, claim: str) -> str:
+        """Say what a claim's cells of ML2000 give."""
+        n = self.claims.loc["ours", claim]
+        return (
+            f"on ML2000's reference better in {n.better:.0f} of {n.cells:.0f}, significantly in "
+            f"{n.significantly_better:.0f}"
+        )
+
+    def printed(self, claim: str) -> str:
+        """Say what the same cells give as printed."""
+        n = self.claims.loc["paper", claim]
+        return (
+            f"as printed better in {n.better:.0f} of {n.cells:.0f}, significantly in "
+            f"{n.significantly_better:.0f}"
+        )
+
+
+def thresholds(tables: Tables) -> Sentence:
+    """Eq. (16) against eq. (13)."""
+    claim = "threshold-per-label"
+    title = "A threshold per label, which looks at test scores, is no better than one for all."
+    found, n = tables.beyond.loc[claim], tables.counts(claim)
+    borne_out(n.significantly_better == 0 and 2 * n.better < n.cells, title)
+    worst = found["significantly_worse"].idxmax()
+    return Sentence(
+        title,
+        f"Eq. (16) against eq. (13) in the metrics that a threshold enters: {tables.said(claim)}"
+        f"{_of_which(worst, found)}; {tables.on_ml2000(claim)}. The paper says that it can be better.",
+        (BEYOND, ML2000),
+    )
+
+
+def _of_which(name: str, found: Any) -> str:
+    worse = found.loc[name, "significantly_worse"]
+    return f", of which {worse:.0f} on {title_of(name)}" if worse else ""
+
+
+def base_learner(tables: Tables) -> Sentence:
+    """Why BR and CC are poor."""
+    claim = "poor-for-want-of-modalities"
+    title = "BR and CC are poor for want of an ordinary base learner, not of modalities."
+    closed = re.search(
+        r"BR-fair in place of BR closes (\d+)% of the gap", tables.claims.loc[("ours", claim), "numbers"]
+    )
+    contradicted = [
+        title_of(str(name))
+        for name, row in tables.beyond.loc[claim].iterrows()
+        if row["verdict"] == "contradicted"
+    ]
+    borne_out(closed and int(closed[1]) >= 100 and contradicted, title)
+    return Sentence(
+        title,
+        f"On ML2000 a logistic regression in place of naive Bayes closes {closed[1] if closed else ''} % of "
+        "the gap between BR and M3LA in the median of ten metrics, though it too sees all modalities as one; "
+        f"on {' and '.join(contradicted)} BR-fair and CC-fair are significantly better than M3LA in most "
+        f"metrics. M3LA against the two: {tables.said(claim)}.",
+        (ML2000, BEYOND),
+    )
+
+
+def correlations(tables: Tables) -> Sentence:
+    """What W_co does."""
+    claim = "correlation-matrix"
+    title = "Taking the label-correlation matrix out changes next to nothing."
+    apart = max(
+        abs(tables.means[name, "M3LA", metric.id] - tables.means[name, "M3LA-Wco", metric.id])
+        for name in tables.sets
+        for metric in METRICS
+        if metric.id != "coverage"
+    )
+    n = tables.counts(claim)
+    borne_out(apart < 0.02 and n.significantly_better <= 0.1 * n.cells, title)
+    return Sentence(
+        title,
+        f"M3LA against M3LA-W_co: {tables.said(claim)}; no two means of a metric, coverage aside, are "
+        f"further apart than {apart:.3f}; {tables.on_ml2000(claim)}; {tables.printed(claim)}.",
+        (BEYOND, ("results/beyond/metrics.csv", BEYOND[1]), ML2000),
+    )
+
+
+def reading_order(tables: Tables) -> Sentence:
+    """What the chosen order does, where it must and elsewhere."""
+    claim = "modality-prediction"
+    title = "The order of modalities is learned where it matters, which on real data it hardly does."
+    controls = tables.read("controls/controls.csv").query(
+        "control == 'order_matters' and metric == 'macro_auc'"
+    )
+    planted = controls.groupby("method")["value"].mean()
+    n = tables.counts(claim)
+    borne_out(
+        planted["M3LA"] > planted["M3LA-order"] + 0.05 and n.significantly_better <= 0.1 * n.cells, title
+    )
+    return Sentence(
+        title,
+        f"On synthetic data made so that the order decides, M3LA has a macro-AUC of {planted['M3LA']:.3f}, "
+        f"with a fixed order {planted['M3LA-order']:.3f}, with a random one "
+        f"{planted['M3LA-random-order']:.3f}. On real data, against a fixed order: {tables.said(claim)}; "
+        f"{tables.on_ml2000(claim)}; {tables.printed(claim)}.",
+        (("results/controls/controls.csv", "python -m benchmark.studies.controls"), BEYOND, ML2000),
+    )
+
+
+def steps(tables: Tables) -> Sentence:
+    """Whether predictions are corrected from step to step."""
+    claim = "constantly-corrected"
+    title = "The last decoding step predicts no better than the first."
+    n = tables.counts(claim)
+    borne_out(n.significantly_better == 0, title)
+    return Sentence(title, f"{tables.said(claim).capitalize()}; {tables.on_ml2000(claim)}.", (BEYOND, ML2000))
+
+
+def repaired(tables: Tables) -> Sentence:
+    """What other options make of M3LA."""
+    title = "With other options the same network is good."
+    rows: pd.DataFrame = tables.means.unstack("method")
+    ups = {metric.id: metric.direction == "up" for metric in METRICS}
+    signed = rows.mul([1 if ups[metric] else -1 for _, metric in rows.index], axis=0)
+    wins = signed["M3LA-repaired"] > signed["M3LA"]
+    elsewhere = wins[~wins.index.get_level_values("dataset").isin(CHOSEN_ON)]
+    ranks = signed.rank(axis=1, ascending=False).mean()
+    borne_out(2 * elsewhere.sum() > len(elsewhere) and ranks["M3LA-repaired"] == ranks.min(), title)
+    return Sentence(
+        title,
+        f"M3LA-repaired has the better mean in {wins.sum()} of {len(wins)} cells of {len(tables.sets)} data "
+        f"sets ({elsewhere.sum()} of {len(elsewhere)} where its options were not chosen), and of all "
+        f"{len(ranks)} rows the best average rank, {ranks['M3LA-repaired']:.1f}, where M3LA as printed has "
+        f"{ranks['M3LA']:.1f} and BR-fair {ranks['BR-fair']:.1f}.",
+        (("results/beyond/metrics.csv", BEYOND[1]),),
+    )
+
+
+def undecided(tables: Tables) -> Sentence:
+    """Why most printed numbers can be neither confirmed nor refuted."""
+    title = "No further run of ours settles most of the printed numbers."
+    verdicts = tables.read("reference/paper/ml2000/verdicts.csv")
+    distinct = verdicts[~verdicts["repeats"]]
+    tested = distinct[distinct["verdict"] != NOT_COMPARABLE]
+    open_cells = tables.read("reference/paper/ml2000/undecided.csv")
+    hopeless = int((open_cells["seeds_needed"] == "none").sum())
+    spread = int((open_cells["obstacle"] == "spread").sum())
+    borne_out(
+        len(open_cells) == (tested["verdict"] == UNDECIDED).sum() and hopeless > 0.9 * len(open_cells), title
+    )
+    return Sentence(
+        title,
+        f"{len(open_cells)} of {len(tested)} comparable numbers of ML2000 are undecided, and {hopeless} of "
+        f"them would stay so with any number of our seeds: in {spread} the printed spread alone is too large "
+        "for ten repetitions, in the others the shift lies at the margin.",
+        (("results/reference/paper/ml2000/undecided.csv", ML2000[1]),),
+    )
+
+
+def impossible(tables: Tables) -> Sentence:
+    """What the paper prints that cannot be."""
+    heading = re.search(
+        r"^## Findings: (\d+) impossible, (\d+) suspicious$",
+        (tables.results / "paper" / "audit.md").read_text(encoding="utf-8"),
+        re.MULTILINE,
+    )
+    title = "Some printed numbers cannot be true together."
+    borne_out(heading, title)
+    found = heading.groups() if heading else ()
+    return Sentence(
+        title,
+        "The audit of Tables II and III finds {} numbers or pairs of them that no runs give, and {} that "
+        "only a share of test rows without labels explains which other rows of the table rule out.".format(
+            *found
+        ),
+        (("results/paper/audit.md", "python run_all.py audit"),),
+    )
+
+
+def image_size(tables: Tables) -> Sentence:
+    """What else features of resized images tell."""
+    title = "Features of images that were all resized still tell how large the originals were."
+    sizes = tables.read("ml2000_features/recipes.csv").query("metric == 'size_auc'")
+    means = sizes.groupby("recipe")["value"].mean()
+    borne_out(means.min() > 0.95, title)
+    return Sentence(
+        title,
+        "A logistic regression tells large originals of ML2000 from small ones with an AUC of at least "
+        f"{means.min():.3f} under each of {len(means)} recipes.",
+        (("results/ml2000_features/recipes.csv", "python -m benchmark.studies.ml2000_recipes --images DIR"),),
+    )
+
+
+SENTENCES: Sequence[Callable[[Tables], Sentence]] = (
+    thresholds,
+    base_learner,
+    correlations,
+    reading_order,
+    steps,
+    repaired,
+    undecided,
+    impossible,
+    image_size,
+)
+
+
+def page(results: Path) -> str:
+    """Return the page.
+
+    Raises
+    ------
+    OutdatedError
+        If a sentence is not so any more.
+    """
+    tables = Tables(results)
+    n_all, titles = len(tables.rules.seeds), ", ".join(map(title_of, tables.sets))
+    whole = len(tables.sets) == n_all
+    sets = f"“Data sets” are {'all' if whole else 'so far'} {len(tables.sets)} of {n_all}: {titles}."
+    points = [f"{k}. {find(tables).markdown()}" for k, find in enumerate(SENTENCES, 1)]
+    return "\n\n".join([OPENING.format(sets=sets), *points]) + "\n"
+
+
+def main() -> int:
+    """Write the page, or say which sentence has to be written anew."""
+    try:
+        write_text(PAGE, page(ROOT / "results"))
+    except OutdatedError as error:
+        print(error, file=sys.stderr)
+        return FINDING
+    print(f"wrote {PAGE}")
+    return OK
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,79 @@
+"""`docs/findings.md` is made of the committed tables, and refused where they say otherwise."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from benchmark.studies import findings
+
+ROOT = Path(__file__).resolve().parents[2]
+READ = (
+    *("beyond/rules.toml", "beyond/claims.csv", "beyond/metrics.csv", "controls/controls.csv"),
+    *(f"reference/paper/ml2000/{name}.csv" for name in ("claims", "verdicts", "undecided")),
+    *("ml2000_features/recipes.csv", "paper/audit.md"),
+)
+
+
+@pytest.fixture
+def results(tmp_path):
+    for name in READ:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / "results" / name, tmp_path / name)
+    return tmp_path
+
+
+def altered(path, where, **values):
+    frame = pd.read_csv(path, keep_default_na=False, na_values=[""])
+    rows = frame.eval(where)
+    assert rows.any()
+    for column, value in values.items():
+        frame.loc[rows, column] = value
+    frame.to_csv(path, index=False)
+
+
+def test_the_committed_page_says_what_the_tables_say(results):
+    made = findings.page(results)
+    assert findings.PAGE.read_text(encoding="utf-8") == made, "run python -m benchmark.studies.findings"
+    for file in set(findings.re.findall(r"\]\(\.\./([^)]+)\)", made)):
+        assert (ROOT / file).is_file(), file
+
+
+@pytest.mark.parametrize(
+    ("file", "where", "values", "title"),
+    [
+        ("beyond/claims.csv", "id == 'threshold-per-label'", {"significantly_better": 1}, "threshold per"),
+        ("beyond/claims.csv", "id == 'correlation-matrix'", {"significantly_better": 9}, "label-correlation"),
+        ("beyond/claims.csv", "id == 'constantly-corrected'", {"significantly_better": 2}, "last decoding"),
+        ("beyond/claims.csv", "verdict == 'contradicted'", {"verdict": "supported"}, "base learner"),
+        ("controls/controls.csv", "method == 'M3LA-order'", {"value": 1.0}, "order of modalities"),
+        ("beyond/metrics.csv", "method == 'M3LA-repaired'", {"mean": 0.5}, "With other options"),
+        ("ml2000_features/recipes.csv", "seed == 0", {"value": 0.2}, "Features of images"),
+        (
+            "reference/paper/ml2000/undecided.csv",
+            "seeds_needed == 'none'",
+            {"seeds_needed": "9"},
+            "No further",
+        ),
+    ],
+)
+def test_a_sentence_that_is_no_longer_so_is_refused_by_name(results, file, where, values, title):
+    altered(results / file, where, **values)
+    with pytest.raises(findings.OutdatedError, match=title):
+        findings.page(results)
+
+
+def test_a_data_set_that_lacks_a_seed_or_a_method_does_not_count(results):
+    tables = findings.Tables(results)
+    first, second = tables.sets[:2]
+    altered(results / "beyond" / "metrics.csv", f"dataset == '{first}' and method == 'BR'", n_seeds=1)
+    frame = pd.read_csv(results / "beyond" / "metrics.csv")
+    frame.query(f"dataset != '{second}' or method != 'MCC'").to_csv(
+        results / "beyond" / "metrics.csv", index=False
+    )
+    left = findings.Tables(results)
+    assert left.sets == tables.sets[2:]
+    assert {name for _, name in left.beyond.index} == set(left.sets)
