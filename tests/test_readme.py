@@ -95,12 +95,15 @@ class TestCommands:
 
     def test_the_nightly_job_sets_up_and_runs_as_the_readme_says(self) -> None:
         text = (ROOT / ".github" / "workflows" / "nightly.yml").read_text(encoding="utf-8")
-        (pattern,) = re.findall(r"grep -m 1 '([^']+)' README\.md", text)
-        assert [line for line in README.splitlines() if re.search(pattern, line)] == [SET_UPS[0]]
+        for pattern, set_up in zip(re.findall(r"grep -m 1 '([^']+)' README\.md", text), SET_UPS, strict=True):
+            assert [line for line in README.splitlines() if re.search(pattern, line)] == [set_up]
         commands = re.findall(r"run: \.venv/bin/python (run_all\.py .+)", text)
         assert f"python {commands[0]}" in LINES
         parsed = [build_parser().parse_args(_named(shlex.split(command)[1:])) for command in commands]
         assert [(one.command, one.profile) for one in parsed] == [("run", "quick"), ("drift", "quick")]
+        (tests,) = re.findall(r"run: \.venv/bin/pytest -m full (.+)", text)
+        for path in tests.split():
+            assert "pytest.mark.full" in (ROOT / path).read_text(encoding="utf-8")
 
     def test_ci_runs_the_line_to_test(self) -> None:
         script = ROOT / ".ci" / "run"
