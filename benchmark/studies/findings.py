@@ -21,9 +21,8 @@ from benchmark.files import write_text
 from benchmark.paper.verdicts import NOT_COMPARABLE, UNDECIDED
 from benchmark.run.flags import ROOT
 from benchmark.score.metrics import METRICS
+from benchmark.studies.beyond.gather import title_of
 from benchmark.studies.beyond.rules import Rules, read_rules
-from benchmark.tables import names
-from datasets.formats.known import known_datasets
 
 PAGE = ROOT / "docs" / "findings.md"
 OPENING = """# What was learned
@@ -45,12 +44,6 @@ CHOSEN_ON = ("emotions", "scene", "yeast")
 
 class OutdatedError(RuntimeError):
     """A sentence that the tables do not bear out."""
-
-
-def title_of(dataset: str) -> str:
-    """Print a data set as its recipe does."""
-    known = known_datasets()
-    return known[dataset].title if dataset in known else names.dataset_title(dataset)
 
 
 def borne_out(is_so: object, sentence: str) -> None:

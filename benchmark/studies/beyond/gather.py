@@ -17,6 +17,7 @@ from benchmark.registry import Registry
 from benchmark.run.bench import Bench
 from benchmark.run.flags import ROOT
 from benchmark.studies.beyond.rules import Rules
+from benchmark.tables import names
 from datasets.formats.known import known_datasets
 
 
@@ -43,6 +44,12 @@ class Where:
     data_dir: Path
     """The folder that it means."""
     results_dir: Path
+
+
+def title_of(dataset: str) -> str:
+    """Print a data set as its recipe does, or the paper."""
+    known = known_datasets()
+    return known[dataset].title if dataset in known else names.dataset_title(dataset)
 
 
 def gather_parts(rules: Rules, registry: Registry, where: Where) -> list[Part]:

@@ -9,7 +9,7 @@ import pandas as pd
 from benchmark.inference import ALPHA
 from benchmark.paper.significance_text import ranks_text
 from benchmark.paper.text import p_text
-from benchmark.studies.beyond.gather import Part
+from benchmark.studies.beyond.gather import Part, title_of
 from benchmark.studies.beyond.judge import Ranking, pairs_frame
 from benchmark.studies.beyond.rules import Rules
 from benchmark.tables import markdown, names
@@ -77,7 +77,7 @@ def _datasets(rules: Rules, parts: Sequence[Part]) -> str:
     for part in parts:
         listed, n_seeds = _listed(part), rules.seeds[part.dataset]
         if listed is None:
-            rows.append((part.dataset, "", "", "", "", n_seeds, "not run"))
+            rows.append((title_of(part.dataset), "", "", "", "", n_seeds, "not run"))
             continue
         shape, done = listed.shape, f"{part.wanted - part.lacking} of {part.wanted}"
         dims = ", ".join(map(str, shape.dims))
@@ -106,11 +106,7 @@ def _claims(rules: Rules, claims: pd.DataFrame) -> str:
         "column's data sets instead. Reconstructed CS3G supports no claim; what else a column left out is in "
         "`claims.csv`."
     )
-    return "\n\n".join([intro, markdown.grid(rows, ("claim", *map(_scope, scopes))), "\n".join(lines)])
-
-
-def _scope(over: str) -> str:
-    return names.dataset_title(over)
+    return "\n\n".join([intro, markdown.grid(rows, ("claim", *map(title_of, scopes))), "\n".join(lines)])
 
 
 def _verdict(cell: dict[object, object]) -> str:
@@ -160,7 +156,7 @@ def cost(jobs: pd.DataFrame) -> str:
             f" Of {(~known).sum()} of the {len(jobs)} jobs only hours by the clock are known, which count "
             "what they waited for other programs."
         )
-    return f"{text}\n\n{markdown.grid(rows, ('method', *map(str, hours.columns)))}"
+    return f"{text}\n\n{markdown.grid(rows, ('method', *map(title_of, hours.columns)))}"
 
 
 def _metrics(part: Part) -> str:
