@@ -17,6 +17,11 @@ from benchmark.run.seeding import limit_threads_of_new_processes
 from benchmark.run.task import PRELOAD
 
 
+def pytest_collection_modifyitems(items):
+    """Begin with the longest tests, so that no process is left with them at the end."""
+    items.sort(key=lambda item: item.path.name != "test_docs.py")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _warm_fork_server():
     """Start this process's fork server with what jobs import; without it, every child imports it anew."""
