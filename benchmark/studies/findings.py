@@ -274,7 +274,7 @@ def undecided(tables: Tables) -> Sentence:
         title,
         f"{len(open_cells)} of {len(tested)} comparable numbers of ML2000 are undecided, and {hopeless} of "
         f"them would stay so with any number of our seeds: in {spread} the printed spread alone is too large "
-        "for ten repetitions, in the others the shift lies at the margin.",
+        "for ten repetitions, in the others the shift lies near the margin or beyond it.",
         (("results/reference/paper/ml2000/undecided.csv", ML2000[1]),),
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
@@ -38,7 +39,7 @@ def altered(path, where, **values):
 def test_the_committed_page_says_what_the_tables_say(results):
     made = findings.page(results)
     assert findings.PAGE.read_text(encoding="utf-8") == made, "run python -m benchmark.studies.findings"
-    for file in set(findings.re.findall(r"\]\(\.\./([^)]+)\)", made)):
+    for file in set(re.findall(r"\]\(\.\./([^)]+)\)", made)):
         assert (ROOT / file).is_file(), file
 
 
