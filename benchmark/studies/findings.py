@@ -21,7 +21,6 @@ from benchmark.files import write_text
 from benchmark.paper.verdicts import NOT_COMPARABLE, UNDECIDED
 from benchmark.run.flags import ROOT
 from benchmark.score.metrics import METRICS
-from benchmark.studies.beyond.gather import title_of
 from benchmark.studies.beyond.rules import Rules, read_rules
 
 PAGE = ROOT / "docs" / "findings.md"
@@ -86,6 +85,12 @@ class Tables:
     def rules(self) -> Rules:
         """What is looked at beyond ML2000."""
         return read_rules(self.results / "beyond" / "rules.toml")
+
+    @cached_property
+    def titles(self) -> dict[str, str]:
+        """Data sets as tables print them, by id."""
+        found = self.read("beyond/datasets.csv")
+        return dict(zip(found["dataset"], found["title"], strict=True))
 
     @cached_property
     def means(self) -> Any:
@@ -154,14 +159,15 @@ def thresholds(tables: Tables) -> Sentence:
     return Sentence(
         title,
         f"Eq. (16) against eq. (13) in the metrics that a threshold enters: {tables.said(claim)}"
-        f"{_of_which(worst, found)}; {tables.on_ml2000(claim)}. The paper says that it can be better.",
+        f"{_of_which(worst, found, tables)}; {tables.on_ml2000(claim)}. The paper says that it can be "
+        "better.",
         (BEYOND, ML2000),
     )
 
 
-def _of_which(name: str, found: Any) -> str:
+def _of_which(name: str, found: Any, tables: Tables) -> str:
     worse = found.loc[name, "significantly_worse"]
-    return f", of which {worse:.0f} on {title_of(name)}" if worse else ""
+    return f", of which {worse:.0f} on {tables.titles[name]}" if worse else ""
 
 
 def base_learner(tables: Tables) -> Sentence:
@@ -172,7 +178,7 @@ def base_learner(tables: Tables) -> Sentence:
         r"BR-fair in place of BR closes (\d+)% of the gap", tables.claims.loc[("ours", claim), "numbers"]
     )
     contradicted = [
-        title_of(str(name))
+        tables.titles[str(name)]
         for name, row in tables.beyond.loc[claim].iterrows()
         if row["verdict"] == "contradicted"
     ]
@@ -335,7 +341,7 @@ def page(results: Path) -> str:
         If a sentence is not so any more.
     """
     tables = Tables(results)
-    n_all, titles = len(tables.rules.seeds), ", ".join(map(title_of, tables.sets))
+    n_all, titles = len(tables.rules.seeds), ", ".join(tables.titles[name] for name in tables.sets)
     whole = len(tables.sets) == n_all
     sets = f"“Data sets” are {'all' if whole else 'so far'} {len(tables.sets)} of {n_all}: {titles}."
     points = [f"{k}. {find(tables).markdown()}" for k, find in enumerate(SENTENCES, 1)]

@@ -119,8 +119,13 @@ def distinct_environments(records: Iterable[Record]) -> list[dict[str, Any]]:
     return [{**json.loads(key), "jobs": count} for key, count in counts.items()]
 
 
-def read_csv(path: Path, columns: Sequence[str], numbers: Sequence[str] = ("seed", "value")) -> pd.DataFrame:
-    """Read a reference's table; all columns but `numbers` are text.
+def read_csv(
+    path: Path,
+    columns: Sequence[str],
+    numbers: Sequence[str] = ("seed", "value"),
+    remedy: str = "write the reference again",
+) -> pd.DataFrame:
+    """Read a table of accepted numbers, usually a reference's; all columns but `numbers` are text.
 
     Raises
     ------
@@ -128,13 +133,11 @@ def read_csv(path: Path, columns: Sequence[str], numbers: Sequence[str] = ("seed
         If it is missing, unreadable, lacks a column, or holds something else where a number belongs.
     """
     if not path.is_file():
-        raise ConfigError(f"cannot judge: {path} is missing; write the reference again")
+        raise ConfigError(f"cannot judge: {path} is missing; {remedy}")
     try:
         frame = read_table(path, dtype=dict.fromkeys(set(columns) - set(numbers), str))
     except ValueError as error:
-        raise ConfigError(
-            f"cannot judge: {path} cannot be read ({error}); write the reference again"
-        ) from error
+        raise ConfigError(f"cannot judge: {path} cannot be read ({error}); {remedy}") from error
     if missing := set(columns) - set(frame.columns):
         raise ConfigError(f"cannot judge: {path} lacks the columns {', '.join(sorted(missing))}")
     for column in sorted(set(numbers) & set(columns)):
@@ -166,7 +169,11 @@ def widen(long: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
 def lengthen(wide: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
     """Undo `widen`; metrics that the table lacks are left out."""
     metrics = [name for name in METRIC_COLUMNS if name in wide.columns]
-    return wide.melt(id_vars=list(keys), value_vars=metrics, var_name="metric", value_name="value")
+    numbered = wide.reset_index(drop=True)
+    long = numbered.melt(
+        id_vars=list(keys), value_vars=metrics, var_name="metric", value_name="value", ignore_index=False
+    )
+    return long.sort_index(kind="stable").reset_index(drop=True)
 
 
 def read_environments(folder: Path) -> list[dict[str, Any]]:

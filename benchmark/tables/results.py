@@ -248,7 +248,11 @@ def build_results(
         steps=frame("steps", "step"),
         acquisition=frame("acquisition"),
         traces=by_pair(((one.record.dataset, one.record.method), one.trace) for one in in_order),
-        mixed_devices=_mixed_devices(one.record for one in in_order),
+        mixed_devices=mixed_devices(
+            ((one.record.dataset, one.record.method), one.record.environment)
+            for one in in_order
+            if one.record.status == "done"
+        ),
         datasets=tuple(datasets),
         methods=tuple(methods),
         profile=profile,
@@ -288,12 +292,11 @@ def rows_of(record: Record, arrays: Arrays, spec: MethodSpec) -> RecordRows:
     )
 
 
-def _mixed_devices(records: Iterable[Record]) -> dict[Pair, str]:
+def mixed_devices(environments: Iterable[tuple[Pair, Mapping[str, Any]]]) -> dict[Pair, str]:
+    """Say of each pair whose finished jobs ran on more than one device how many ran on which."""
     devices: dict[Pair, Counter[str]] = {}
-    for record in records:
-        if record.status == "done":
-            device = record.environment.get("accelerator", "CPU")
-            devices.setdefault((record.dataset, record.method), Counter())[device] += 1
+    for pair, environment in environments:
+        devices.setdefault(pair, Counter())[environment.get("accelerator", "CPU")] += 1
     return {
         pair: "a mean over " + " and ".join(f"{n} of its seeds on {name}" for name, n in found.items())
         for pair, found in devices.items()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,7 @@ from tiny_benchmark import Busy, Careful, ToyData, method, registry
 
 from benchmark.cli import main
 from benchmark.contracts import MethodSpec, Provenance
-from benchmark.exit_codes import CANNOT, OK
+from benchmark.exit_codes import CANNOT, FINDING, OK
 from benchmark.paper.claim import parse_claims
 from benchmark.paper.evidence import Evidence, as_one
 from benchmark.paper.printed import read_paper
@@ -166,13 +167,36 @@ rankings = { rows = ["A", "B", "C"] }
 """
 
 
-@pytest.fixture
-def toys():
+def toy_registry():
     sets = (
         ToyData("first", "First", kind=Provenance.REAL, in_paper=False),
         ToyData("second", "Second", kind=Provenance.REAL, version=1, in_paper=False),
     )
     return registry(method("A"), method("B", Careful), method("C", Busy), datasets=sets)
+
+
+def run_what_is_printed(printed, toys, **changed):
+    """Run the printed commands; `changed`: values of their flags."""
+    for line in printed.splitlines():
+        words = line.partition("run_all.py ")[2].split()
+        for flag, value in changed.items():
+            words[words.index(f"--{flag}") + 1] = value
+        assert main(["run", *words, "--device", "cpu", "--jobs", "1"], toys) == OK
+
+
+@pytest.fixture
+def toys():
+    return toy_registry()
+
+
+@pytest.fixture(scope="module")
+def records(tmp_path_factory):
+    """All records, made once."""
+    results = tmp_path_factory.mktemp("records")
+    for name, seeds in (("first", "2"), ("second", "3")):
+        words = ["run", "--profile", "tiny", "--datasets", name, "--seeds", seeds, "--results", str(results)]
+        assert main([*words, "--device", "cpu", "--jobs", "1"], toy_registry()) == OK
+    return results / "runs"
 
 
 @pytest.fixture
@@ -188,6 +212,19 @@ def beyond(tmp_path, toys, capsys):
     return call
 
 
+@pytest.fixture
+def tables(beyond, records, tmp_path):
+    """The folder of all tables, of which the records are gone."""
+    shutil.copytree(records, tmp_path / "runs")
+    assert beyond()[0] == OK
+    shutil.rmtree(tmp_path / "runs")
+    return tmp_path / "out"
+
+
+def files(folder):
+    return {one.name: one.read_bytes() for one in folder.iterdir()}
+
+
 def test_the_commands_that_it_prints_make_what_is_missing(beyond, toys, tmp_path):
     code, printed = beyond()
     assert code == CANNOT
@@ -197,13 +234,11 @@ def test_the_commands_that_it_prints_make_what_is_missing(beyond, toys, tmp_path
         "first: 6 of 6 jobs lacking",
         "second: 9 of 9 jobs lacking",
     ]
-    for line in lines:
-        words = line.partition("run_all.py ")[2].split()
-        assert main(["run", *words, "--device", "cpu", "--jobs", "1"], toys) == OK
-        if line == lines[0]:
-            beyond()
-            told = (tmp_path / "out" / "beyond.md").read_text()
-            assert "Unfinished: 1 of 2 data sets have all their jobs: First." in told
+    run_what_is_printed(lines[0], toys)
+    beyond()
+    told = (tmp_path / "out" / "beyond.md").read_text()
+    assert "Unfinished: 1 of 2 data sets have all their jobs: First." in told
+    run_what_is_printed(lines[1], toys)
     code, printed = beyond()
     assert code == OK
     assert "lacking" not in printed
@@ -218,9 +253,9 @@ def test_the_commands_that_it_prints_make_what_is_missing(beyond, toys, tmp_path
     assert "Unfinished" not in report
     assert "Profile tiny: " in report
     assert report.count("Table D") == 2
-    first = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+    made = files(tmp_path / "out")
     beyond()
-    assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == first
+    assert files(tmp_path / "out") == made
 
 
 def test_cost_is_in_processor_hours_where_records_have_them():
@@ -233,11 +268,11 @@ def test_cost_is_in_processor_hours_where_records_have_them():
             "peak_mib": [1, 3, 2],
         }
     )
-    told = " ".join(cost(jobs).split())
+    told = " ".join(cost(jobs, {}).split())
     assert told.startswith("Processor hours: 3.3. Most memory of a job: 3 MiB. Of 1 of the 3 jobs only hours")
     assert "| A | 3.000 | 3.000 |" in told
     assert "| B | 0.300 | 0.300 |" in told
-    assert "by the clock" not in cost(jobs[1:])
+    assert "by the clock" not in cost(jobs[1:], {})
 
 
 def test_a_data_set_that_is_not_here_is_said_with_its_import(tmp_path, beyond):
@@ -245,3 +280,57 @@ def test_a_data_set_that_is_not_here_is_said_with_its_import(tmp_path, beyond):
     code, printed = beyond("--dry-run")
     assert code == OK
     assert f"data import --known emotions --out {tmp_path / 'emotions'}" in printed
+
+
+def test_tables_outlive_the_records_and_the_data(beyond, toys, tables):
+    made = files(tables)
+    code, printed = beyond()
+    assert (code, "lacking" in printed) == (OK, False)
+    assert files(tables) == made
+    del toys.datasets["second"]
+    assert beyond()[0] == OK
+    assert files(tables) == made
+
+
+def test_what_another_version_measured_is_said_and_makes_way_for_this_one(beyond, toys, tables):
+    made = files(tables)
+    toys.datasets["first"] = dataclasses.replace(toys.datasets["first"], version=7)
+    code, printed = beyond()
+    assert code == FINDING
+    assert "first: 6 of another version; python run_all.py" in printed
+    assert files(tables) == made
+    run_what_is_printed(printed.splitlines()[0], toys, methods="B")
+    assert "first: 4 of another version; " in beyond()[1]
+    jobs = pd.read_csv(tables / "jobs.csv").groupby(["dataset", "method"])["data_hash"].unique()
+    assert jobs["first", "A"].tolist() == ["first-0-real"]
+    assert jobs["first", "B"].tolist() == ["first-7-real"]
+    assert jobs["second", "B"].tolist() == ["second-1-real"]
+
+
+def test_seeds_of_two_versions_are_never_mixed(beyond, toys, tables):
+    toys.datasets["first"] = dataclasses.replace(toys.datasets["first"], version=7)
+    run_what_is_printed(beyond("--dry-run")[1], toys, seeds="1,")
+    assert "first: 3 of 6 jobs lacking; " in beyond()[1]
+    per_seed = pd.read_csv(tables / "per_seed.csv").set_index("dataset")
+    assert set(per_seed.loc["first", "seed"]) == {1}
+    assert set(per_seed.loc["second", "seed"]) == {0, 1, 2}
+
+
+def test_tables_of_another_profile_or_damaged_ones_are_refused(beyond, tables):
+    made = files(tables)
+    assert beyond("--profile", "quick")[0] == CANNOT
+    (tables / "steps.csv").unlink()
+    assert beyond()[0] == CANNOT
+    (tables / "steps.csv").write_bytes(made["steps.csv"])
+    (tables / "jobs.csv").write_bytes(made["jobs.csv"].replace(b"score_digest", b"digest"))
+    assert beyond()[0] == CANNOT
+    (tables / "jobs.csv").write_bytes(made["jobs.csv"])
+    assert beyond()[0] == OK
+    assert files(tables) == made
+
+
+def test_the_committed_tables_are_what_the_command_makes_of_them(tmp_path):
+    shutil.copytree(HERE, tmp_path / "beyond")
+    made = files(tmp_path / "beyond")
+    assert main(["beyond", "--results", str(tmp_path), "--out", str(tmp_path / "beyond")]) in (OK, FINDING)
+    assert files(tmp_path / "beyond") == made

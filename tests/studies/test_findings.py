@@ -13,9 +13,9 @@ from benchmark.studies import findings
 
 ROOT = Path(__file__).resolve().parents[2]
 READ = (
-    *("beyond/rules.toml", "beyond/claims.csv", "beyond/metrics.csv", "controls/controls.csv"),
+    *(f"beyond/{name}" for name in ("rules.toml", "claims.csv", "metrics.csv", "datasets.csv")),
     *(f"reference/paper/ml2000/{name}.csv" for name in ("claims", "verdicts", "undecided")),
-    *("ml2000_features/recipes.csv", "paper/audit.md"),
+    *("controls/controls.csv", "ml2000_features/recipes.csv", "paper/audit.md"),
 )
 
 

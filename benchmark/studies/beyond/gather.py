@@ -1,4 +1,4 @@
-"""Reads the records of each data set with its own seeds, and says how to make those that lack.
+"""Reads what was measured on each data set with its own seeds, and says how to make what lacks.
 
 It judges nothing.
 """
@@ -6,32 +6,88 @@ It judges nothing.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import reduce
 from pathlib import Path
 
-from benchmark.contracts import users_folder
-from benchmark.paper.evidence import Evidence, as_one
-from benchmark.paper.gather import Gathered, gather_records
-from benchmark.registry import Registry
+import pandas as pd
+
+from benchmark.contracts import MethodSpec, users_folder
+from benchmark.paper.evidence import Evidence
+from benchmark.paper.gather import gather_records
+from benchmark.registry import Registry, parse_seeds
 from benchmark.run.bench import Bench
+from benchmark.run.config import ConfigError, Profile, load_profile
 from benchmark.run.flags import ROOT
+from benchmark.studies.beyond.measured import JOBS_FILE, NOTHING, Measured, measured_of, read_measured
 from benchmark.studies.beyond.rules import Rules
-from benchmark.tables import names
+from benchmark.tables.results import Results
 from datasets.formats.known import known_datasets
 
 
 @dataclass(frozen=True)
 class Part:
-    """One data set: its records, where there are any, and the command that makes those that lack."""
+    """How far one data set is, and the command that makes what lacks."""
 
     dataset: str
-    bench: Bench | None
-    """None if there is no such data set here."""
-    gathered: Gathered | None
-    lacking: int
     wanted: int
+    lacking: int
+    outdated: int
+    """Jobs that were measured by another version of the code, the options or the data."""
     command: str
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """All that was measured, by data set, and what could not be read."""
+
+    measured: Measured
+    parts: tuple[Part, ...]
+    profile: Profile
+    titles: Mapping[str, str]
+    """Of all data sets of the rules."""
+    seeds: Mapping[str, tuple[int, ...]]
+    methods: tuple[MethodSpec, ...]
+    messages: tuple[str, ...]
+
+    @property
+    def complete(self) -> bool:
+        """Whether no job lacks and none is outdated."""
+        return not any(part.lacking or part.outdated for part in self.parts)
+
+    def evidence(self) -> Evidence:
+        """Return all numbers; methods shared their protocol, so that its limits forbid no comparison."""
+        return Evidence(
+            as_printed=self.measured.as_printed(),
+            equal=self.measured.equal(),
+            steps=self.measured.long_steps(),
+            methods=self.methods,
+            seeds=(),
+            source=f"what was measured at profile {self.profile.name}",
+            datasets=tuple(self.seeds),
+            missing="not run",
+            split_sizes=self.measured.split_sizes(),
+            own_seeds=self.seeds,
+        )
+
+    def results(self, dataset: str) -> Results:
+        """Return what the table of one data set is made of."""
+
+        def of_it(frame: pd.DataFrame) -> pd.DataFrame:
+            return frame[frame["dataset"] == dataset]
+
+        return Results(
+            as_printed=of_it(self.measured.as_printed()),
+            equal=of_it(self.measured.equal()),
+            steps=of_it(self.measured.long_steps()),
+            datasets=self.measured.listed(),
+            methods=self.methods,
+            profile=self.profile.name,
+            profile_note=self.profile.description,
+            seeds=self.seeds[dataset],
+            mixed_devices=self.measured.mixed_devices(),
+        )
 
 
 @dataclass(frozen=True)
@@ -44,47 +100,81 @@ class Where:
     data_dir: Path
     """The folder that it means."""
     results_dir: Path
+    earlier: Path
+    """The folder of tables that were written before."""
 
 
-def title_of(dataset: str) -> str:
-    """Print a data set as its recipe does, or the paper."""
+def gather(rules: Rules, registry: Registry, where: Where) -> Gathered:
+    """Read the records of all data sets, and of what has none the tables that were written before.
+
+    Raises
+    ------
+    ConfigError
+        If these tables cannot be read, or are of another profile.
+    """
+    earlier = read_measured(where.earlier)
+    if others := set(earlier.jobs["profile"]) - {where.profile}:
+        raise ConfigError(
+            f"{where.earlier / JOBS_FILE} is of profile {', '.join(sorted(others))}, not {where.profile}; "
+            "name another folder with --out"
+        )
+    benches = {
+        name: _bench(name, rules, registry, where) for name in rules.seeds if name in registry.datasets
+    }
+    found = [gather_records(bench) for bench in benches.values() if bench.recorded_pairs()]
+    seeds = {name: parse_seeds(text) for name, text in rules.seeds.items()}
+    fresh = reduce(Measured.over, map(measured_of, found), NOTHING)
+    measured = fresh.over(earlier).chosen(seeds, rules.methods)
+    return Gathered(
+        measured,
+        tuple(_part(name, rules, registry, where, measured, benches.get(name)) for name in rules.seeds),
+        load_profile(where.profile),
+        {name: _title(name, registry) for name in rules.seeds}
+        | {listed.id: listed.title for listed in measured.listed()},
+        seeds,
+        tuple(registry.methods.values()),
+        tuple(message for one in found for message in one.evidence.messages),
+    )
+
+
+def _title(id: str, registry: Registry) -> str:
     known = known_datasets()
-    return known[dataset].title if dataset in known else names.dataset_title(dataset)
+    return known[id].title if id in known else registry.datasets[id].title if id in registry.datasets else id
 
 
-def gather_parts(rules: Rules, registry: Registry, where: Where) -> list[Part]:
-    """Read the records of all data sets, in the order of the rules."""
-    return [
-        _part(id, rules, registry, where)
-        if id in registry.datasets
-        else Part(id, None, None, 0, 0, _import(id, where.data_dir))
-        for id in rules.seeds
-    ]
-
-
-def _part(id: str, rules: Rules, registry: Registry, where: Where) -> Part:
-    methods, seeds = ",".join(rules.methods), rules.seeds[id]
-    bench = Bench.of(
+def _bench(id: str, rules: Rules, registry: Registry, where: Where) -> Bench:
+    return Bench.of(
         registry,
         profile=where.profile,
-        methods=methods,
+        methods=",".join(rules.methods),
         datasets=id,
-        seeds=seeds,
+        seeds=rules.seeds[id],
         data_dir=where.data_dir,
         results_dir=where.results_dir,
     )
-    slots = bench.inventory().slots
-    words = ["--profile", where.profile, "--datasets", id, "--methods", methods, "--seeds", seeds]
+
+
+def _part(
+    id: str, rules: Rules, registry: Registry, where: Where, measured: Measured, bench: Bench | None
+) -> Part:
+    jobs = measured.jobs[measured.jobs["dataset"] == id]
+    wanted = len(rules.methods) * len(parse_seeds(rules.seeds[id]))
+    if bench is None:
+        return Part(id, wanted, wanted - len(jobs), 0, _import(id, where.data_dir))
+    current = {
+        setup.method.id: setup.config_hash for setup in (bench.setup(*pair) for pair in bench.chosen_pairs())
+    }
+    words = ["--profile", where.profile, "--datasets", id, "--methods", ",".join(rules.methods)]
+    words += ["--seeds", rules.seeds[id]]
     if where.data and users_folder(registry.datasets[id], where.data_dir):
         words += ["--data", where.data]
     if where.results_dir != ROOT / "results":
         words += ["--results", str(where.results_dir)]
     return Part(
         id,
-        bench,
-        gather_records(bench) if bench.recorded_pairs() else None,
-        sum(slot.state != "done" for slot in slots),
-        len(slots),
+        wanted,
+        wanted - len(jobs),
+        int((jobs["config_hash"] != jobs["method"].map(current)).sum()),
         shlex.join(["python", "run_all.py", *words]),
     )
 
@@ -93,9 +183,3 @@ def _import(id: str, data_dir: Path) -> str:
     if id not in known_datasets():
         return f"no data set {id}: correct the rules"
     return shlex.join(["python", "run_all.py", "data", "import", "--known", id, "--out", str(data_dir / id)])
-
-
-def evidence_of(parts: Sequence[Part]) -> Evidence:
-    """Put all numbers together; methods shared their protocol, so that its limits forbid no comparison."""
-    gathered = [part.gathered.evidence for part in parts if part.gathered is not None]
-    return replace(as_one(gathered), limits={}, missing="not run")

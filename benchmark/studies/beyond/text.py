@@ -2,61 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
 from benchmark.inference import ALPHA
 from benchmark.paper.significance_text import ranks_text
 from benchmark.paper.text import p_text
-from benchmark.studies.beyond.gather import Part, title_of
+from benchmark.studies.beyond.gather import Gathered
 from benchmark.studies.beyond.judge import Ranking, pairs_frame
 from benchmark.studies.beyond.rules import Rules
 from benchmark.tables import markdown, names
 from benchmark.tables.paper_tables import own_table
-from benchmark.tables.results import ListedDataset
 
 OPENING = """# M3LA on eight real data sets
 
 Every method at the same protocol, on the same splits. Rules, data sets and rows: `rules.toml`, fixed before
-the runs. Written from the records by `python run_all.py beyond`; `metrics.csv`, `ranks.csv`, `pairs.csv` and
-`claims.csv` hold the numbers, `jobs.csv` hash, digest of scores and time of each job, `settings.json` what
+the runs. Written by `python run_all.py beyond` of the records that are there and, for the other jobs, of
+`jobs.csv` (hash, digest of scores and time of each), `per_seed.csv` and `steps.csv`, so that it needs neither
+data nor runs. `metrics.csv`, `ranks.csv`, `pairs.csv` and `claims.csv` hold the numbers, `settings.json` what
 each hash was made of.
 
 Options of M3LA-repaired were chosen once, on validation rows of Emotions, Scene and Yeast that were training
 rows of seed 0: on other seeds of these three some of the test rows were among them."""
 
 
-def report(
-    rules: Rules, parts: Sequence[Part], rankings: Sequence[Ranking], claims: pd.DataFrame, jobs: pd.DataFrame
-) -> str:
+def report(rules: Rules, gathered: Gathered, rankings: Sequence[Ranking], claims: pd.DataFrame) -> str:
     """Return the Markdown of everything."""
+    profile = gathered.profile
     sections = [
         OPENING,
-        _unfinished(parts),
-        _protocol(parts),
+        _unfinished(gathered),
+        f"Profile {profile.name}: {markdown.escape(profile.description)}.",
         "## Data sets",
-        _datasets(rules, parts),
+        _datasets(gathered),
         "## The paper's claims, on each data set and over all",
-        _claims(rules, claims),
+        _claims(rules, claims, gathered.titles),
         "## Ranks over data sets",
         *_rankings(rankings),
         "## What it cost",
-        cost(jobs),
+        cost(gathered.measured.jobs, gathered.titles),
         "## The ten metrics",
-        *(_metrics(part) for part in parts),
+        *(_metrics(gathered, listed.id) for listed in gathered.measured.listed()),
     ]
     return "\n\n".join(section.rstrip() for section in sections if section) + "\n"
 
 
-def _protocol(parts: Sequence[Part]) -> str:
-    profile = next(part.bench.profile for part in parts if part.bench is not None)
-    return f"Profile {profile.name}: {markdown.escape(profile.description)}."
-
-
-def _unfinished(parts: Sequence[Part]) -> str:
+def _unfinished(gathered: Gathered) -> str:
     """Say so where jobs are missing; nothing of what is whole."""
-    whole = [listed.title for part in parts if not part.lacking and (listed := _listed(part)) is not None]
+    parts = gathered.parts
+    whole = [gathered.titles[part.dataset] for part in parts if not part.lacking]
     if len(whole) == len(parts):
         return ""
     return (
@@ -66,27 +61,22 @@ def _unfinished(parts: Sequence[Part]) -> str:
     )
 
 
-def _listed(part: Part) -> ListedDataset | None:
-    if part.gathered is None or part.gathered.results is None:
-        return None
-    return next(one for one in part.gathered.results.datasets if one.id == part.dataset)
-
-
-def _datasets(rules: Rules, parts: Sequence[Part]) -> str:
+def _datasets(gathered: Gathered) -> str:
+    known = {listed.id: listed for listed in gathered.measured.listed()}
     rows: list[Sequence[object]] = []
-    for part in parts:
-        listed, n_seeds = _listed(part), rules.seeds[part.dataset]
-        if listed is None:
-            rows.append((title_of(part.dataset), "", "", "", "", n_seeds, "not run"))
+    for part in gathered.parts:
+        n_seeds = len(gathered.seeds[part.dataset])
+        if part.dataset not in known:
+            rows.append((gathered.titles[part.dataset], "", "", "", "", n_seeds, "not run"))
             continue
-        shape, done = listed.shape, f"{part.wanted - part.lacking} of {part.wanted}"
-        dims = ", ".join(map(str, shape.dims))
-        rows.append((listed.title, shape.n, shape.q, dims, listed.provenance, n_seeds, done))
+        listed = known[part.dataset]
+        dims, done = ", ".join(map(str, listed.shape.dims)), f"{part.wanted - part.lacking} of {part.wanted}"
+        rows.append((listed.title, listed.shape.n, listed.shape.q, dims, listed.provenance, n_seeds, done))
     headers = ("data set", "rows", "labels", "features by modality", "provenance", "seeds", "jobs done")
     return markdown.grid(rows, headers)
 
 
-def _claims(rules: Rules, claims: pd.DataFrame) -> str:
+def _claims(rules: Rules, claims: pd.DataFrame, titles: Mapping[str, str]) -> str:
     """Return a table of verdicts, and what each claim is taken to mean."""
     scopes = [*rules.seeds, *rules.over]
     found = {(row["id"], row["over"]): row for row in claims.to_dict("records")}
@@ -94,6 +84,7 @@ def _claims(rules: Rules, claims: pd.DataFrame) -> str:
     for name in rules.claims:
         cells = (found[name, over] for over in scopes)
         rows.append((name, *(_verdict(cell) for cell in cells)))
+    headers = ("claim", *(titles.get(scope, scope) for scope in scopes))
     readings = claims.drop_duplicates("id")
     lines = [
         "- **{}**: “{}” {}".format(*(markdown.escape(row[key]) for key in ("id", "quote", "reading")))
@@ -106,7 +97,7 @@ def _claims(rules: Rules, claims: pd.DataFrame) -> str:
         "column's data sets instead. Reconstructed CS3G supports no claim; what else a column left out is in "
         "`claims.csv`."
     )
-    return "\n\n".join([intro, markdown.grid(rows, ("claim", *map(title_of, scopes))), "\n".join(lines)])
+    return "\n\n".join([intro, markdown.grid(rows, headers), "\n".join(lines)])
 
 
 def _verdict(cell: dict[object, object]) -> str:
@@ -139,7 +130,7 @@ def _told_apart(ranking: Ranking) -> str:
     return "\n".join([f"{head}:", "", *lines]) if lines else f"{head}: none."
 
 
-def cost(jobs: pd.DataFrame) -> str:
+def cost(jobs: pd.DataFrame, titles: Mapping[str, str]) -> str:
     """Return processor hours by method and data set; of a record that lacks them, hours by the clock."""
     known = jobs["processor_seconds"] > 0
     spent = jobs.assign(hours=jobs["processor_seconds"].where(known, jobs["seconds"]) / 3600)
@@ -156,10 +147,10 @@ def cost(jobs: pd.DataFrame) -> str:
             f" Of {(~known).sum()} of the {len(jobs)} jobs only hours by the clock are known, which count "
             "what they waited for other programs."
         )
-    return f"{text}\n\n{markdown.grid(rows, ('method', *map(title_of, hours.columns)))}"
+    headers = ("method", *(titles.get(name, name) for name in hours.columns))
+    return f"{text}\n\n{markdown.grid(rows, headers)}"
 
 
-def _metrics(part: Part) -> str:
-    if part.gathered is None or (results := part.gathered.results) is None:
-        return ""
-    return markdown.render(own_table(results, results.as_printed, "as printed", part.dataset))
+def _metrics(gathered: Gathered, dataset: str) -> str:
+    results = gathered.results(dataset)
+    return markdown.render(own_table(results, results.as_printed, "as printed", dataset))

@@ -1,0 +1,275 @@
+"""What was measured over data sets, as small tables that are committed, so that they outlive the records.
+
+A row of `jobs.csv` says of one job what it was made of and what it took, `per_seed.csv` what it gave. It
+judges nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from benchmark.contracts import Provenance, Record, Shape
+from benchmark.paper.gather import Gathered
+from benchmark.run.config import ConfigError
+from benchmark.run.fingerprint import config_hash
+from benchmark.tables.aggregate import PER_SEED_COLUMNS
+from benchmark.tables.reference import METRIC_COLUMNS, lengthen, read_csv, widen
+from benchmark.tables.results import EQUAL_RULE, ListedDataset, mixed_devices
+from benchmark.untrusted import read_json
+
+JOBS_FILE, PER_SEED_FILE, STEPS_FILE = "jobs.csv", "per_seed.csv", "steps.csv"
+DATASETS_FILE, SETTINGS_FILE, ENVIRONMENTS_FILE = "datasets.csv", "settings.json", "environments.json"
+JOB = ("dataset", "method", "seed", "config_hash")
+"""What a job's numbers are of."""
+READING = ("threshold", "scoring")
+COMMON = tuple(name for name in PER_SEED_COLUMNS if name not in ("metric", "value"))
+"""What all numbers of a job share; its reading is the method's own."""
+COST = ("seconds", "processor_seconds", "peak_mib")
+JOB_COLUMNS = (*COMMON, *COST, "environment")
+PER_SEED_WIDE = (*JOB, *READING, *METRIC_COLUMNS)
+"""Each job under its method's own rule, and under `EQUAL_RULE` where that is another."""
+STEP_COLUMNS = (*JOB, "step", *METRIC_COLUMNS)
+DATASET_SIZES = ("n", "q", "n_train", "n_test")
+DATASET_COLUMNS = ("dataset", "title", *DATASET_SIZES, "dims", "provenance", "note", "in_paper")
+REMEDY = "correct it, or remove it to write all tables of records alone"
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The jobs of some data sets; frames have the columns above."""
+
+    jobs: pd.DataFrame
+    per_seed: pd.DataFrame
+    steps: pd.DataFrame
+    datasets: pd.DataFrame
+    settings: Mapping[str, Mapping[str, Any]]
+    """By configuration hash, what it was made of."""
+    environments: Mapping[str, Mapping[str, Any]]
+    """By the name that `jobs` has for it."""
+
+    def as_printed(self) -> pd.DataFrame:
+        """Return `PER_SEED_COLUMNS`, each method under its own rule."""
+        return self._long(self.per_seed.merge(self.jobs[list(COMMON)], on=[*JOB, *READING]))
+
+    def equal(self) -> pd.DataFrame:
+        """Return `PER_SEED_COLUMNS`, each method under `EQUAL_RULE`."""
+        equal = self.per_seed[self.per_seed["threshold"] == EQUAL_RULE]
+        others = [name for name in COMMON if name not in READING]
+        return self._long(equal.merge(self.jobs[others], on=list(JOB)))
+
+    def long_steps(self) -> pd.DataFrame:
+        """Return `PER_SEED_COLUMNS` and `step`, each method under its own rule."""
+        return self._long(self.steps.merge(self.jobs[list(COMMON)], on=list(JOB)), "step")
+
+    def _long(self, wide: pd.DataFrame, *more: str) -> pd.DataFrame:
+        return lengthen(wide, (*COMMON, *more))[[*PER_SEED_COLUMNS, *more]]
+
+    def listed(self) -> tuple[ListedDataset, ...]:
+        """Return the data sets as tables list them."""
+        return tuple(
+            ListedDataset(
+                row["dataset"],
+                row["title"],
+                Shape(row["n"], row["q"], tuple(map(int, row["dims"].split()))),
+                Provenance(row["provenance"]),
+                row["note"],
+                row["in_paper"] == "yes",
+            )
+            for row in self.datasets.to_dict("records")
+        )
+
+    def split_sizes(self) -> dict[str, tuple[int, int]]:
+        """Return training and test rows of each split, by data set."""
+        columns = (self.datasets[name] for name in ("dataset", "n_train", "n_test"))
+        return {name: (n_train, n_test) for name, n_train, n_test in zip(*columns, strict=True)}
+
+    def mixed_devices(self) -> dict[tuple[str, str], str]:
+        """Say of each method's mean on a data set that is one over several devices, which."""
+        done = self.jobs[self.jobs["status"] == "done"]
+        columns = [done[name] for name in ("dataset", "method", "environment")]
+        return mixed_devices(
+            ((dataset, method), self.environments.get(name, {}))
+            for dataset, method, name in zip(*columns, strict=True)
+        )
+
+    def over(self, earlier: Measured) -> Measured:
+        """Return these jobs, and of earlier ones those that they do not replace.
+
+        Seeds of one method on one data set are never of two versions: where a version of it is among these,
+        earlier jobs of another are left out.
+        """
+        versions = self.jobs.drop_duplicates(list(JOB[:2])).set_index(list(JOB[:2]))["config_hash"]
+        mine = set(self.jobs[list(JOB)].itertuples(index=False, name=None))
+        stays = [
+            versions.get(job[:2], job[3]) == job[3] and job not in mine
+            for job in earlier.jobs[list(JOB)].itertuples(index=False, name=None)
+        ]
+        kept = earlier.jobs.loc[stays]
+
+        def together(mine: pd.DataFrame, theirs: pd.DataFrame) -> pd.DataFrame:
+            return pd.concat([mine, theirs.merge(kept[list(JOB)], on=list(JOB))], ignore_index=True)
+
+        jobs = pd.concat([self.jobs, kept], ignore_index=True)
+        datasets = pd.concat([self.datasets, earlier.datasets], ignore_index=True)
+        return Measured(
+            jobs,
+            together(self.per_seed, earlier.per_seed),
+            together(self.steps, earlier.steps),
+            datasets.drop_duplicates("dataset", ignore_index=True),
+            _used(jobs["config_hash"], {**earlier.settings, **self.settings}),
+            _used(jobs["environment"], {**earlier.environments, **self.environments}),
+        )
+
+    def chosen(self, seeds: Mapping[str, Sequence[int]], methods: Sequence[str]) -> Measured:
+        """Return the jobs of these data sets, seeds and methods, in this order."""
+        wanted = {
+            (name, method, seed): place
+            for place, (name, method, seed) in enumerate(
+                (name, method, seed) for name in seeds for method in methods for seed in seeds[name]
+            )
+        }
+
+        def in_order(frame: pd.DataFrame, *more: str) -> pd.DataFrame:
+            keys = zip(frame["dataset"], frame["method"], frame["seed"], strict=True)
+            placed = frame.assign(place=[wanted.get(key, -1) for key in keys])
+            placed = placed[placed["place"] >= 0].sort_values(["place", *more], kind="stable")
+            return placed.drop(columns="place").reset_index(drop=True)
+
+        jobs = in_order(self.jobs)
+        datasets = self.datasets.set_index("dataset").loc[list(dict.fromkeys(jobs["dataset"]))].reset_index()
+        chosen = Measured(
+            jobs,
+            in_order(self.per_seed),
+            in_order(self.steps, "step"),
+            datasets,
+            self.settings,
+            self.environments,
+        )
+        return chosen.over(NOTHING)
+
+    def files(self) -> dict[str, str]:
+        """Return the text of each file by its name."""
+        return {
+            JOBS_FILE: _csv(self.jobs),
+            PER_SEED_FILE: _csv(self.per_seed),
+            STEPS_FILE: _csv(self.steps),
+            DATASETS_FILE: _csv(self.datasets),
+            SETTINGS_FILE: _json(self.settings),
+            ENVIRONMENTS_FILE: _json(self.environments),
+        }
+
+
+NOTHING = Measured(
+    pd.DataFrame(columns=list(JOB_COLUMNS)),
+    pd.DataFrame(columns=list(PER_SEED_WIDE)),
+    pd.DataFrame(columns=list(STEP_COLUMNS)),
+    pd.DataFrame(columns=list(DATASET_COLUMNS)),
+    {},
+    {},
+)
+
+
+def measured_of(gathered: Gathered) -> Measured:
+    """Return what the records of one bench gave."""
+    assert gathered.records is not None, "a reference has no records"
+    assert gathered.results is not None, "a reference has no results"
+    results, records = gathered.results, gathered.records
+    steps = results.steps[results.steps["step"] > 0]
+    recorded = {record.dataset for record in records}
+    # One row per job: all ten metrics share it.
+    jobs = results.as_printed.drop_duplicates(list(JOB))[list(COMMON)]
+    datasets = [
+        _dataset(listed, gathered.evidence.split_sizes[listed.id])
+        for listed in results.datasets
+        if listed.id in recorded
+    ]
+    return Measured(
+        jobs.merge(_costs(records), on=list(JOB), how="left"),
+        widen(results.per_seed, (*JOB, *READING)),
+        widen(steps, (*JOB, "step")) if len(steps) else NOTHING.steps,
+        pd.DataFrame(datasets, columns=list(DATASET_COLUMNS)),
+        {record.config_hash: dict(record.settings) for record in records},
+        {_name(record): dict(record.environment) for record in records},
+    )
+
+
+def read_measured(folder: Path) -> Measured:
+    """Read what `Measured.files` wrote; nothing where there is none.
+
+    Raises
+    ------
+    ConfigError
+        If a file is missing beside `jobs.csv`, lacks a column, or holds what does not belong there.
+    """
+    if not (folder / JOBS_FILE).is_file():
+        return NOTHING
+    numbers = ("seed", *METRIC_COLUMNS)
+    return Measured(
+        _read_frame(folder / JOBS_FILE, JOB_COLUMNS, ("seed", *COST)),
+        _read_frame(folder / PER_SEED_FILE, PER_SEED_WIDE, numbers),
+        _read_frame(folder / STEPS_FILE, STEP_COLUMNS, (*numbers, "step")),
+        _read_frame(folder / DATASETS_FILE, DATASET_COLUMNS, DATASET_SIZES),
+        _read_json(folder / SETTINGS_FILE),
+        _read_json(folder / ENVIRONMENTS_FILE),
+    )
+
+
+def _read_frame(path: Path, columns: Sequence[str], numbers: Sequence[str]) -> pd.DataFrame:
+    frame = read_csv(path, columns, numbers, REMEDY)[list(columns)]
+    texts = [name for name in columns if name not in numbers]
+    return frame.assign(**{name: frame[name].fillna("") for name in texts})
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        content = read_json(path)
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{path} cannot be read ({error}); {REMEDY}") from error
+    if not isinstance(content, dict):
+        raise ConfigError(f"{path} holds no table; {REMEDY}")
+    return content
+
+
+def _used(names: Iterable[str], known: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+    return {name: known[name] for name in dict.fromkeys(names) if name in known}
+
+
+def _costs(records: Iterable[Record]) -> pd.DataFrame:
+    rows = [
+        (
+            *(getattr(record, name) for name in JOB),
+            round(sum(record.seconds.values()), 1),
+            round(record.processor_seconds, 3),
+            round(record.peak_mib),
+            _name(record),
+        )
+        for record in records
+    ]
+    return pd.DataFrame(rows, columns=[*JOB, *COST, "environment"])
+
+
+def _name(record: Record) -> str:
+    return config_hash(record.environment)
+
+
+def _dataset(listed: ListedDataset, split: tuple[int, int]) -> dict[str, Any]:
+    return {
+        **{"dataset": listed.id, "title": listed.title, "n": listed.shape.n, "q": listed.shape.q},
+        **{"dims": " ".join(map(str, listed.shape.dims)), "n_train": split[0], "n_test": split[1]},
+        **{"provenance": str(listed.provenance), "note": listed.note},
+        "in_paper": "yes" if listed.in_paper else "no",
+    }
+
+
+def _csv(frame: pd.DataFrame) -> str:
+    return frame.to_csv(index=False, lineterminator="\n")
+
+
+def _json(content: Mapping[str, Any]) -> str:
+    return json.dumps(content, indent=1, sort_keys=True) + "\n"
