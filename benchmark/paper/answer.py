@@ -1,10 +1,11 @@
-"""Whether the paper was reproduced, in three sentences made of verdicts and claims; it decides nothing."""
+"""Whether the paper was reproduced, in a few sentences made of verdicts and claims; it decides nothing."""
 
 from __future__ import annotations
 
 import pandas as pd
 
 from benchmark.contracts import Provenance
+from benchmark.paper.beyond import Beyond
 from benchmark.paper.claims import CANNOT, SUPPORTED
 from benchmark.paper.verdicts import BETTER, LEAKED, NOT_COMPARABLE, REBUILT, REPRODUCED, UNDECIDED, WORSE
 from benchmark.tables import names
@@ -14,8 +15,8 @@ METHOD = "M3LA"
 _FEATURES: dict[str, str] = {Provenance.REBUILT: "our features", Provenance.LEAKED: "leaked features"}
 
 
-def answer(verdicts: pd.DataFrame, claims: pd.DataFrame) -> str:
-    """Return what was found: of the printed numbers, of the claims, and on which data sets nothing.
+def answer(verdicts: pd.DataFrame, claims: pd.DataFrame, beyond: Beyond | None = None) -> str:
+    """Return what was found: of the printed numbers, of the claims, and beyond the paper's data sets.
 
     Parameters
     ----------
@@ -23,6 +24,8 @@ def answer(verdicts: pd.DataFrame, claims: pd.DataFrame) -> str:
         As `benchmark.paper.verdicts.judge` returns it, or as it is read from a reference's `verdicts.csv`.
     claims : DataFrame
         As `benchmark.paper.claims.check_claims` returns it, or as it is read from `claims.csv`.
+    beyond : Beyond, optional
+        What was found over other real data sets.
     """
     distinct = verdicts[~verdicts["repeats"]] if verdicts["repeats"].any() else verdicts
     tested = distinct[distinct["verdict"] != NOT_COMPARABLE]
@@ -31,6 +34,8 @@ def answer(verdicts: pd.DataFrame, claims: pd.DataFrame) -> str:
     sentences = [_of_numbers(distinct[distinct["dataset"].isin(judged)], tested, judged), _of_claims(claims)]
     if judged and others:
         sentences.append(f"{_listed(others)} {'is' if len(others) == 1 else 'are'} not judged.")
+    if beyond is not None:
+        sentences.append(_of_others(beyond))
     return " ".join(filter(None, sentences))
 
 
@@ -72,6 +77,26 @@ def _of_claims(claims: pd.DataFrame) -> str:
         f"Of the paper's {claims['id'].nunique()} claims, {len(ours)} can be judged by these runs and "
         f"{supported} {'is' if supported == 1 else 'are'} supported; “{first['quote']}” is "
         f"{first['verdict']} ({first['better']} of {first['cells']} cells)."
+    )
+
+
+def _of_others(beyond: Beyond) -> str:
+    """Say what the claims come to over the data sets that could be judged."""
+    found, n_judged = beyond.over_all(), len(beyond.judged)
+    found = found[found["verdict"] != CANNOT]
+    if found.empty:
+        return ""
+    wanted = len(beyond.wanted)
+    where = (
+        f"{n_judged} real data sets"
+        if n_judged == wanted
+        else f"{n_judged} of {wanted} real data sets so far"
+    )
+    supported, first = int((found["verdict"] == SUPPORTED).sum()), found.iloc[0]
+    return (
+        f"On {where}, {supported} of {len(found)} claims about data sets in general "
+        f"{'is' if supported == 1 else 'are'} supported, and {METHOD} is best in {first['better']} of "
+        f"{first['cells']} cells."
     )
 
 

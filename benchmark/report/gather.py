@@ -13,6 +13,7 @@ from benchmark.audit.gather import facts_of, one_frame, paper_tables
 from benchmark.audit.judge import Report as Audit
 from benchmark.audit.judge import audit
 from benchmark.contracts import Dataset
+from benchmark.paper.beyond import Beyond, read_beyond
 from benchmark.paper.claim import Claim, parse_claims
 from benchmark.paper.compare import judge_all
 from benchmark.paper.evidence import Evidence, as_one
@@ -78,6 +79,8 @@ class Material:
     """`dataset`, `method`, `seed`, `status`, seconds by phase, `peak_mib`."""
     datasets: Mapping[str, Dataset]
     """Data sets with numbers, loaded."""
+    beyond: Beyond | None
+    """What was found over other real data sets; only beside committed references."""
     problems: tuple[str, ...]
     """What was there and could not be used."""
 
@@ -120,6 +123,7 @@ def gather(bench: Bench, reference: bool, *, everything: bool = False) -> Materi
         environments=environments,
         resources=resources,
         datasets={name: bench.registry.datasets[name].load(bench.data_dir) for name in present},
+        beyond=read_beyond() if reference else None,
         problems=evidence.messages,
     )
 

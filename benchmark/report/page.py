@@ -39,12 +39,15 @@ def render(material: Material, figures: Sequence[Drawn], gallery: Gallery | None
         .get_template("page.html")
         .render(
             material=material,
-            answer=answer(material.verdicts, material.claims) if len(material.verdicts) else "",
+            answer=answer(material.verdicts, material.claims, material.beyond)
+            if len(material.verdicts)
+            else "",
             counts=views.counts(material),
             ran=views.ran(material),
             tables=tables,
             cells=cells.opened,
             claims=views.claims(material, cells),
+            beyond=views.beyond(material),
             figures=[
                 (group, list(drawn)) for group, drawn in groupby(figures, key=lambda drawn: drawn.group)
             ],

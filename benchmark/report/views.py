@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from math import isnan
 from typing import Any
 
@@ -11,7 +12,9 @@ import pandas as pd
 
 from benchmark.audit.numbers import Finding
 from benchmark.contracts import Factor, MethodSpec, Provenance
+from benchmark.inference import ALPHA
 from benchmark.paper.claim import Claim
+from benchmark.paper.ranks import RankTest
 from benchmark.paper.text import MARKS
 from benchmark.report.cells import KINDS, METRIC_IDS, Cells, TableView
 from benchmark.report.gather import Material
@@ -45,6 +48,29 @@ class ClaimView:
     def id(self) -> str:
         """Its anchor."""
         return anchor("claim", self.claim.id)
+
+
+@dataclass(frozen=True)
+class RankedView:
+    """Some methods' average ranks over data sets."""
+
+    rows: str
+    """Which methods, in words."""
+    methods: tuple[str, ...]
+    metrics: tuple[tuple[RankTest, str], ...]
+    """Each test, and the pairs of methods that it tells apart."""
+
+
+@dataclass(frozen=True)
+class BeyondView:
+    """What was found over other real data sets."""
+
+    headings: tuple[str, ...]
+    """The data sets that could be judged, and all of them together."""
+    n_wanted: int
+    claims: tuple[tuple[Claim, tuple[tuple[str, ...], ...]], ...]
+    """For each heading the verdict, and what was counted, in lines."""
+    ranked: tuple[RankedView, ...]
 
 
 @dataclass(frozen=True)
@@ -168,6 +194,45 @@ def claims(material: Material, cells: Cells) -> list[ClaimView]:
                     behind.append((where, cited))
         views.append(ClaimView(claim, sides, tuple(behind)))
     return views
+
+
+def beyond(material: Material) -> BeyondView | None:
+    """Return claims by data set, and ranks over all; None where nothing could be judged."""
+    found = material.beyond
+    if found is None or not found.judged:
+        return None
+    cells, scopes = found.cells(), (*found.judged, found.groups[0])
+    judged = tuple(
+        (material.statements[name], tuple(_counted(cells[name, scope]) for scope in scopes))
+        for name in dict.fromkeys(found.claims["id"])
+    )
+    ranked = (
+        RankedView(rows, *_ranked(found.rank_tests(rows))) for rows in dict.fromkeys(found.ranks["rows"])
+    )
+    headings = (*(found.titles[name] for name in found.judged), found.groups[0])
+    return BeyondView(headings, len(found.wanted), judged, tuple(ranked))
+
+
+def _counted(row: Mapping[Hashable, Any]) -> tuple[str, ...]:
+    if not row["cells"]:
+        return (row["verdict"],)
+    significant = f"+{row['significantly_better']} −{row['significantly_worse']}"
+    return row["verdict"], f"{row['better']}/{row['cells']}", significant
+
+
+def _ranked(tests: Sequence[RankTest]) -> tuple[tuple[str, ...], tuple[tuple[RankTest, str], ...]]:
+    methods = tuple(tests[0].ranks.index)
+    return methods, tuple((test, _told_apart(test)) for test in tests)
+
+
+def _told_apart(test: RankTest) -> str:
+    """Name the pairs that Wilcoxon's test tells apart, the better method first."""
+    pairs = []
+    for pair in combinations(test.ranks.index, 2):
+        first, second = sorted(pair, key=lambda name: test.ranks[name])
+        if test.pairwise.loc[first, second] <= ALPHA:
+            pairs.append(f"{names.method_title(first)} before {names.method_title(second)}")
+    return ", ".join(pairs)
 
 
 def findings(material: Material) -> list[tuple[Finding, str]]:

@@ -7,6 +7,7 @@ import pytest
 from evidence_examples import cell, evidence, exact
 
 from benchmark.paper.answer import answer
+from benchmark.paper.beyond import Beyond, read_beyond
 from benchmark.paper.claim import parse_claims
 from benchmark.paper.claims import check_claims
 from benchmark.paper.printed import read_paper
@@ -30,7 +31,7 @@ def reference(name):
 def test_readme_begins_with_the_answer_of_the_committed_reference():
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     quoted = [line.removeprefix("> ") for line in readme.splitlines() if line.startswith("> ")]
-    assert " ".join(quoted) == answer(reference("verdicts.csv"), reference("claims.csv"))
+    assert " ".join(quoted) == answer(reference("verdicts.csv"), reference("claims.csv"), read_beyond())
     title, first, *_ = readme.split("\n\n")
     assert title.startswith("# ")
     assert first.startswith("> ")
@@ -77,3 +78,37 @@ def test_claims_that_cannot_be_judged_are_not_among_those_that_can():
     assert "Of the paper's 10 claims, 2 can be judged by these runs and 1 is supported" in text
     first = claims[claims["id"] == "best-on-almost-all"].iloc[0]
     assert f"“{first['quote']}” is contradicted (4 of 10 cells)." in text
+
+
+BEYOND = pd.DataFrame(
+    [
+        ("superior", "emotions", "not supported", 10, 1),
+        ("superior", "yeast", "cannot judge", 0, 0),
+        ("superior", "both", "not supported", 20, 3),
+        ("order", "emotions", "supported", 10, 10),
+        ("order", "yeast", "cannot judge", 0, 0),
+        ("order", "both", "supported", 20, 19),
+    ],
+    columns=["id", "over", "verdict", "cells", "better"],
+)
+
+
+@pytest.mark.parametrize(
+    ("claims", "words"),
+    [
+        (BEYOND.replace("cannot judge", "not supported"), "On 2 real data sets, 1 of 2 claims"),
+        (BEYOND, "On 1 of 2 real data sets so far, 1 of 2 claims"),
+        (BEYOND.assign(verdict="cannot judge"), ""),
+    ],
+)
+def test_other_real_data_sets_are_said_last(claims, words):
+    nothing = pd.DataFrame()
+    found = Beyond(("emotions", "yeast"), ("both",), {}, claims, nothing, nothing)
+    alone = answer(reference("verdicts.csv"), reference("claims.csv"))
+    text = answer(reference("verdicts.csv"), reference("claims.csv"), found)
+    more = (
+        f" {words} about data sets in general is supported, and M3LA is best in 3 of 20 cells."
+        if words
+        else ""
+    )
+    assert text == alone + more

@@ -6,11 +6,14 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from benchmark.contracts import Dataset, Provenance, cache_directory
+from benchmark.paper.beyond import Beyond
 from benchmark.registry import discover
 from benchmark.report.figures import figures_of
+from benchmark.report.figures.drawn import BEYOND
 from benchmark.report.gallery import Gallery, Item
 from benchmark.report.gather import gather
 from benchmark.report.page import render
@@ -21,6 +24,8 @@ ROOT = Path(__file__).resolve().parents[2]
 HOSTILE = (
     "</style></script><script>alert(1)</script><img src=x onerror=alert(1)>\" onload='x' {{ 7 * 7 }} $x_1$"
 )
+
+CD = "critical_difference"
 
 
 class Elements(HTMLParser):
@@ -175,3 +180,42 @@ def test_words_from_outside_are_read_and_do_nothing(material):
     assert [attributes["src"] for tag, attributes in elements.found if tag == "img"] == [HOSTILE] * 2
     assert "49" not in re.findall(r"alert\(1\).{0,80}", page)[0]
     assert elements.text.count("onerror=alert(1)") > 20
+
+
+def test_other_real_data_sets_show_claims_and_which_methods_are_told_apart(material):
+    claims = pd.DataFrame(
+        [
+            ("correlation-matrix", "emotions", "not supported", 10, 4, 0, 1),
+            ("correlation-matrix", "yeast", "cannot judge", 0, 0, 0, 0),
+            ("correlation-matrix", "both", "partly supported", 20, 15, 12, 1),
+        ],
+        columns=["id", "over", "verdict", "cells", "better", "significantly_better", "significantly_worse"],
+    )
+    rows = [("M3LA", 2.5), ("BR", 2.25), ("DMP", 1.25)]
+    ranks = pd.DataFrame(
+        [("three rows", "both", "macro_f1", name, rank, 8, 0.0123, 1.17) for name, rank in rows],
+        columns=["rows", "over", "metric", "method", "mean_rank", "n_datasets", "friedman_p", CD],
+    )
+    pairs = pd.DataFrame(
+        [("M3LA", "BR", 0.7), ("M3LA", "DMP", 0.03), ("BR", "DMP", 0.06)],
+        columns=["first", "second", "p_holm"],
+    ).assign(rows="three rows", over="both", metric="macro_f1")
+    wanted, titles = ("emotions", "yeast"), {"emotions": "Emotions"}
+    told = dataclasses.replace(material, beyond=Beyond(wanted, ("both",), titles, claims, ranks, pairs))
+    diagrams = [drawn for drawn in figures_of(told) if drawn.group == BEYOND]
+    assert [(drawn.name, drawn.alt) for drawn in diagrams] == [
+        (
+            "beyond-macro_f1",
+            "macro F1: mean ranks over 8 data sets: best DMP (1.25), worst M3LA (2.50) of 3 methods.",
+        )
+    ]
+    (section,) = re.findall(r'<section id="beyond".*?</section>', render(told, diagrams), flags=re.S)
+    words = " ".join(re.sub("<[^>]*>", " ", section).split())
+    assert "1 of 2 data sets so far" in words
+    assert "claim Emotions both “the performance of the model" in words
+    assert "not supported 4/10 +0 −1 partly supported 15/20 +12 −1" in words
+    assert "macro F1 2.50 2.25 1.25 0.012 1.17 DMP before M3LA" in words
+
+
+def test_without_other_data_sets_the_page_says_nothing_of_them(material):
+    assert 'id="beyond"' not in render(dataclasses.replace(material, beyond=None), [])

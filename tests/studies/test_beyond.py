@@ -13,6 +13,7 @@ from tiny_benchmark import Busy, Careful, ToyData, method, registry
 from benchmark.cli import main
 from benchmark.contracts import MethodSpec, Provenance
 from benchmark.exit_codes import CANNOT, FINDING, OK
+from benchmark.paper.beyond import read_beyond
 from benchmark.paper.claim import parse_claims
 from benchmark.paper.evidence import Evidence, as_one
 from benchmark.paper.printed import read_paper
@@ -113,6 +114,33 @@ def test_claims_are_judged_on_each_set_and_over_all():
     }
     assert set(found["side"]) == {"ours"}
     assert found.loc["all", ["cells", "significantly_better", "significantly_worse"]].tolist() == [12, 10, 2]
+
+
+def test_what_is_written_of_ranks_and_claims_is_read_again(tmp_path):
+    together = as_one([of_set(name) for name in SETS])
+    ranked, some = rank_all(rules(), together)
+    claims = judge_claims(rules(), parse_claims([CLAIM]), together)
+    frames = {
+        "claims": claims,
+        "ranks": ranks_frame([ranked, some]),
+        "pairs": pairs_frame([ranked, some]),
+        "datasets": pd.DataFrame({"dataset": SETS, "title": [name.upper() for name in SETS]}),
+    }
+    assert read_beyond(tmp_path) is None
+    for name, frame in frames.items():
+        frame.to_csv(tmp_path / f"{name}.csv", index=False)
+    sets = ", ".join(f'{{ id = "{name}" }}' for name in SETS)
+    (tmp_path / "rules.toml").write_text(f"datasets = [{sets}]\nover = {{ all = [], some = [] }}\n")
+    found = read_beyond(tmp_path)
+    assert (found.judged, found.titles["set3"], len(found.over_all())) == (SETS, "SET3", 1)
+    for read, made in zip(found.rank_tests("all rows"), ranked.tests, strict=True):
+        assert (read.metric, read.n_datasets) == (made.metric, 6)
+        assert (read.p_value, read.critical_difference) == pytest.approx(
+            (made.p_value, made.critical_difference)
+        )
+        assert read.ranks.to_dict() == made.ranks.to_dict()
+        assert read.pairwise.to_dict() == made.pairwise.to_dict()
+    assert found.rank_tests("other rows") == ()
 
 
 def test_a_claim_that_the_paper_does_not_make_is_refused():

@@ -7,7 +7,11 @@ from benchmark.report.figures.drawn import Drawn
 from benchmark.report.figures.forest import forests
 from benchmark.report.figures.loss import losses
 from benchmark.report.figures.modalities import attention, reading
-from benchmark.report.figures.of_other_rooms import critical_differences, effects_of_choices
+from benchmark.report.figures.of_other_rooms import (
+    critical_differences,
+    critical_differences_beyond,
+    effects_of_choices,
+)
 from benchmark.report.figures.seeds import seeds_by_method
 from benchmark.report.figures.steps import by_step
 from benchmark.report.figures.style import style
@@ -27,6 +31,7 @@ DRAWERS = (
     costs_against_quality,
     effects_of_choices,
     critical_differences,
+    critical_differences_beyond,
 )
 """In the order of the page."""
 

@@ -31,9 +31,10 @@ GROUPS = (
     "Cost against quality",
     "What the open choices do",
     "Critical differences",
+    "Critical differences on other real data sets",
 )
 """Headings, in the order of the page."""
-FOREST, SEEDS, STEPS, W_CO, READING, ATTENTION, LOSS, COST, CHOICES, RANKS = GROUPS
+FOREST, SEEDS, STEPS, W_CO, READING, ATTENTION, LOSS, COST, CHOICES, RANKS, BEYOND = GROUPS
 
 PIXELS = 4 / 3
 """Of a screen, in a point."""

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from math import isfinite
 
 import matplotlib
 import pandas as pd
 from matplotlib.figure import Figure
 
+from benchmark.paper.ranks import RankTest
 from benchmark.paper.write import ranks_figure
-from benchmark.report.figures.drawn import CHOICES, RANKS, Drawn, name_of
+from benchmark.report.figures.drawn import BEYOND, CHOICES, RANKS, Drawn, name_of
 from benchmark.report.figures.words import counted, joined, method_title
 from benchmark.report.gather import Material
 from benchmark.tables import names
@@ -55,15 +56,27 @@ def _effects_in_words(ranking: pd.DataFrame) -> str:
 
 def critical_differences(material: Material) -> Iterator[Drawn]:
     """Draw the ranks of methods by metric, where there are enough data sets to compare them."""
-    for test in material.significance.rank_tests if material.significance else ():
+    if material.significance:
+        yield from _diagrams(material, material.significance.rank_tests, RANKS, "ranks")
+
+
+def critical_differences_beyond(material: Material) -> Iterator[Drawn]:
+    """Draw the same of one row of each method of the paper over other real data sets."""
+    if material.beyond:
+        for rows in material.beyond.ranks["rows"].head(1):
+            yield from _diagrams(material, material.beyond.rank_tests(rows), BEYOND, "beyond")
+
+
+def _diagrams(material: Material, tests: Sequence[RankTest], group: str, prefix: str) -> Iterator[Drawn]:
+    for test in tests:
         with matplotlib.rc_context({"text.parse_math": True}):
             figure = _within(ranks_figure(test))
         ranks = test.ranks.sort_values()
         title = f"{names.METRIC_TITLES[test.metric]}: mean ranks over {test.n_datasets} data sets"
         best, worst = (f"{method_title(material, ranks.index[at])} ({ranks.iloc[at]:.2f})" for at in (0, -1))
         yield Drawn(
-            name=name_of("ranks", test.metric),
-            group=RANKS,
+            name=name_of(prefix, test.metric),
+            group=group,
             title=title,
             caption="Mean rank, 1 is best; a bar joins methods that Wilcoxon's tests of pairs, after Holm's "
             f"correction, do not tell apart. Friedman's test: p = {test.p_value:.2g}. Nemenyi's critical "
