@@ -33,7 +33,7 @@ logistic regression and its probabilities; M3LA-repaired is M3LA with options ch
 of Emotions, Scene and Yeast ([how](../results/repaired/choice.md)).
 
 {sets}"""
-BEYOND = ("results/beyond/claims.csv", "python run_all.py beyond --data sets")
+BEYOND = ("results/beyond/claims.csv", "python run_all.py beyond")
 ML2000 = ("results/reference/paper/ml2000/claims.csv", "python run_all.py compare --reference")
 
 
@@ -238,7 +238,7 @@ def reading_order(tables: Tables) -> Sentence:
 def steps(tables: Tables) -> Sentence:
     """Whether predictions are corrected from step to step."""
     claim = "constantly-corrected"
-    title = "The last decoding step predicts no better than the first."
+    title = "Nowhere does the last decoding step predict significantly better than the first."
     n = tables.counts(claim)
     borne_out(n.significantly_better == 0, title)
     return Sentence(title, f"{tables.said(claim).capitalize()}; {tables.on_ml2000(claim)}.", (BEYOND, ML2000))
@@ -252,14 +252,14 @@ def repaired(tables: Tables) -> Sentence:
     signed = rows.mul([1 if ups[metric] else -1 for _, metric in rows.index], axis=0)
     wins = signed["M3LA-repaired"] > signed["M3LA"]
     elsewhere = wins[~wins.index.get_level_values("dataset").isin(CHOSEN_ON)]
-    ranks = signed.rank(axis=1, ascending=False).mean()
-    borne_out(2 * elsewhere.sum() > len(elsewhere) and ranks["M3LA-repaired"] == ranks.min(), title)
+    ranks = signed.rank(axis=1, ascending=False).mean().sort_values()
+    borne_out(2 * elsewhere.sum() > len(elsewhere) and "M3LA-repaired" in ranks.index[:2], title)
+    shown = dict.fromkeys((*ranks.index[:3], "M3LA", "BR-fair"))
     return Sentence(
         title,
         f"M3LA-repaired has the better mean in {wins.sum()} of {len(wins)} cells of {len(tables.sets)} data "
-        f"sets ({elsewhere.sum()} of {len(elsewhere)} where its options were not chosen), and of all "
-        f"{len(ranks)} rows the best average rank, {ranks['M3LA-repaired']:.1f}, where M3LA as printed has "
-        f"{ranks['M3LA']:.1f} and BR-fair {ranks['BR-fair']:.1f}.",
+        f"sets ({elsewhere.sum()} of {len(elsewhere)} where its options were not chosen). Average ranks "
+        f"among all {len(ranks)} rows: {', '.join(f'{name} {ranks[name]:.1f}' for name in shown)}.",
         (("results/beyond/metrics.csv", BEYOND[1]),),
     )
 

@@ -342,6 +342,8 @@ def test_seeds_of_two_versions_are_never_mixed(beyond, toys, tables):
     per_seed = pd.read_csv(tables / "per_seed.csv").set_index("dataset")
     assert set(per_seed.loc["first", "seed"]) == {1}
     assert set(per_seed.loc["second", "seed"]) == {0, 1, 2}
+    # What is not whole is kept, but nothing is said of it.
+    assert set(pd.read_csv(tables / "metrics.csv")["dataset"]) == {"second"}
 
 
 def test_tables_of_another_profile_or_damaged_ones_are_refused(beyond, tables):

@@ -56,17 +56,29 @@ class Gathered:
         """Whether no job lacks and none is outdated."""
         return not any(part.lacking or part.outdated for part in self.parts)
 
+    @property
+    def whole(self) -> tuple[str, ...]:
+        """The data sets of which no job lacks."""
+        return tuple(part.dataset for part in self.parts if not part.lacking)
+
     def evidence(self) -> Evidence:
-        """Return all numbers; methods shared their protocol, so that its limits forbid no comparison."""
+        """Return the numbers of whole data sets.
+
+        Methods shared their protocol, so that its limits forbid no comparison.
+        """
+
+        def of_whole(frame: pd.DataFrame) -> pd.DataFrame:
+            return frame[frame["dataset"].isin(self.whole)]
+
         return Evidence(
-            as_printed=self.measured.as_printed(),
-            equal=self.measured.equal(),
-            steps=self.measured.long_steps(),
+            as_printed=of_whole(self.measured.as_printed()),
+            equal=of_whole(self.measured.equal()),
+            steps=of_whole(self.measured.long_steps()),
             methods=self.methods,
             seeds=(),
             source=f"what was measured at profile {self.profile.name}",
             datasets=tuple(self.seeds),
-            missing="not run",
+            missing="not run, or not all of its jobs",
             split_sizes=self.measured.split_sizes(),
             own_seeds=self.seeds,
         )

@@ -43,21 +43,20 @@ def report(rules: Rules, gathered: Gathered, rankings: Sequence[Ranking], claims
         "## What it cost",
         cost(gathered.measured.jobs, gathered.titles),
         "## The ten metrics",
-        *(_metrics(gathered, listed.id) for listed in gathered.measured.listed()),
+        *(_metrics(gathered, name) for name in gathered.whole),
     ]
     return "\n\n".join(section.rstrip() for section in sections if section) + "\n"
 
 
 def _unfinished(gathered: Gathered) -> str:
     """Say so where jobs are missing; nothing of what is whole."""
-    parts = gathered.parts
-    whole = [gathered.titles[part.dataset] for part in parts if not part.lacking]
-    if len(whole) == len(parts):
+    whole, n_wanted = gathered.whole, len(gathered.parts)
+    if len(whole) == n_wanted:
         return ""
     return (
-        f"**Unfinished: {len(whole)} of {len(parts)} data sets have all their jobs: "
-        f"{', '.join(whole) or 'none'}. What is said over several data sets is said "
-        "of those that could be judged.**"
+        f"**Unfinished: {len(whole)} of {n_wanted} data sets have all their jobs: "
+        f"{', '.join(gathered.titles[name] for name in whole) or 'none'}. What is said over several data "
+        "sets is said of these.**"
     )
 
 
