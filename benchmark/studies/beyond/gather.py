@@ -62,25 +62,12 @@ class Gathered:
         return tuple(part.dataset for part in self.parts if not part.lacking)
 
     def evidence(self) -> Evidence:
-        """Return the numbers of whole data sets.
-
-        Methods shared their protocol, so that its limits forbid no comparison.
-        """
-
-        def of_whole(frame: pd.DataFrame) -> pd.DataFrame:
-            return frame[frame["dataset"].isin(self.whole)]
-
-        return Evidence(
-            as_printed=of_whole(self.measured.as_printed()),
-            equal=of_whole(self.measured.equal()),
-            steps=of_whole(self.measured.long_steps()),
-            methods=self.methods,
-            seeds=(),
-            source=f"what was measured at profile {self.profile.name}",
-            datasets=tuple(self.seeds),
-            missing="not run, or not all of its jobs",
-            split_sizes=self.measured.split_sizes(),
-            own_seeds=self.seeds,
+        """Return the numbers of whole data sets."""
+        of_whole = self.measured.chosen(
+            {name: self.seeds[name] for name in self.whole}, tuple(spec.id for spec in self.methods)
+        )
+        return of_whole.evidence(
+            self.methods, self.seeds, f"what was measured at profile {self.profile.name}"
         )
 
     def results(self, dataset: str) -> Results:

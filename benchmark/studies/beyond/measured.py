@@ -14,7 +14,8 @@ from typing import Any
 
 import pandas as pd
 
-from benchmark.contracts import Provenance, Record, Shape
+from benchmark.contracts import MethodSpec, Provenance, Record, Shape
+from benchmark.paper.evidence import Evidence
 from benchmark.paper.gather import Gathered
 from benchmark.run.config import ConfigError
 from benchmark.run.fingerprint import config_hash
@@ -96,6 +97,35 @@ class Measured:
         return mixed_devices(
             ((dataset, method), self.environments.get(name, {}))
             for dataset, method, name in zip(*columns, strict=True)
+        )
+
+    def evidence(
+        self, methods: Sequence[MethodSpec], seeds: Mapping[str, tuple[int, ...]], source: str
+    ) -> Evidence:
+        """Return the numbers as what is put before a judge.
+
+        Methods shared their protocol, so that its limits forbid no comparison.
+
+        Parameters
+        ----------
+        methods : sequence of MethodSpec
+            All that are registered.
+        seeds : mapping of str to tuple of int
+            Those that every cell must have, by data set that is asked of, also one that was not run.
+        source : str
+            Where the numbers are from, in words.
+        """
+        return Evidence(
+            as_printed=self.as_printed(),
+            equal=self.equal(),
+            steps=self.long_steps(),
+            methods=tuple(methods),
+            seeds=(),
+            source=source,
+            datasets=tuple(seeds),
+            missing="not run, or not all of its jobs",
+            split_sizes=self.split_sizes(),
+            own_seeds=seeds,
         )
 
     def over(self, earlier: Measured) -> Measured:
