@@ -16,7 +16,7 @@ from benchmark.drift.refits import measure_refits
 from benchmark.drift.text import accepted_text
 from benchmark.run.bench import Bench, Inventory
 from benchmark.run.config import ConfigError, Running
-from benchmark.tables.reference import write_reference
+from benchmark.tables.accepted import accepted_of, write_reference
 from benchmark.tables.results import results_of
 
 
@@ -72,7 +72,7 @@ def accept(bench: Bench, reason: str, refitting: Refitting) -> list[str]:
         results, unreadable = results_of(bench, inventory)
         if unreadable:
             raise ConfigError(f"{name}: {'; '.join(unreadable)}")
-        write_reference(results, inventory.records(), reference.folder)
+        write_reference(accepted_of(results, inventory.records()), reference.folder)
         write_refits(reference.folder, refits[name], {slot.job.method for slot in inventory.slots})
         add_note(reference.folder, accepted_text(drift, name, reason.strip(), today))
         lines.append(f"{name}: accepted {len(inventory.slots)} jobs into {reference.folder}")

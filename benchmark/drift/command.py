@@ -99,7 +99,7 @@ def _reference_flags(parser: argparse.ArgumentParser) -> None:
 def reference(args: argparse.Namespace, registry: Registry) -> int:
     """Write the numbers of current records to the references of their data sets."""
     from benchmark.run.describe import describe_mixed_versions
-    from benchmark.tables.reference import write_reference
+    from benchmark.tables.accepted import accepted_of, read_accepted, write_reference
     from benchmark.tables.results import results_of
 
     bench = flags.bench_of(args, registry)
@@ -118,7 +118,10 @@ def reference(args: argparse.Namespace, registry: Registry) -> int:
             code = FINDING
             continue
         folder = bench.references_dir / dataset
-        write_reference(results, inventory.records(), folder)
+        accepted = accepted_of(results, inventory.records())
+        if others := _others(bench, folder):
+            accepted = accepted.beside(read_accepted(folder, results), others)
+        write_reference(accepted, folder)
         if args.refit_noise is not None:
             _measure_refits(_refitting(args), bench, dataset, args.refit_noise)
         print(f"{dataset}: {n_jobs - not_done} of {n_jobs} jobs written to {folder}")
@@ -126,6 +129,16 @@ def reference(args: argparse.Namespace, registry: Registry) -> int:
             print(f"{dataset}: {text}", file=sys.stderr)
         code = FINDING if not_done else code
     return code
+
+
+def _others(bench: Bench, folder: Path) -> set[str]:
+    """Return the methods of a reference that stay, as --methods names others."""
+    from benchmark.drift.reference import read_reference_folder
+    from benchmark.tables.reference import PER_SEED_FILE
+
+    if not bench.methods.named or not (folder / PER_SEED_FILE).is_file():
+        return set()
+    return set(read_reference_folder(folder, folder.name).methods) - set(bench.methods.ids)
 
 
 def _measure_refits(refitting: Refitting, bench: Bench, dataset: str, n: int) -> None:

@@ -12,26 +12,18 @@ import pandas as pd
 from benchmark.contracts import Job, MethodSpec, Provenance, Record
 from benchmark.paper.evidence import Evidence
 from benchmark.run.bench import Bench
-from benchmark.run.config import ConfigError
 from benchmark.run.describe import describe_mixed_versions
 from benchmark.run.features import LEAKED
 from benchmark.run.lacking import no_records, with_reference
 from benchmark.run.record_file import RecordError
 from benchmark.run.split import sizes
-from benchmark.tables.aggregate import PER_SEED_COLUMNS
 from benchmark.tables.reference import (
-    METRIC_COLUMNS,
-    PER_SEED_FILE,
-    PROVENANCE_FILE,
-    REFERENCE_COLUMNS,
-    STEP_COLUMNS,
-    STEP_KEYS,
-    STEPS_FILE,
     distinct_environments,
-    lengthen,
-    read_csv,
+    is_as_printed,
     read_environments,
+    read_numbers,
     read_settings,
+    read_steps,
 )
 from benchmark.tables.results import EQUAL_RULE, Results, results_of
 
@@ -134,22 +126,8 @@ def read_reference(root: Path, dataset: str, bench: Bench) -> Evidence:
         If a file is missing, lacks a column or holds what is not a number.
     """
     folder = root / dataset
-    per_seed = read_csv(folder / PER_SEED_FILE, REFERENCE_COLUMNS)
-    origin = read_csv(folder / PROVENANCE_FILE, ("dataset", "method", "provenance", "profile"))
-    if wrong := set(origin["profile"]) - {bench.profile.name}:
-        other = ", ".join(sorted(map(str, wrong)))
-        raise ConfigError(
-            f"cannot judge: {folder / PROVENANCE_FILE} was made with profile {other}, not "
-            f"{bench.profile.name}; write the reference again or correct --profile"
-        )
-    origin = origin[["dataset", "method", "provenance"]].drop_duplicates()
-    if origin.duplicated(["dataset", "method"]).any():
-        raise ConfigError(f"cannot judge: {folder / PROVENANCE_FILE} mixes provenances; write it again")
-    frame = per_seed.merge(origin, on=["dataset", "method"], how="left").assign(profile=bench.profile.name)
-    if frame["provenance"].isna().any():
-        lost = ", ".join(map(str, frame.loc[frame["provenance"].isna(), "method"].unique()))
-        raise ConfigError(f"cannot judge: {folder / PROVENANCE_FILE} does not say where {lost} comes from")
-    frame = _chosen(frame, bench)[list(PER_SEED_COLUMNS)]
+    everything = read_numbers(folder, bench.profile.name)
+    frame = _chosen(everything, bench)
     as_printed, left_out = _read_as_printed(frame, tuple(bench.registry.methods.values()))
     return Evidence(
         as_printed=as_printed,
@@ -166,27 +144,21 @@ def read_reference(root: Path, dataset: str, bench: Bench) -> Evidence:
         if bench.methods.named
         else "not in the reference",
         left_out=left_out,
-        messages=_unregistered(per_seed["method"], bench),
+        messages=_unregistered(everything["method"], bench),
     )
 
 
 def _read_steps(folder: Path, bench: Bench) -> pd.DataFrame | None:
     """Read the metrics after each decoding step; None in a reference of before they were kept."""
-    if not (folder / STEPS_FILE).is_file():
+    steps = read_steps(folder)
+    if steps is None:
         return None
-    table = read_csv(folder / STEPS_FILE, STEP_COLUMNS, numbers=("seed", "step", *METRIC_COLUMNS))
-    steps = lengthen(_chosen(table, bench), STEP_KEYS)
-    return steps[_as_printed(steps, tuple(bench.registry.methods.values()))]
+    chosen = _chosen(steps, bench)
+    return chosen[is_as_printed(chosen, tuple(bench.registry.methods.values()))]
 
 
 def _chosen(frame: pd.DataFrame, bench: Bench) -> pd.DataFrame:
     return frame[frame["seed"].isin(bench.seeds) & frame["method"].isin(bench.methods.ids)]
-
-
-def _as_printed(frame: pd.DataFrame, methods: Sequence[MethodSpec]) -> pd.Series:
-    """Say which rows were made with their method's own threshold rule and scoring."""
-    made_with = pd.Series(list(zip(frame["threshold"], frame["scoring"], strict=True)), index=frame.index)
-    return made_with == frame["method"].map({spec.id: (spec.threshold, spec.scoring) for spec in methods})
 
 
 def _unregistered(methods: pd.Series, bench: Bench) -> tuple[str, ...]:
@@ -198,7 +170,7 @@ def _read_as_printed(
     frame: pd.DataFrame, methods: Sequence[MethodSpec]
 ) -> tuple[pd.DataFrame, dict[tuple[str, str], str]]:
     """Choose rows with each method's own rule and scoring; name the pairs that have only other rows."""
-    own = frame[_as_printed(frame, methods)]
+    own = frame[is_as_printed(frame, methods)]
     pairs = set(zip(frame["dataset"], frame["method"], strict=True))
     lost = pairs - set(zip(own["dataset"], own["method"], strict=True))
     reason = "cannot judge: read by another rule or scoring than this version's; write the reference again"

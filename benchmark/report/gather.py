@@ -27,7 +27,6 @@ from benchmark.run.config import ConfigError
 from benchmark.run.factors import OpenChoices, collect_factors
 from benchmark.tables.aggregate import PER_SEED_COLUMNS
 from benchmark.tables.reference import (
-    ACQUISITION_COLUMNS,
     ACQUISITION_FILE,
     RESOURCES_FILE,
     TRACES_FILE,
@@ -35,6 +34,7 @@ from benchmark.tables.reference import (
     distinct_settings,
     read_csv,
     read_environments,
+    read_long,
     read_settings,
     resources_frame,
 )
@@ -172,11 +172,7 @@ def _audited_paper(bench: Bench) -> Audit:
 def _results(parts: Sequence[Gathered], evidence: Evidence, bench: Bench) -> Results:
     if parts[0].results is not None:
         return parts[0].results
-    frames = [
-        read_csv(part.folder / ACQUISITION_FILE, ACQUISITION_COLUMNS)
-        for part in parts
-        if (part.folder / ACQUISITION_FILE).is_file()
-    ]
+    frames = [read_long(part.folder / ACQUISITION_FILE) for part in parts]
     common = evidence.as_printed.drop_duplicates(["dataset", "method", "seed"]).drop(
         columns=["metric", "value"]
     )

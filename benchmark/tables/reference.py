@@ -1,27 +1,26 @@
-"""Writes the accepted numbers of a data set, a reference, and reads its tables; it judges nothing."""
+"""The files of a reference, the accepted numbers of a data set, and how each is read; it judges nothing."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from benchmark.contracts import Record
-from benchmark.files import write_csv, write_text
+from benchmark.contracts import MethodSpec, Record
 from benchmark.run.config import ConfigError
+from benchmark.run.fingerprint import config_hash
 from benchmark.score.metrics import METRICS
-from benchmark.tables.results import Results
-from benchmark.tables.traces import write_traces
-from benchmark.tables.write import write_all
+from benchmark.tables.aggregate import PER_SEED_COLUMNS
 from benchmark.untrusted import read_json, read_table
 
 MOST_SEED = 2**32 - 1
 PROVENANCE_FILE, PER_SEED_FILE, STEPS_FILE = "metrics.csv", "per_seed.csv", "steps.csv"
 ENVIRONMENT_FILE, SETTINGS_FILE = "environment.json", "settings.json"
-RESOURCES_FILE, ACQUISITION_FILE, TRACES_FILE = "resources.csv", "acquisition.csv", "traces.npz"
+RESOURCES_FILE, TRACES_FILE = "resources.csv", "traces.npz"
+ACQUISITION_FILE, DECODING_FILE = "acquisition.csv", "decoding.csv"
 REFERENCE_COLUMNS = (
     "dataset",
     "method",
@@ -36,7 +35,8 @@ REFERENCE_COLUMNS = (
     "data_hash",
     "score_digest",
 )
-ACQUISITION_COLUMNS = ("dataset", "method", "seed", "metric", "value")
+LONG_COLUMNS = ("dataset", "method", "seed", "metric", "value")
+"""Of `acquisition.csv`, and of `decoding.csv`: quantities of whole decodings."""
 METRIC_COLUMNS = tuple(metric.id for metric in METRICS)
 """Of files with a column per metric, where frames have a row per metric."""
 REFERENCE_KEYS = tuple(name for name in REFERENCE_COLUMNS if name not in ("metric", "value", "preset"))
@@ -45,47 +45,8 @@ STEP_COLUMNS = (*STEP_KEYS, *METRIC_COLUMNS)
 """Of `steps.csv`: one row per seed and decoding step (1, 2, ...), a column per metric."""
 
 
-def write_reference(results: Results, records: Sequence[Record], folder: Path) -> list[Path]:
-    """Write the accepted numbers of one data set: per seed, aggregated, as tables, and where they were made.
-
-    Parameters
-    ----------
-    results
-        Of records of one data set.
-    records
-        The same records.
-    folder
-        `results/reference/<profile>/<data set>`; created if absent.
-
-    Returns
-    -------
-    list of Path
-        `per_seed.csv` (columns `REFERENCE_COLUMNS`), `steps.csv` (`STEP_COLUMNS`), `resources.csv`,
-        `acquisition.csv`, `traces.npz` (see `benchmark.tables.traces`), `environment.json`, `settings.json`
-        (by method and hash, what the hash was made of) and what
-        `write_all` writes.
-    """
-    tables = write_all(results, folder)
-    per_seed = results.per_seed[list(REFERENCE_COLUMNS)]
-    write_csv(folder / PER_SEED_FILE, per_seed)
-    steps = widen(results.steps[results.steps["step"] > 0], STEP_KEYS)
-    write_csv(folder / STEPS_FILE, steps)
-    write_csv(folder / RESOURCES_FILE, resources_frame(records))
-    write_csv(folder / ACQUISITION_FILE, results.acquisition[list(ACQUISITION_COLUMNS)])
-    write_traces(folder / TRACES_FILE, results.traces)
-    environments = json.dumps(distinct_environments(records), indent=1, sort_keys=True) + "\n"
-    write_text(folder / ENVIRONMENT_FILE, environments)
-    settings = json.dumps(distinct_settings(records), indent=1, sort_keys=True) + "\n"
-    write_text(folder / SETTINGS_FILE, settings)
-    files = (
-        *(PER_SEED_FILE, STEPS_FILE, RESOURCES_FILE, ACQUISITION_FILE, TRACES_FILE),
-        *(ENVIRONMENT_FILE, SETTINGS_FILE),
-    )
-    return sorted(folder / name for name in {*tables, *files})
-
-
 def resources_frame(records: Iterable[Record]) -> pd.DataFrame:
-    """Return seconds per phase, those of the processor and peak memory, one row per job."""
+    """Return seconds per phase, those of the processor, peak memory and the environment's name, by job."""
     rows: list[dict[str, Any]] = [
         {
             "dataset": record.dataset,
@@ -95,10 +56,16 @@ def resources_frame(records: Iterable[Record]) -> pd.DataFrame:
             **{f"seconds_{phase}": round(value, 3) for phase, value in record.seconds.items()},
             "processor_seconds": round(record.processor_seconds, 3),
             "peak_mib": round(record.peak_mib),
+            "environment": environment_name(record.environment),
         }
         for record in records
     ]
     return pd.DataFrame(rows)
+
+
+def environment_name(environment: Mapping[str, Any]) -> str:
+    """Name an environment, however many jobs ran in it."""
+    return config_hash({key: value for key, value in environment.items() if key != "jobs"})
 
 
 def distinct_settings(records: Iterable[Record]) -> dict[str, dict[str, Any]]:
@@ -146,6 +113,63 @@ def read_csv(
     if "seed" in columns and not (frame["seed"].between(0, MOST_SEED) & (frame["seed"] % 1 == 0)).all():
         raise ConfigError(f"cannot judge: {path} holds a seed that is no whole number; write it again")
     return frame
+
+
+def read_numbers(folder: Path, profile: str) -> pd.DataFrame:
+    """Read a reference's numbers: `PER_SEED_COLUMNS`, under each rule of reading.
+
+    Raises
+    ------
+    ConfigError
+        If a file cannot be read, or is of another profile or of several provenances.
+    """
+    per_seed = read_csv(folder / PER_SEED_FILE, REFERENCE_COLUMNS)
+    origin = read_csv(folder / PROVENANCE_FILE, ("dataset", "method", "provenance", "profile"))
+    if wrong := set(origin["profile"]) - {profile}:
+        other = ", ".join(sorted(map(str, wrong)))
+        raise ConfigError(
+            f"cannot judge: {folder / PROVENANCE_FILE} was made with profile {other}, not "
+            f"{profile}; write the reference again or correct --profile"
+        )
+    origin = origin[["dataset", "method", "provenance"]].drop_duplicates()
+    if origin.duplicated(["dataset", "method"]).any():
+        raise ConfigError(f"cannot judge: {folder / PROVENANCE_FILE} mixes provenances; write it again")
+    frame = per_seed.merge(origin, on=["dataset", "method"], how="left").assign(profile=profile)
+    if frame["provenance"].isna().any():
+        lost = ", ".join(map(str, frame.loc[frame["provenance"].isna(), "method"].unique()))
+        raise ConfigError(f"cannot judge: {folder / PROVENANCE_FILE} does not say where {lost} comes from")
+    return frame[list(PER_SEED_COLUMNS)]
+
+
+def read_steps(folder: Path) -> pd.DataFrame | None:
+    """Read the metrics after each decoding step, a row for each; None where none were kept.
+
+    Raises
+    ------
+    ConfigError
+        If the file cannot be read.
+    """
+    if not (folder / STEPS_FILE).is_file():
+        return None
+    table = read_csv(folder / STEPS_FILE, STEP_COLUMNS, numbers=("seed", "step", *METRIC_COLUMNS))
+    return lengthen(table, STEP_KEYS)
+
+
+def read_long(path: Path) -> pd.DataFrame:
+    """Read `LONG_COLUMNS`; no row of a reference of before they were kept.
+
+    Raises
+    ------
+    ConfigError
+        If the file cannot be read.
+    """
+    return read_csv(path, LONG_COLUMNS) if path.is_file() else pd.DataFrame(columns=list(LONG_COLUMNS))
+
+
+def is_as_printed(frame: pd.DataFrame, methods: Sequence[MethodSpec]) -> pd.Series:
+    """Say which rows were made with their method's own threshold rule and scoring."""
+    made_with = pd.Series(list(zip(frame["threshold"], frame["scoring"], strict=True)), index=frame.index)
+    return made_with == frame["method"].map({spec.id: (spec.threshold, spec.scoring) for spec in methods})
 
 
 def widen(long: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:

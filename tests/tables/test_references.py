@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
+import shutil
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
+from tiny_benchmark import Careful, OneByOne, method
 
+from benchmark.exit_codes import CANNOT, FINDING
+from benchmark.registry import discover
+from benchmark.run.bench import Bench
+from benchmark.tables.accepted import read_accepted, write_reference
 from benchmark.tables.reference import METRIC_COLUMNS, lengthen, widen
+from benchmark.tables.results import ListedDataset, results_of
+
+ROOT = Path(__file__).resolve().parents[2]
 
 KEYS = ("dataset", "method", "seed", "step")
 
@@ -43,3 +56,62 @@ def test_nothing_gives_a_table_with_columns_alone():
     wide = widen(frame([]), KEYS)
     assert wide.empty
     assert list(wide.columns) == [*KEYS, *METRIC_COLUMNS]
+
+
+def files(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_methods_that_are_not_named_stay_in_a_reference(recorded, tmp_path):
+    run = recorded(method("Reader", OneByOne), method("Prior"), method("Careful", Careful))
+    folder = tmp_path / "reference" / "tiny" / "toy"
+    assert run("reference")[0] == 0
+    whole = files(folder)
+    assert {"decoding.csv", "steps.csv", "acquisition.csv", "resources.csv"} <= set(whole)
+    for name in ("Prior", "Reader,Careful"):
+        assert run("reference", "--methods", name)[0] == 0
+        assert files(folder) == whole
+    shutil.rmtree(tmp_path / "runs" / "toy" / "Reader")
+    assert run("reference", "--methods", "Prior,Careful")[0] == 0
+    assert files(folder) == whole
+    assert run("reference")[0] == FINDING  # all methods: one has no records
+    assert set(pd.read_csv(folder / "per_seed.csv")["method"]) == {"Prior", "Careful"}
+
+
+def test_a_reference_that_does_not_say_what_ran_where_is_left_as_it_is(recorded, tmp_path):
+    run = recorded(method("Careful", Careful), method("Prior"))
+    folder = tmp_path / "reference" / "tiny" / "toy"
+    assert run("reference")[0] == 0
+    old = pd.read_csv(folder / "resources.csv").drop(columns="environment")
+    old.to_csv(folder / "resources.csv", index=False)
+    assert run("reference", "--methods", "Prior")[0] == 0  # there is one environment
+    environments = json.loads((folder / "environment.json").read_text())
+    assert [one["jobs"] for one in environments] == [4]
+    assert pd.read_csv(folder / "resources.csv")["environment"].nunique() == 1
+    old.to_csv(folder / "resources.csv", index=False)
+    (folder / "environment.json").write_text(json.dumps([*environments, {"jobs": 1, "python": "2"}]))
+    before = files(folder)
+    code, _, told = run("reference", "--methods", "Prior")
+    assert code == CANNOT
+    assert "write the reference of all methods again" in told
+    assert files(folder) == before
+
+
+def test_a_committed_reference_is_written_as_it_was_read(tmp_path):
+    bench = Bench.of(
+        discover(), profile="paper", datasets="ml2000", data_dir=tmp_path, results_dir=ROOT / "results"
+    )
+    nothing, _ = results_of(bench, bench.inventory([]))
+    known = {"ml2000": bench.facts("ml2000")}
+    specs = [spec for spec in bench.registry.datasets.values() if spec.in_paper]
+    listed = tuple(ListedDataset.of(spec, bench, known.get(spec.id)) for spec in specs)
+    like = dataclasses.replace(nothing, datasets=listed, seeds=bench.seeds)
+    committed = bench.references_dir / "ml2000"
+    write_reference(read_accepted(committed, like), tmp_path)
+    was, now = files(committed), files(tmp_path)
+    tables = [name for name in was if name.startswith("table")]
+    assert len(tables) == 10
+    numbers = ["per_seed.csv", "metrics.csv", "steps.csv", "acquisition.csv", "traces.npz", "settings.json"]
+    for name in (*tables, *numbers):
+        assert now[name] == was[name], name
+    assert json.loads(now["environment.json"]) == json.loads(was["environment.json"])

@@ -1,0 +1,174 @@
+"""A reference as a whole: of records and of an earlier reference, written and read; it judges nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from benchmark.contracts import Record
+from benchmark.files import write_csv, write_text
+from benchmark.run.config import ConfigError
+from benchmark.tables.aggregate import PER_SEED_COLUMNS
+from benchmark.tables.reference import (
+    ACQUISITION_FILE,
+    DECODING_FILE,
+    ENVIRONMENT_FILE,
+    LONG_COLUMNS,
+    PER_SEED_FILE,
+    REFERENCE_COLUMNS,
+    RESOURCES_FILE,
+    SETTINGS_FILE,
+    STEP_KEYS,
+    STEPS_FILE,
+    TRACES_FILE,
+    distinct_environments,
+    distinct_settings,
+    environment_name,
+    is_as_printed,
+    read_csv,
+    read_environments,
+    read_long,
+    read_numbers,
+    read_settings,
+    read_steps,
+    resources_frame,
+    widen,
+)
+from benchmark.tables.results import EQUAL_RULE, Results, mixed_devices
+from benchmark.tables.traces import read_traces, write_traces
+from benchmark.tables.write import write_all
+
+JOB = ["dataset", "method", "seed"]
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """What a reference of one data set is made of."""
+
+    results: Results
+    resources: pd.DataFrame
+    """As `resources_frame` returns it."""
+    environments: Sequence[Mapping[str, Any]]
+    """As `distinct_environments` returns them."""
+    settings: Mapping[str, Mapping[str, Any]]
+    """By method and configuration hash, what the hash was made of."""
+
+    def beside(self, earlier: Accepted, methods: Collection[str]) -> Accepted:
+        """Add these methods of an earlier reference, in the order of the registry."""
+        place = {spec.id: number for number, spec in enumerate(self.results.methods)}
+
+        def together(mine: pd.DataFrame, theirs: pd.DataFrame) -> pd.DataFrame:
+            both = pd.concat([mine, theirs[theirs["method"].isin(methods)]], ignore_index=True)
+            return both.sort_values(
+                "method", key=lambda names: names.map(place), kind="stable", ignore_index=True
+            )
+
+        resources = together(self.resources, earlier.resources).sort_values("seed", kind="stable")
+        known = {environment_name(one): one for one in (*earlier.environments, *self.environments)}
+        done = resources[resources["status"] == "done"]
+        results = replace(
+            self.results,
+            as_printed=together(self.results.as_printed, earlier.results.as_printed),
+            equal=together(self.results.equal, earlier.results.equal),
+            steps=together(self.results.steps, earlier.results.steps),
+            acquisition=together(self.results.acquisition, earlier.results.acquisition),
+            traces={pair: trace for pair, trace in earlier.results.traces.items() if pair[1] in methods}
+            | dict(self.results.traces),
+            mixed_devices=mixed_devices(
+                ((dataset, method), known[name])
+                for dataset, method, name in done[["dataset", "method", "environment"]].itertuples(
+                    index=False
+                )
+            ),
+        )
+        counts = done["environment"].value_counts(sort=False)
+        environments = [{**known[str(name)], "jobs": int(n)} for name, n in counts.items()]
+        settings = {name: made_of for name, made_of in earlier.settings.items() if name in methods}
+        return Accepted(results, resources, environments, {**settings, **self.settings})
+
+
+def accepted_of(results: Results, records: Sequence[Record]) -> Accepted:
+    """Return what is accepted of the records of one data set, of which the results are."""
+    return Accepted(
+        results, resources_frame(records), distinct_environments(records), distinct_settings(records)
+    )
+
+
+def write_reference(accepted: Accepted, folder: Path) -> list[Path]:
+    """Write the accepted numbers of one data set: per seed, aggregated, as tables, and where they were made.
+
+    Parameters
+    ----------
+    accepted : Accepted
+    folder
+        `results/reference/<profile>/<data set>`; created if absent.
+
+    Returns
+    -------
+    list of Path
+        `per_seed.csv` (columns `REFERENCE_COLUMNS`), `steps.csv` (`STEP_COLUMNS`), `decoding.csv` and
+        `acquisition.csv` (`LONG_COLUMNS`), `resources.csv`, `traces.npz` (see `benchmark.tables.traces`),
+        `environment.json`, `settings.json` (by method and hash, what the hash was made of) and what
+        `write_all` writes.
+    """
+    results = accepted.results
+    tables = write_all(results, folder)
+    per_step = results.steps["step"] > 0
+    frames = {
+        PER_SEED_FILE: results.per_seed[list(REFERENCE_COLUMNS)],
+        STEPS_FILE: widen(results.steps[per_step], STEP_KEYS),
+        DECODING_FILE: results.steps.loc[~per_step, list(LONG_COLUMNS)],
+        RESOURCES_FILE: accepted.resources,
+        ACQUISITION_FILE: results.acquisition[list(LONG_COLUMNS)],
+    }
+    for name, frame in frames.items():
+        write_csv(folder / name, frame)
+    write_traces(folder / TRACES_FILE, results.traces)
+    for name, content in ((ENVIRONMENT_FILE, accepted.environments), (SETTINGS_FILE, accepted.settings)):
+        write_text(folder / name, json.dumps(content, indent=1, sort_keys=True) + "\n")
+    return sorted(folder / name for name in {*tables, *frames, TRACES_FILE, ENVIRONMENT_FILE, SETTINGS_FILE})
+
+
+def read_accepted(folder: Path, like: Results) -> Accepted:
+    """Read a reference; `like` knows the profile, the methods and how each of them is read.
+
+    Raises
+    ------
+    ConfigError
+        If a file cannot be read, or says not which job ran in which environment.
+    """
+    numbers = read_numbers(folder, like.profile)
+    common = numbers.drop_duplicates(JOB).drop(columns=["metric", "value"])
+    own = is_as_printed(numbers, like.methods)
+    traces = folder / TRACES_FILE
+    read = read_steps(folder)
+    origin = common[[*JOB, "preset", "provenance", "profile"]]
+    steps = like.steps.iloc[:0] if read is None else read.merge(origin, on=JOB)
+    decoding = _with_common(read_long(folder / DECODING_FILE), common).assign(step=0)
+    results = replace(
+        like,
+        as_printed=numbers[own],
+        equal=numbers[numbers["threshold"] == EQUAL_RULE],
+        steps=pd.concat([steps[[*PER_SEED_COLUMNS, "step"]], decoding], ignore_index=True),
+        acquisition=_with_common(read_long(folder / ACQUISITION_FILE), common),
+        traces=read_traces(traces, folder.name) if traces.is_file() else {},
+    )
+    environments = read_environments(folder)
+    resources = read_csv(folder / RESOURCES_FILE, ("dataset", "method", "status"), ("seed", "peak_mib"))
+    if "environment" not in resources:
+        if len(environments) != 1:
+            raise ConfigError(
+                f"{folder / RESOURCES_FILE} does not say which job ran in which environment; write the "
+                "reference of all methods again"
+            )
+        resources = resources.assign(environment=environment_name(environments[0]))
+    return Accepted(results, resources, environments, read_settings(folder))
+
+
+def _with_common(long: pd.DataFrame, common: pd.DataFrame) -> pd.DataFrame:
+    return long.merge(common, on=JOB)[list(PER_SEED_COLUMNS)]
