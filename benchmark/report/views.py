@@ -209,7 +209,8 @@ def beyond(material: Material) -> BeyondView | None:
     ranked = (
         RankedView(rows, *_ranked(found.rank_tests(rows))) for rows in dict.fromkeys(found.ranks["rows"])
     )
-    headings = (*(found.titles[name] for name in found.judged), found.groups[0])
+    together = found.groups[0] if len(found.judged) == len(found.wanted) else "all so far"
+    headings = (*(found.titles[name] for name in found.judged), together)
     return BeyondView(headings, len(found.wanted), judged, tuple(ranked))
 
 

@@ -212,7 +212,7 @@ def test_other_real_data_sets_show_claims_and_which_methods_are_told_apart(mater
     (section,) = re.findall(r'<section id="beyond".*?</section>', render(told, diagrams), flags=re.S)
     words = " ".join(re.sub("<[^>]*>", " ", section).split())
     assert "1 of 2 data sets so far" in words
-    assert "claim Emotions both “the performance of the model" in words
+    assert "claim Emotions all so far “the performance of the model" in words
     assert "not supported 4/10 +0 −1 partly supported 15/20 +12 −1" in words
     assert "macro F1 2.50 2.25 1.25 0.012 1.17 DMP before M3LA" in words
 

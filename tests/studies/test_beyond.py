@@ -352,9 +352,15 @@ def test_tables_of_another_profile_or_damaged_ones_are_refused(beyond, tables):
     (tables / "steps.csv").unlink()
     assert beyond()[0] == CANNOT
     (tables / "steps.csv").write_bytes(made["steps.csv"])
-    (tables / "jobs.csv").write_bytes(made["jobs.csv"].replace(b"score_digest", b"digest"))
-    assert beyond()[0] == CANNOT
-    (tables / "jobs.csv").write_bytes(made["jobs.csv"])
+    for name, was, becomes in (
+        ("jobs.csv", b"score_digest", b"digest"),
+        ("datasets.csv", b"second", b"third"),
+        ("settings.json", b"{", b"["),
+        ("per_seed.csv", b"0.", b"x."),
+    ):
+        (tables / name).write_bytes(made[name].replace(was, becomes))
+        assert beyond()[0] == CANNOT, name
+        (tables / name).write_bytes(made[name])
     assert beyond()[0] == OK
     assert files(tables) == made
 

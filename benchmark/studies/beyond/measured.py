@@ -240,11 +240,15 @@ def read_measured(folder: Path) -> Measured:
     if not (folder / JOBS_FILE).is_file():
         return NOTHING
     numbers = ("seed", *METRIC_COLUMNS)
+    jobs = _read_frame(folder / JOBS_FILE, JOB_COLUMNS, ("seed", *COST))
+    datasets = _read_frame(folder / DATASETS_FILE, DATASET_COLUMNS, DATASET_SIZES)
+    if unknown := set(jobs["dataset"]) - set(datasets["dataset"]):
+        raise ConfigError(f"{folder / DATASETS_FILE} lacks {', '.join(sorted(unknown))}; {REMEDY}")
     return Measured(
-        _read_frame(folder / JOBS_FILE, JOB_COLUMNS, ("seed", *COST)),
+        jobs,
         _read_frame(folder / PER_SEED_FILE, PER_SEED_WIDE, numbers),
         _read_frame(folder / STEPS_FILE, STEP_COLUMNS, (*numbers, "step")),
-        _read_frame(folder / DATASETS_FILE, DATASET_COLUMNS, DATASET_SIZES),
+        datasets,
         _read_json(folder / SETTINGS_FILE),
         _read_json(folder / ENVIRONMENTS_FILE),
     )
