@@ -12,6 +12,9 @@ from benchmark.run import flags
 from benchmark.run.flags import Command
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from benchmark.contracts import Record
     from benchmark.drift.accept import Refitting
     from benchmark.registry import Registry
     from benchmark.run.bench import Bench
@@ -119,7 +122,7 @@ def reference(args: argparse.Namespace, registry: Registry) -> int:
             continue
         folder = bench.references_dir / dataset
         accepted = accepted_of(results, inventory.records())
-        if others := _others(bench, folder):
+        if others := _others(bench, folder, inventory.records()):
             accepted = accepted.beside(read_accepted(folder, results), others)
         write_reference(accepted, folder)
         if args.refit_noise is not None:
@@ -131,14 +134,14 @@ def reference(args: argparse.Namespace, registry: Registry) -> int:
     return code
 
 
-def _others(bench: Bench, folder: Path) -> set[str]:
-    """Return the methods of a reference that stay, as --methods names others."""
+def _others(bench: Bench, folder: Path, records: Iterable[Record]) -> set[str]:
+    """Return the methods of a reference that stay where not all were asked for: those without records."""
     from benchmark.drift.reference import read_reference_folder
     from benchmark.tables.reference import PER_SEED_FILE
 
-    if not bench.methods.named or not (folder / PER_SEED_FILE).is_file():
+    if set(bench.methods.ids) == set(bench.registry.methods) or not (folder / PER_SEED_FILE).is_file():
         return set()
-    return set(read_reference_folder(folder, folder.name).methods) - set(bench.methods.ids)
+    return set(read_reference_folder(folder, folder.name).methods) - {record.method for record in records}
 
 
 def _measure_refits(refitting: Refitting, bench: Bench, dataset: str, n: int) -> None:

@@ -12,6 +12,8 @@ from benchmark.tables import names
 
 METHOD = "M3LA"
 """The method that the paper is about."""
+BEST = "consistently-superior"
+"""The claim that it has the best mean in every cell."""
 _FEATURES: dict[str, str] = {Provenance.REBUILT: "our features", Provenance.LEAKED: "leaked features"}
 
 
@@ -82,19 +84,19 @@ def _of_claims(claims: pd.DataFrame) -> str:
 
 def _of_others(beyond: Beyond) -> str:
     """Say what the claims come to over the data sets that could be judged."""
-    found, n_judged = beyond.over_all(), len(beyond.judged)
-    found = found[found["verdict"] != CANNOT]
-    if found.empty:
-        return ""
-    wanted = len(beyond.wanted)
+    found, n_judged, wanted = beyond.over_all(), len(beyond.judged), len(beyond.wanted)
+    judged = found[found["verdict"] != CANNOT]
     where = (
         f"{n_judged} real data sets"
         if n_judged == wanted
         else f"{n_judged} of {wanted} real data sets so far"
     )
-    supported, first = int((found["verdict"] == SUPPORTED).sum()), found.iloc[0]
+    best = judged[judged["id"] == BEST]
+    if best.empty:
+        return ""
+    supported, first = int((judged["verdict"] == SUPPORTED).sum()), best.iloc[0]
     return (
-        f"On {where}, {supported} of {len(found)} claims about data sets in general "
+        f"On {where}, {supported} of {len(judged)} claims about data sets in general "
         f"{'is' if supported == 1 else 'are'} supported, and {METHOD} is best in {first['better']} of "
         f"{first['cells']} cells."
     )

@@ -12,11 +12,8 @@ import pandas as pd
 
 from benchmark.paper.claims import CANNOT
 from benchmark.paper.ranks import RankTest
-from benchmark.run.flags import ROOT
+from benchmark.run.bench import Bench
 from benchmark.untrusted import read_table, read_toml
-
-HERE = ROOT / "results" / "beyond"
-"""What `run_all.py beyond` writes."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +75,7 @@ def _rank_test(metric: str, ranks: pd.DataFrame, pairs: pd.DataFrame) -> RankTes
     )
 
 
-def read_beyond(folder: Path = HERE) -> Beyond | None:
+def read_beyond(folder: Path) -> Beyond | None:
     """Read the study's tables; None where it has written none.
 
     Raises
@@ -101,3 +98,8 @@ def read_beyond(folder: Path = HERE) -> Beyond | None:
         ranks=ranks,
         pairs=pairs,
     )
+
+
+def beyond_beside(bench: Bench, reference: bool) -> Beyond | None:
+    """Read the study beside a committed reference of the printed protocol; nothing beside other numbers."""
+    return read_beyond(bench.results_dir / "beyond") if reference and bench.profile.name == "paper" else None

@@ -38,7 +38,7 @@ def compare(args: argparse.Namespace, registry: Registry) -> int:
     import pandas as pd
 
     from benchmark.paper.answer import answer
-    from benchmark.paper.beyond import read_beyond
+    from benchmark.paper.beyond import beyond_beside
     from benchmark.paper.compare import as_json, exit_code_of, judge_all
     from benchmark.paper.gather import gather
     from benchmark.paper.printed import read_paper
@@ -60,7 +60,7 @@ def compare(args: argparse.Namespace, registry: Registry) -> int:
             print(verdicts_text(judgement.verdicts, judgement.totals, source))
         print(claims_text(judgements[0].claims, source))
         verdicts = pd.concat([judgement.verdicts for judgement in judgements])
-        print(answer(verdicts, judgements[0].claims, read_beyond() if args.reference else None))
+        print(answer(verdicts, judgements[0].claims, beyond_beside(bench, args.reference)))
         for _, folder in judged:
             print(f"wrote verdicts and claims to {folder}")
     for judgement in judgements:

@@ -42,6 +42,16 @@ class RankTest:
     pairwise: pd.DataFrame
     """(methods, methods) p-values of Wilcoxon's signed-rank tests after Holm's correction."""
 
+    def told_apart(self) -> list[tuple[str, str, float]]:
+        """Return the pairs that Wilcoxon's test tells apart at `ALPHA`: better method, worse one, p-value."""
+        found = []
+        for pair in combinations(self.ranks.index, 2):
+            better, worse = sorted(pair, key=lambda name: self.ranks[name])
+            p_value = float(self.pairwise.loc[better, worse])
+            if p_value <= ALPHA:
+                found.append((better, worse, p_value))
+        return found
+
 
 def rank_test(means: pd.DataFrame, metric: str) -> RankTest:
     """Compare methods over data sets [1]_, pairs by Wilcoxon's test rather than by mean ranks [2]_.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
 from math import isnan
 from typing import Any
 
@@ -12,7 +11,6 @@ import pandas as pd
 
 from benchmark.audit.numbers import Finding
 from benchmark.contracts import Factor, MethodSpec, Provenance
-from benchmark.inference import ALPHA
 from benchmark.paper.claim import Claim
 from benchmark.paper.ranks import RankTest
 from benchmark.paper.text import MARKS
@@ -206,9 +204,8 @@ def beyond(material: Material) -> BeyondView | None:
         (material.statements[name], tuple(_counted(cells[name, scope]) for scope in scopes))
         for name in dict.fromkeys(found.claims["id"])
     )
-    ranked = (
-        RankedView(rows, *_ranked(found.rank_tests(rows))) for rows in dict.fromkeys(found.ranks["rows"])
-    )
+    tests = {rows: found.rank_tests(rows) for rows in dict.fromkeys(found.ranks["rows"])}
+    ranked = (RankedView(rows, *_ranked(of_rows)) for rows, of_rows in tests.items() if of_rows)
     together = found.groups[0] if len(found.judged) == len(found.wanted) else "all so far"
     headings = (*(found.titles[name] for name in found.judged), together)
     return BeyondView(headings, len(found.wanted), judged, tuple(ranked))
@@ -228,11 +225,10 @@ def _ranked(tests: Sequence[RankTest]) -> tuple[tuple[str, ...], tuple[tuple[Ran
 
 def _told_apart(test: RankTest) -> str:
     """Name the pairs that Wilcoxon's test tells apart, the better method first."""
-    pairs = []
-    for pair in combinations(test.ranks.index, 2):
-        first, second = sorted(pair, key=lambda name: test.ranks[name])
-        if test.pairwise.loc[first, second] <= ALPHA:
-            pairs.append(f"{names.method_title(first)} before {names.method_title(second)}")
+    pairs = (
+        f"{names.method_title(better)} before {names.method_title(worse)}"
+        for better, worse, _ in test.told_apart()
+    )
     return ", ".join(pairs)
 
 

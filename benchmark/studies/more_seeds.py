@@ -10,6 +10,7 @@ import argparse
 import shlex
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 
@@ -17,9 +18,10 @@ import pandas as pd
 from scipy import stats
 
 from benchmark.contracts import cache_directory
-from benchmark.exit_codes import FINDING, OK
-from benchmark.files import write_csv, write_text
+from benchmark.exit_codes import CANNOT, FINDING, OK
+from benchmark.files import write_text
 from benchmark.inference import ALPHA
+from benchmark.paper.claims import CANNOT as CANNOT_JUDGE
 from benchmark.paper.compare import Judgement, judge_all
 from benchmark.paper.evidence import Evidence
 from benchmark.paper.gather import gather_records, gather_references
@@ -28,6 +30,7 @@ from benchmark.paper.significance import paired_tests
 from benchmark.paper.verdicts import NOT_COMPARABLE
 from benchmark.registry import Registry, discover, parse_seeds
 from benchmark.run.bench import Bench
+from benchmark.run.config import ConfigError
 from benchmark.run.flags import ROOT
 from benchmark.score.metrics import METRICS
 from benchmark.studies.beyond.measured import NOTHING, Measured, measured_of, read_measured
@@ -76,7 +79,7 @@ def compare_orders(first: Evidence, more: Evidence) -> pd.DataFrame:
         swapped = [
             (metric.id, frozenset(pair))
             for pair in combinations(means.index, 2)
-            if (means.loc[pair[0]] - means.loc[pair[1]]).prod() < 0
+            if (means.loc[pair[0]] - means.loc[pair[1]]).prod(skipna=False) < 0
         ]
         rows.append(
             {
@@ -104,10 +107,12 @@ def _told_apart(evidence: Evidence) -> set[tuple[str, frozenset[str]]]:
 
 
 def compare_claims(first: Judgement, more: Judgement) -> pd.DataFrame:
-    """Return the verdict on each claim by either seeds."""
+    """Return the verdict by either seeds on each claim that one of them can judge."""
     keys, columns = ["id", "quote"], ["verdict", "better", "cells"]
     ours = [found.claims[found.claims["side"] == "ours"][keys + columns] for found in (first, more)]
-    return ours[0].merge(ours[1], on=keys, suffixes=("_first", "_more"))
+    both = ours[0].merge(ours[1], on=keys, suffixes=("_first", "_more"))
+    judged = (both["verdict_first"] != CANNOT_JUDGE) | (both["verdict_more"] != CANNOT_JUDGE)
+    return both[judged]
 
 
 def text(verdicts: pd.DataFrame, orders: pd.DataFrame, claims: pd.DataFrame) -> str:
@@ -159,17 +164,34 @@ def text(verdicts: pd.DataFrame, orders: pd.DataFrame, claims: pd.DataFrame) -> 
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def gather_more(registry: Registry, results: Path, out: Path) -> tuple[Measured, str]:
-    """Return the jobs of the other seeds, of records and earlier tables, and the command for what lacks."""
+@dataclass(frozen=True)
+class More:
+    """The jobs of the other seeds, and what keeps them from being judged."""
+
+    measured: Measured
+    lacking: int
+    outdated: int
+    command: str
+    """What makes those."""
+    messages: tuple[str, ...]
+
+
+def gather_more(registry: Registry, results: Path, out: Path) -> More:
+    """Read the records of the other seeds and, of jobs without, the tables that were written before."""
     seeds = parse_seeds(MORE)
     bench = _bench(registry, MORE, results)
-    fresh = measured_of(gather_records(bench)) if bench.recorded_pairs() else NOTHING
+    found = [gather_records(bench)] if bench.recorded_pairs() else []
+    fresh = measured_of(found[0]) if found else NOTHING
     measured = fresh.over(read_measured(out)).chosen({DATASET: seeds}, METHODS)
-    if len(measured.jobs) == len(METHODS) * len(seeds):
-        return measured, ""
     words = ["--datasets", DATASET, "--methods", ",".join(METHODS), "--seeds", MORE]
     words += [] if results == ROOT / "results" else ["--results", str(results)]
-    return measured, shlex.join(["python", "run_all.py", *words])
+    return More(
+        measured,
+        measured.lacking(len(METHODS) * len(seeds)),
+        measured.outdated(bench),
+        shlex.join(["python", "run_all.py", *words]),
+        tuple(message for one in found for message in one.evidence.messages),
+    )
 
 
 def _bench(registry: Registry, seeds: str, results: Path) -> Bench:
@@ -191,29 +213,42 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, default=HERE, help="default: results/more_seeds")
     args = parser.parse_args(arguments)
     registry = discover()
-    measured, command = gather_more(registry, args.results, args.out)
-    files = measured.files() if len(measured.jobs) else {}
-    if not command:
-        source = f"records of seeds {MORE}"
-        (first,) = gather_references(_bench(registry, FIRST, ROOT / "results"))
-        more = measured.evidence(first.evidence.methods, {DATASET: parse_seeds(MORE)}, source)
-        judged = [judge_all([evidence], read_paper())[0] for evidence in (first.evidence, more)]
-        frames = {
-            "verdicts.csv": compare_verdicts(*judged),
-            "order.csv": compare_orders(first.evidence, more),
-            "claims.csv": compare_claims(*judged),
-        }
-        for name, frame in frames.items():
-            write_csv(args.out / name, frame, "%.6g")
-        files["more_seeds.md"] = text(*frames.values())
+    try:
+        more = gather_more(registry, args.results, args.out)
+        judged = {} if more.lacking else _judged(registry, more.measured)
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return CANNOT
+    files = more.measured.files() | judged if len(more.measured.jobs) else {}
     for name, content in files.items():
         write_text(args.out / name, content)
     if files:
         print(f"wrote {', '.join(files)} to {args.out}")
-    if command:
-        print(f"{len(measured.jobs)} jobs are there; to run the others: {command}", file=sys.stderr)
-        return FINDING
-    return OK
+    for message in more.messages:
+        print(message, file=sys.stderr)
+    if more.lacking or more.outdated:
+        print(
+            f"{more.lacking} jobs lack, {more.outdated} are of another version; to run them: {more.command}",
+            file=sys.stderr,
+        )
+    return FINDING if more.lacking or more.outdated or more.messages else OK
+
+
+def _judged(registry: Registry, measured: Measured) -> dict[str, str]:
+    """Return the text of each file on what either seeds say."""
+    (first,) = gather_references(_bench(registry, FIRST, ROOT / "results"))
+    more = measured.evidence(first.evidence.methods, {DATASET: parse_seeds(MORE)}, f"records of seeds {MORE}")
+    judged = [judge_all([evidence], read_paper())[0] for evidence in (first.evidence, more)]
+    frames = {
+        "verdicts.csv": compare_verdicts(*judged),
+        "order.csv": compare_orders(first.evidence, more),
+        "claims.csv": compare_claims(*judged),
+    }
+    texts = {
+        name: frame.to_csv(index=False, lineterminator="\n", float_format="%.6g")
+        for name, frame in frames.items()
+    }
+    return texts | {"more_seeds.md": text(*frames.values())}
 
 
 if __name__ == "__main__":

@@ -140,34 +140,42 @@ def read_accepted(folder: Path, like: Results) -> Accepted:
     Raises
     ------
     ConfigError
-        If a file cannot be read, or says not which job ran in which environment.
+        If a file cannot be read, or is of a version that kept too little of the methods that are to stay.
     """
     numbers = read_numbers(folder, like.profile)
     common = numbers.drop_duplicates(JOB).drop(columns=["metric", "value"])
     own = is_as_printed(numbers, like.methods)
-    traces = folder / TRACES_FILE
-    read = read_steps(folder)
+    if other := sorted(set(numbers["method"]) - set(numbers.loc[own, "method"])):
+        raise _old(folder / PER_SEED_FILE, f"has {', '.join(other)} under no rule of this version")
+    steps, traces = read_steps(folder), folder / TRACES_FILE
+    if steps is None or not (folder / DECODING_FILE).is_file():
+        raise _old(folder, f"lacks {STEPS_FILE} or {DECODING_FILE}")
     origin = common[[*JOB, "preset", "provenance", "profile"]]
-    steps = like.steps.iloc[:0] if read is None else read.merge(origin, on=JOB)
     decoding = _with_common(read_long(folder / DECODING_FILE), common).assign(step=0)
     results = replace(
         like,
         as_printed=numbers[own],
         equal=numbers[numbers["threshold"] == EQUAL_RULE],
-        steps=pd.concat([steps[[*PER_SEED_COLUMNS, "step"]], decoding], ignore_index=True),
+        steps=pd.concat(
+            [steps.merge(origin, on=JOB)[[*PER_SEED_COLUMNS, "step"]], decoding], ignore_index=True
+        ),
         acquisition=_with_common(read_long(folder / ACQUISITION_FILE), common),
         traces=read_traces(traces, folder.name) if traces.is_file() else {},
     )
     environments = read_environments(folder)
     resources = read_csv(folder / RESOURCES_FILE, ("dataset", "method", "status"), ("seed", "peak_mib"))
-    if "environment" not in resources:
-        if len(environments) != 1:
-            raise ConfigError(
-                f"{folder / RESOURCES_FILE} does not say which job ran in which environment; write the "
-                "reference of all methods again"
-            )
+    if "environment" not in resources and len(environments) == 1:
         resources = resources.assign(environment=environment_name(environments[0]))
+    known = {environment_name(one) for one in environments}
+    if not set(resources.get("environment", ["unknown"])) <= known:
+        raise _old(folder / RESOURCES_FILE, "does not say which job ran in which environment")
     return Accepted(results, resources, environments, read_settings(folder))
+
+
+def _old(path: Path, what: str) -> ConfigError:
+    return ConfigError(
+        f"{path} {what}, so that no part of it can stay; write the reference of all methods again"
+    )
 
 
 def _with_common(long: pd.DataFrame, common: pd.DataFrame) -> pd.DataFrame:

@@ -23,6 +23,7 @@ from benchmark.run.config import ConfigError, load_profile
 from benchmark.score.metrics import METRICS
 from benchmark.studies.beyond.command import HERE
 from benchmark.studies.beyond.judge import judge_claims, pairs_frame, rank_all, ranks_frame
+from benchmark.studies.beyond.measured import NOTHING, read_measured
 from benchmark.studies.beyond.rules import Rules, read_rules
 from benchmark.studies.beyond.text import cost
 from benchmark.tables.aggregate import PER_SEED_COLUMNS
@@ -336,19 +337,67 @@ def test_what_another_version_measured_is_said_and_makes_way_for_this_one(beyond
 
 
 def test_seeds_of_two_versions_are_never_mixed(beyond, toys, tables):
+    made = files(tables)
     toys.datasets["first"] = dataclasses.replace(toys.datasets["first"], version=7)
-    run_what_is_printed(beyond("--dry-run")[1], toys, seeds="1,")
-    assert "first: 3 of 6 jobs lacking; " in beyond()[1]
-    per_seed = pd.read_csv(tables / "per_seed.csv").set_index("dataset")
-    assert set(per_seed.loc["first", "seed"]) == {1}
-    assert set(per_seed.loc["second", "seed"]) == {0, 1, 2}
-    # What is not whole is kept, but nothing is said of it.
-    assert set(pd.read_csv(tables / "metrics.csv")["dataset"]) == {"second"}
+    printed = beyond("--dry-run")[1]
+    run_what_is_printed(printed, toys, seeds="1,")
+    code, told = beyond()
+    assert code == FINDING
+    assert printed.splitlines()[0] in told.splitlines()  # 1 seed replaces no 2
+    assert files(tables) == made
+    run_what_is_printed(printed, toys)
+    assert beyond()[0] == OK
+    per_seed = pd.read_csv(tables / "jobs.csv").groupby("dataset")["data_hash"].unique()
+    assert per_seed["first"].tolist() == ["first-7-real"]
+
+
+def test_a_job_that_fails_replaces_none_that_finished_and_lacks(beyond, tables):
+    finished = read_measured(tables)
+    one = finished.jobs["seed"] == 1
+    failed = dataclasses.replace(
+        finished,
+        jobs=finished.jobs.assign(status=finished.jobs["status"].where(~one, "failed")),
+        per_seed=finished.per_seed.assign(
+            macro_f1=finished.per_seed["macro_f1"].where(finished.per_seed["seed"] != 1)
+        ),
+    )
+    n = len(finished.jobs)
+    assert (finished.lacking(n), failed.lacking(n)) == (0, one.sum())
+    seeds = {"first": (0, 1), "second": (0, 1, 2)}
+    for both in (failed.over(finished), finished.over(failed)):
+        assert both.chosen(seeds, "ABC").files() == finished.files()
+    for name, content in failed.files().items():
+        (tables / name).write_text(content)
+    code, told = beyond()
+    assert code == FINDING
+    assert "first: 3 of 6 jobs lacking; " in told
+
+
+@pytest.mark.usefixtures("tables")
+def test_a_threshold_rule_of_another_version_is_seen(beyond, toys):
+    toys.methods["A"] = dataclasses.replace(toys.methods["A"], threshold="half")
+    code, told = beyond()
+    assert code == FINDING
+    assert "first: 2 of another version; " in told
+    assert "second: 3 of another version; " in told
+
+
+def test_whatever_is_empty_keeps_the_kinds_of_columns(tables):
+    found = read_measured(tables)
+    seeds = {"first": (0, 1), "second": (0, 1, 2)}
+    for same in (found.over(NOTHING), NOTHING.over(found), found.over(found)):
+        chosen = same.chosen(seeds, "ABC")
+        assert chosen.files() == found.files()
+        assert (chosen.per_seed.dtypes == found.per_seed.dtypes).all()
+    assert NOTHING.over(NOTHING).chosen(seeds, "ABC").jobs.empty
 
 
 def test_tables_of_another_profile_or_damaged_ones_are_refused(beyond, tables):
     made = files(tables)
     assert beyond("--profile", "quick")[0] == CANNOT
+    fewer = tables.parent / "fewer.toml"
+    fewer.write_text(TOY_RULES.replace('"3"', '"2"'))
+    assert beyond("--rules", str(fewer))[0] == CANNOT  # would lose a seed
     (tables / "steps.csv").unlink()
     assert beyond()[0] == CANNOT
     (tables / "steps.csv").write_bytes(made["steps.csv"])
@@ -357,6 +406,8 @@ def test_tables_of_another_profile_or_damaged_ones_are_refused(beyond, tables):
         ("datasets.csv", b"second", b"third"),
         ("settings.json", b"{", b"["),
         ("per_seed.csv", b"0.", b"x."),
+        ("per_seed.csv", b"first,A,0", b"first,A,5"),
+        ("jobs.csv", b"first,A,0", b"first,A,1"),
     ):
         (tables / name).write_bytes(made[name].replace(was, becomes))
         assert beyond()[0] == CANNOT, name

@@ -8,7 +8,7 @@ import shutil
 import pandas as pd
 import pytest
 
-from benchmark.exit_codes import FINDING, OK
+from benchmark.exit_codes import CANNOT, FINDING
 from benchmark.files import write_text
 from benchmark.paper.gather import gather_references
 from benchmark.registry import discover, parse_seeds
@@ -59,7 +59,7 @@ def study(out, tmp_path):
 
 
 def test_the_same_numbers_again_change_no_order(out, tmp_path):
-    assert study(out, tmp_path) == OK
+    assert study(out, tmp_path) == FINDING  # the reference's code is an older one
     orders = pd.read_csv(out / "order.csv")
     assert (orders["kendall_tau"] == 1).all()
     assert (orders["best_first"] == orders["best_more"]).all()
@@ -95,12 +95,14 @@ def test_what_lacks_is_said_with_its_command_and_nothing_is_judged(out, tmp_path
         frame[frame["seed"] != 17].to_csv(out / name, index=False)
     assert study(out, tmp_path) == FINDING
     told = capsys.readouterr().err
-    assert told.startswith(
-        "152 jobs are there; to run the others: python run_all.py --datasets ml2000 --methods "
-    )
+    assert told.startswith("8 jobs lack, 152 are of another version; to run them: python run_all.py ")
     assert f"M3LA-Wco --seeds 10-29 --results {tmp_path}" in told
     assert not (out / "verdicts.csv").exists()
+    (out / "steps.csv").unlink()
+    assert study(out, tmp_path) == CANNOT
+    assert "steps.csv is missing" in capsys.readouterr().err
     shutil.rmtree(out)
     assert study(out, tmp_path) == FINDING
+    assert "160 jobs lack, 0 are" in capsys.readouterr().err
     assert not out.exists()
     assert len(parse_seeds(more_seeds.MORE)) == 20

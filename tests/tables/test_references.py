@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from tiny_benchmark import Careful, OneByOne, method
+from tiny_benchmark import Careful, OneByOne, Prior, method
 
 from benchmark.exit_codes import CANNOT, FINDING
 from benchmark.registry import discover
@@ -58,21 +58,33 @@ def test_nothing_gives_a_table_with_columns_alone():
     assert list(wide.columns) == [*KEYS, *METRIC_COLUMNS]
 
 
+class Stepwise(Prior):
+    """Reads the left modality first, and doubts its scores until it has read the right one."""
+
+    def trace(self, modalities):
+        scores = self.predict_scores(modalities)
+        orders = np.tile([0, 1], (len(scores), 1))
+        return {"step_scores": np.stack([scores * 0.9, scores], axis=1).astype(np.float32), "orders": orders}
+
+
 def files(folder):
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
 def test_methods_that_are_not_named_stay_in_a_reference(recorded, tmp_path):
-    run = recorded(method("Reader", OneByOne), method("Prior"), method("Careful", Careful))
+    run = recorded(method("Reader", Stepwise), method("Prior", OneByOne), method("Careful", Careful))
     folder = tmp_path / "reference" / "tiny" / "toy"
     assert run("reference")[0] == 0
     whole = files(folder)
     assert {"decoding.csv", "steps.csv", "acquisition.csv", "resources.csv"} <= set(whole)
-    for name in ("Prior", "Reader,Careful"):
+    assert len(pd.read_csv(folder / "decoding.csv")) > 0
+    for name in ("Prior", "Reader,Careful", "*r*"):
         assert run("reference", "--methods", name)[0] == 0
         assert files(folder) == whole
     shutil.rmtree(tmp_path / "runs" / "toy" / "Reader")
     assert run("reference", "--methods", "Prior,Careful")[0] == 0
+    assert files(folder) == whole
+    assert run("reference", "--methods", "Prior,Reader")[0] == FINDING  # one has no records, and stays too
     assert files(folder) == whole
     assert run("reference")[0] == FINDING  # all methods: one has no records
     assert set(pd.read_csv(folder / "per_seed.csv")["method"]) == {"Prior", "Careful"}
@@ -88,13 +100,26 @@ def test_a_reference_that_does_not_say_what_ran_where_is_left_as_it_is(recorded,
     environments = json.loads((folder / "environment.json").read_text())
     assert [one["jobs"] for one in environments] == [4]
     assert pd.read_csv(folder / "resources.csv")["environment"].nunique() == 1
-    old.to_csv(folder / "resources.csv", index=False)
-    (folder / "environment.json").write_text(json.dumps([*environments, {"jobs": 1, "python": "2"}]))
-    before = files(folder)
-    code, _, told = run("reference", "--methods", "Prior")
-    assert code == CANNOT
-    assert "write the reference of all methods again" in told
-    assert files(folder) == before
+    kept = files(folder)
+    spoilt = {
+        "resources.csv": old.to_csv(index=False).encode(),
+        "environment.json": json.dumps([*environments, {"jobs": 1, "python": "2"}]).encode(),
+    }
+    for changes in (
+        spoilt,
+        {"environment.json": b"[]"},
+        {"decoding.csv": None},
+        {"per_seed.csv": kept["per_seed.csv"].replace(b",soft,", b",hard,")},
+    ):
+        for name, content in changes.items():
+            (folder / name).unlink() if content is None else (folder / name).write_bytes(content)
+        before = files(folder)
+        code, _, told = run("reference", "--methods", "Prior")
+        assert code == CANNOT, changes
+        assert "write the reference of all methods again" in told
+        assert files(folder) == before
+        for name, content in kept.items():
+            (folder / name).write_bytes(content)
 
 
 def test_a_committed_reference_is_written_as_it_was_read(tmp_path):
@@ -107,7 +132,12 @@ def test_a_committed_reference_is_written_as_it_was_read(tmp_path):
     listed = tuple(ListedDataset.of(spec, bench, known.get(spec.id)) for spec in specs)
     like = dataclasses.replace(nothing, datasets=listed, seeds=bench.seeds)
     committed = bench.references_dir / "ml2000"
-    write_reference(read_accepted(committed, like), tmp_path)
+    # It was written before decodings were kept: those tables alone are not made again.
+    older = shutil.copytree(committed, tmp_path / "older")
+    (older / "decoding.csv").write_text("dataset,method,seed,metric,value\n")
+    read = read_accepted(older, like)
+    shutil.rmtree(older)
+    write_reference(read, tmp_path)
     was, now = files(committed), files(tmp_path)
     tables = [name for name in was if name.startswith("table")]
     assert len(tables) == 10

@@ -40,9 +40,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--out",
         metavar="DIR",
         type=Path,
-        default=HERE,
         help="where tables are written; jobs of those there are kept that no record replaces; default: "
-        "results/beyond",
+        "the folder of the rules",
     )
     parser.add_argument(
         "--dry-run", action="store_true", help="print what is missing and how to make it, and stop"
@@ -56,10 +55,10 @@ def run(args: argparse.Namespace, registry: Registry) -> int:
     from benchmark.studies.beyond.gather import Where, gather
     from benchmark.studies.beyond.rules import read_rules
 
-    rules = read_rules(args.rules)
+    rules, out = read_rules(args.rules), args.out or args.rules.parent
     specs = [registry.datasets[id] for id in rules.seeds if id in registry.datasets]
     data_dir = data_directory(args.data, specs)
-    where = Where(args.profile, args.data, data_dir, args.results, args.out)
+    where = Where(args.profile, args.data, data_dir, args.results, out)
     gathered = gather(rules, registry, where)
     for part in gathered.parts:
         if part.lacking or part.outdated:
@@ -71,8 +70,8 @@ def run(args: argparse.Namespace, registry: Registry) -> int:
         return CANNOT
     files = _files(rules, gathered)
     for name, text in files.items():
-        write_text(args.out / name, text)
-    print(f"wrote {', '.join(files)} to {args.out}")
+        write_text(out / name, text)
+    print(f"wrote {', '.join(files)} to {out}")
     for message in gathered.messages:
         print(message, file=sys.stderr)
     return OK if gathered.complete and not gathered.messages else FINDING

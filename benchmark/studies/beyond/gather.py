@@ -109,7 +109,7 @@ def gather(rules: Rules, registry: Registry, where: Where) -> Gathered:
     Raises
     ------
     ConfigError
-        If these tables cannot be read, or are of another profile.
+        If these tables cannot be read, or are of another profile or other rules.
     """
     earlier = read_measured(where.earlier)
     if others := set(earlier.jobs["profile"]) - {where.profile}:
@@ -117,11 +117,16 @@ def gather(rules: Rules, registry: Registry, where: Where) -> Gathered:
             f"{where.earlier / JOBS_FILE} is of profile {', '.join(sorted(others))}, not {where.profile}; "
             "name another folder with --out"
         )
+    seeds = {name: parse_seeds(text) for name, text in rules.seeds.items()}
+    if lost := len(earlier.jobs) - len(earlier.chosen(seeds, rules.methods).jobs):
+        raise ConfigError(
+            f"{where.earlier / JOBS_FILE} holds {lost} jobs that the rules do not name; they would be "
+            "lost: name another folder with --out"
+        )
     benches = {
         name: _bench(name, rules, registry, where) for name in rules.seeds if name in registry.datasets
     }
     found = [gather_records(bench) for bench in benches.values() if bench.recorded_pairs()]
-    seeds = {name: parse_seeds(text) for name, text in rules.seeds.items()}
     fresh = reduce(Measured.over, map(measured_of, found), NOTHING)
     measured = fresh.over(earlier).chosen(seeds, rules.methods)
     return Gathered(
@@ -156,26 +161,19 @@ def _bench(id: str, rules: Rules, registry: Registry, where: Where) -> Bench:
 def _part(
     id: str, rules: Rules, registry: Registry, where: Where, measured: Measured, bench: Bench | None
 ) -> Part:
-    jobs = measured.jobs[measured.jobs["dataset"] == id]
+    own = measured.chosen({id: parse_seeds(rules.seeds[id])}, rules.methods)
     wanted = len(rules.methods) * len(parse_seeds(rules.seeds[id]))
+    lacking = own.lacking(wanted)
     if bench is None:
-        return Part(id, wanted, wanted - len(jobs), 0, _import(id, where.data_dir))
-    current = {
-        setup.method.id: setup.config_hash for setup in (bench.setup(*pair) for pair in bench.chosen_pairs())
-    }
+        return Part(id, wanted, lacking, 0, _import(id, where.data_dir))
     words = ["--profile", where.profile, "--datasets", id, "--methods", ",".join(rules.methods)]
     words += ["--seeds", rules.seeds[id]]
     if where.data and users_folder(registry.datasets[id], where.data_dir):
         words += ["--data", where.data]
     if where.results_dir != ROOT / "results":
         words += ["--results", str(where.results_dir)]
-    return Part(
-        id,
-        wanted,
-        wanted - len(jobs),
-        int((jobs["config_hash"] != jobs["method"].map(current)).sum()),
-        shlex.join(["python", "run_all.py", *words]),
-    )
+    command = shlex.join(["python", "run_all.py", *words])
+    return Part(id, wanted, lacking, own.outdated(bench), command)
 
 
 def _import(id: str, data_dir: Path) -> str:

@@ -17,10 +17,10 @@ import pandas as pd
 from benchmark.contracts import MethodSpec, Provenance, Record, Shape
 from benchmark.paper.evidence import Evidence
 from benchmark.paper.gather import Gathered
+from benchmark.run.bench import Bench
 from benchmark.run.config import ConfigError
-from benchmark.run.fingerprint import config_hash
 from benchmark.tables.aggregate import PER_SEED_COLUMNS
-from benchmark.tables.reference import METRIC_COLUMNS, lengthen, read_csv, widen
+from benchmark.tables.reference import METRIC_COLUMNS, environment_name, lengthen, read_csv, widen
 from benchmark.tables.results import EQUAL_RULE, ListedDataset, mixed_devices
 from benchmark.untrusted import read_json
 
@@ -28,7 +28,10 @@ JOBS_FILE, PER_SEED_FILE, STEPS_FILE = "jobs.csv", "per_seed.csv", "steps.csv"
 DATASETS_FILE, SETTINGS_FILE, ENVIRONMENTS_FILE = "datasets.csv", "settings.json", "environments.json"
 JOB = ("dataset", "method", "seed", "config_hash")
 """What a job's numbers are of."""
+PAIR = JOB[:2]
 READING = ("threshold", "scoring")
+VERSION = ("config_hash", *READING)
+"""What all seeds of a method on a data set must share."""
 COMMON = tuple(name for name in PER_SEED_COLUMNS if name not in ("metric", "value"))
 """What all numbers of a job share; its reading is the method's own."""
 COST = ("seconds", "processor_seconds", "peak_mib")
@@ -38,7 +41,7 @@ PER_SEED_WIDE = (*JOB, *READING, *METRIC_COLUMNS)
 STEP_COLUMNS = (*JOB, "step", *METRIC_COLUMNS)
 DATASET_SIZES = ("n", "q", "n_train", "n_test")
 DATASET_COLUMNS = ("dataset", "title", *DATASET_SIZES, "dims", "provenance", "note", "in_paper")
-REMEDY = "correct it, or remove it to write all tables of records alone"
+REMEDY = "correct it, or remove jobs.csv to write all tables of records alone"
 
 
 @dataclass(frozen=True)
@@ -131,27 +134,25 @@ class Measured:
     def over(self, earlier: Measured) -> Measured:
         """Return these jobs, and of earlier ones those that they do not replace.
 
-        Seeds of one method on one data set are never of two versions: where a version of it is among these,
-        earlier jobs of another are left out.
+        A job that failed replaces none that finished. Seeds of one method on one data set are never of two
+        versions: the one with more finished seeds stays, of two with as many that of these jobs.
         """
-        versions = self.jobs.drop_duplicates(list(JOB[:2])).set_index(list(JOB[:2]))["config_hash"]
-        mine = set(self.jobs[list(JOB)].itertuples(index=False, name=None))
-        stays = [
-            versions.get(job[:2], job[3]) == job[3] and job not in mine
-            for job in earlier.jobs[list(JOB)].itertuples(index=False, name=None)
-        ]
-        kept = earlier.jobs.loc[stays]
-
-        def together(mine: pd.DataFrame, theirs: pd.DataFrame) -> pd.DataFrame:
-            return pd.concat([mine, theirs.merge(kept[list(JOB)], on=list(JOB))], ignore_index=True)
-
-        jobs = pd.concat([self.jobs, kept], ignore_index=True)
-        datasets = pd.concat([self.datasets, earlier.datasets], ignore_index=True)
+        both = _stacked(self.jobs.assign(newer=True), earlier.jobs.assign(newer=False))
+        both = both.assign(done=both["status"] == "done")
+        version = [both[name] for name in (*PAIR, *VERSION)]
+        ordered = both.assign(
+            finished=both["seed"].where(both["done"]).groupby(version).transform("nunique"),
+            newest=both["newer"].groupby(version).transform("any"),
+        ).sort_values(["finished", "newest", "done", "newer"], ascending=False, kind="stable")
+        stays = ordered.merge(ordered.drop_duplicates([*PAIR])[[*PAIR, *VERSION]], on=[*PAIR, *VERSION])
+        jobs = stays.drop_duplicates([*PAIR, "seed"], ignore_index=True)
+        mine, theirs = jobs.loc[jobs["newer"], list(JOB)], jobs.loc[~jobs["newer"], list(JOB)]
+        datasets = _stacked(self.datasets, earlier.datasets).drop_duplicates("dataset", ignore_index=True)
         return Measured(
-            jobs,
-            together(self.per_seed, earlier.per_seed),
-            together(self.steps, earlier.steps),
-            datasets.drop_duplicates("dataset", ignore_index=True),
+            jobs[list(JOB_COLUMNS)],
+            _stacked(self.per_seed.merge(mine), earlier.per_seed.merge(theirs)),
+            _stacked(self.steps.merge(mine), earlier.steps.merge(theirs)),
+            datasets,
             _used(jobs["config_hash"], {**earlier.settings, **self.settings}),
             _used(jobs["environment"], {**earlier.environments, **self.environments}),
         )
@@ -173,15 +174,28 @@ class Measured:
 
         jobs = in_order(self.jobs)
         datasets = self.datasets.set_index("dataset").loc[list(dict.fromkeys(jobs["dataset"]))].reset_index()
-        chosen = Measured(
+        return Measured(
             jobs,
             in_order(self.per_seed),
             in_order(self.steps, "step"),
             datasets,
-            self.settings,
-            self.environments,
+            _used(jobs["config_hash"], self.settings),
+            _used(jobs["environment"], self.environments),
         )
-        return chosen.over(NOTHING)
+
+    def lacking(self, wanted: int) -> int:
+        """Return how many of so many jobs have not finished."""
+        return wanted - int((self.jobs["status"] == "done").sum())
+
+    def outdated(self, bench: Bench) -> int:
+        """Return how many jobs are of another version than the bench would run and read."""
+        current = {
+            setup.method.id: (setup.config_hash, setup.method.threshold, setup.method.scoring)
+            for setup in (bench.setup(*pair) for pair in bench.chosen_pairs())
+        }
+        jobs = self.jobs[self.jobs["dataset"].isin(bench.datasets.ids)]
+        versions = jobs[list(VERSION)].itertuples(index=False, name=None)
+        return sum(current.get(method) != one for method, one in zip(jobs["method"], versions, strict=True))
 
     def files(self) -> dict[str, str]:
         """Return the text of each file by its name."""
@@ -225,7 +239,7 @@ def measured_of(gathered: Gathered) -> Measured:
         widen(steps, (*JOB, "step")) if len(steps) else NOTHING.steps,
         pd.DataFrame(datasets, columns=list(DATASET_COLUMNS)),
         {record.config_hash: dict(record.settings) for record in records},
-        {_name(record): dict(record.environment) for record in records},
+        {environment_name(record.environment): dict(record.environment) for record in records},
     )
 
 
@@ -244,9 +258,14 @@ def read_measured(folder: Path) -> Measured:
     datasets = _read_frame(folder / DATASETS_FILE, DATASET_COLUMNS, DATASET_SIZES)
     if unknown := set(jobs["dataset"]) - set(datasets["dataset"]):
         raise ConfigError(f"{folder / DATASETS_FILE} lacks {', '.join(sorted(unknown))}; {REMEDY}")
+    per_seed = _read_frame(folder / PER_SEED_FILE, PER_SEED_WIDE, numbers)
+    if jobs.duplicated([*PAIR, "seed"]).any() or per_seed.duplicated([*JOB, *READING]).any():
+        raise ConfigError(f"{folder}: {JOBS_FILE} or {PER_SEED_FILE} has a job twice; {REMEDY}")
+    if len(per_seed.merge(jobs[[*JOB, *READING]])) < len(jobs):
+        raise ConfigError(f"{folder / PER_SEED_FILE} lacks jobs of {JOBS_FILE}; {REMEDY}")
     return Measured(
         jobs,
-        _read_frame(folder / PER_SEED_FILE, PER_SEED_WIDE, numbers),
+        per_seed,
         _read_frame(folder / STEPS_FILE, STEP_COLUMNS, (*numbers, "step")),
         datasets,
         _read_json(folder / SETTINGS_FILE),
@@ -270,6 +289,12 @@ def _read_json(path: Path) -> dict[str, Any]:
     return content
 
 
+def _stacked(first: pd.DataFrame, second: pd.DataFrame) -> pd.DataFrame:
+    """Put one below the other; a frame without rows would make columns of numbers ones of objects."""
+    filled = [frame for frame in (first, second) if len(frame)]
+    return pd.concat(filled, ignore_index=True) if filled else first
+
+
 def _used(names: Iterable[str], known: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
     return {name: known[name] for name in dict.fromkeys(names) if name in known}
 
@@ -281,15 +306,11 @@ def _costs(records: Iterable[Record]) -> pd.DataFrame:
             round(sum(record.seconds.values()), 1),
             round(record.processor_seconds, 3),
             round(record.peak_mib),
-            _name(record),
+            environment_name(record.environment),
         )
         for record in records
     ]
     return pd.DataFrame(rows, columns=[*JOB, *COST, "environment"])
-
-
-def _name(record: Record) -> str:
-    return config_hash(record.environment)
 
 
 def _dataset(listed: ListedDataset, split: tuple[int, int]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from benchmark.inference import ALPHA
 from benchmark.paper.significance_text import ranks_text
 from benchmark.paper.text import p_text
 from benchmark.studies.beyond.gather import Gathered
-from benchmark.studies.beyond.judge import Ranking, pairs_frame
+from benchmark.studies.beyond.judge import Ranking
 from benchmark.studies.beyond.rules import Rules
 from benchmark.tables import markdown, names
 from benchmark.tables.paper_tables import own_table
@@ -119,12 +119,12 @@ def _rankings(rankings: Sequence[Ranking]) -> list[str]:
 
 def _told_apart(ranking: Ranking) -> str:
     """List the pairs that Wilcoxon's test tells apart."""
-    pairs = pairs_frame([ranking])
-    lines = []
-    for row in pairs[pairs["p_holm"] <= ALPHA].to_dict("records"):
-        worse = row["second"] if row["better"] == row["first"] else row["first"]
-        pair = f"{names.method_title(row['better'])} before {names.method_title(worse)}"
-        lines.append(f"- {names.METRIC_TITLES[row['metric']]}: {pair}, p {p_text(row['p_holm'])}")
+    lines = [
+        f"- {names.METRIC_TITLES[test.metric]}: {names.method_title(better)} before "
+        f"{names.method_title(worse)}, p {p_text(p_value)}"
+        for test in ranking.tests
+        for better, worse, p_value in test.told_apart()
+    ]
     head = f"Pairs that Wilcoxon's signed-rank test tells apart at {ALPHA} after Holm's correction"
     return "\n".join([f"{head}:", "", *lines]) if lines else f"{head}: none."
 
