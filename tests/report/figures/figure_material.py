@@ -115,7 +115,9 @@ def material(
     names = types.SimpleNamespace(label_names=label_names, modality_names=tuple(modality_names))
     labels = rng.random((50, len(label_names))) < np.linspace(0.2, 0.8, len(label_names))
     names.labels = labels.astype(np.uint8)
-    unused = dict.fromkeys(("totals", "claims", "statements", "audit", "choices", "settings", "environments"))
+    unused = dict.fromkeys(
+        ("totals", "claims", "statements", "audit", "choices", "settings", "environments", "beyond")
+    )
     return Material(
         **unused,
         reference=False,
