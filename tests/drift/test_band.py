@@ -74,7 +74,7 @@ def test_no_more_than_the_level_of_all_choices_raise_an_alarm(heavy):
         assert np.mean(np.array(least) <= level + 1e-12) <= level + 1e-12
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     arrays(float, (3, 4, 2), elements=st.floats(-5, 5).map(lambda x: round(x, 3))),
     st.floats(0.1, 10),

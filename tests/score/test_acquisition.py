@@ -77,7 +77,7 @@ def test_no_rounding_in_the_sum_over_many_instances():
     assert found["share_with_unread"] == 0
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(1, 8), st.integers(1, 4), st.integers(1, 5), st.integers(0, 10**6))
 def test_agrees_with_a_loop_over_sets_of_what_was_read(n, m, r, seed):
     rng = np.random.default_rng(seed)

@@ -27,13 +27,13 @@ def untied(scores):
     return scores.ravel().argsort(kind="stable").argsort().reshape(scores.shape) / scores.size
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(problems)
 def test_the_suites_convention_is_that_of_the_tables(problem):
     assert metrics_under(SUITE, *problem) == pytest.approx(compute_metrics(*problem), nan_ok=True)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(problems)
 def test_scikit_learn_agrees_with_scikit_learn(problem):
     labels, scores, _ = problem
@@ -195,7 +195,7 @@ def loops(labels, scores, skip, last):
     return {"ranking_loss": np.mean(losses) if losses else np.nan, "coverage": np.mean(depths)}
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(problems)
 def test_losses_by_position_agree_with_loops(problem):
     labels, scores, _ = problem
@@ -205,7 +205,7 @@ def test_losses_by_position_agree_with_loops(problem):
         assert {name: found[name] for name in expected} == pytest.approx(expected, nan_ok=True)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(problems)
 def test_without_ties_and_one_class_units_conventions_differ_in_coverages_start_alone(problem):
     labels, scores, _ = problem
@@ -222,7 +222,7 @@ def test_without_ties_and_one_class_units_conventions_differ_in_coverages_start_
         assert found == pytest.approx(expected | dict.fromkeys(convention.lacks, np.nan), nan_ok=True)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(problems)
 def test_ties_broken_by_position_never_cost_more_than_full_errors(problem):
     suite, mulan = (metrics_under(c, *problem) for c in (SUITE, MULAN))
@@ -231,7 +231,7 @@ def test_ties_broken_by_position_never_cost_more_than_full_errors(problem):
     assert mulan["coverage"] <= suite["coverage"] - labelled + 1e-12
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(problems)
 def test_lamdas_auc_and_ranking_loss_always_sum_to_one(problem):
     found = metrics_under(LAMDA, *problem)
@@ -239,7 +239,7 @@ def test_lamdas_auc_and_ranking_loss_always_sum_to_one(problem):
     assert found["example_auc"] + found["ranking_loss"] == pytest.approx(1)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(problems)
 def test_nothing_warns_and_two_metrics_are_the_same_everywhere(problem):
     with warnings.catch_warnings():

@@ -120,7 +120,7 @@ def oracle(labels, scores, predictions):
     }
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(problems)
 def test_all_ten_agree_with_the_oracle_and_warn_of_nothing(problem):
     with warnings.catch_warnings(), sklearn.config_context(skip_parameter_validation=True):
@@ -135,7 +135,7 @@ def test_tied_scores_share_their_places():
     assert highest.tolist() == [[3, 1, 3, 4], [4, 4, 4, 1]]
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(problems, st.randoms(use_true_random=False))
 def test_order_of_rows_and_of_labels_does_not_matter(problem, random):
     n, q = problem[0].shape
@@ -144,7 +144,7 @@ def test_order_of_rows_and_of_labels_does_not_matter(problem, random):
     assert compute_metrics(*shuffled) == pytest.approx(compute_metrics(*problem), nan_ok=True)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(problems)
 def test_example_auc_and_ranking_loss_add_to_one_without_ties(problem):
     """The identity that the audit of Table II rests on."""

@@ -72,7 +72,7 @@ def by_torchmetrics(labels, scores, predictions, batches=1):
         return {name: float(m.compute()) for name, m in (of_scores | of_predictions).items()}
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(problems)
 def test_torchmetrics_agrees_with_torchmetrics(problem):
     agrees(TORCHMETRICS, by_torchmetrics(*problem), *problem)
@@ -83,7 +83,7 @@ def test_torchmetrics_agrees_with_torchmetrics_on_chosen_test_sets(problem):
     agrees(TORCHMETRICS, by_torchmetrics(*problem), *problem)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(problems)
 def test_torchmetrics_in_batches_agrees_where_each_has_a_row_that_ranks(problem):
     labels = problem[0]
@@ -111,7 +111,7 @@ def by_libmultilabel(labels, scores, _predictions, batches=1):
     return {ours: float(found[theirs]) for ours, theirs in names.items()}
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(problems)
 def test_libmultilabel_agrees_with_libmultilabel(problem):
     for batches in (1, min(3, len(problem[0]))):
@@ -123,7 +123,7 @@ def test_libmultilabel_agrees_with_libmultilabel_on_chosen_test_sets(problem):
     agrees(LIBMULTILABEL, by_libmultilabel(*problem), *problem)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(problems)
 def test_probabilities_predict_everything_with_libmultilabel(problem):
     labels, scores, predictions = problem

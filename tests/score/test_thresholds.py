@@ -59,7 +59,7 @@ def problems(draw):
     return scores.astype(np.float32), frequencies
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(problems())
 def test_eq13_agrees_with_a_plain_loop(problem):
     scores, frequencies = problem
@@ -68,7 +68,7 @@ def test_eq13_agrees_with_a_plain_loop(problem):
     assert found.transductive
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(problems(), st.sampled_from([(0.5, 0.5), (1.0, 0.0), (0.0, 1.0), (0.2, 0.8)]))
 def test_eq16a_agrees_with_a_plain_loop(problem, weights):
     scores, frequencies = problem
@@ -76,7 +76,7 @@ def test_eq16a_agrees_with_a_plain_loop(problem, weights):
     np.testing.assert_allclose(found.values, plain_eq16a(scores, frequencies, *weights), atol=1e-6)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(problems())
 def test_eq16b_ends_where_no_single_label_can_do_better(problem):
     scores, frequencies = problem

@@ -175,7 +175,7 @@ class TestStillToMove:
 
 
 class TestMicroF1Range:
-    @settings(max_examples=40, deadline=None)
+    @settings(max_examples=40)
     @given(st.integers(0, 10_000), st.floats(0, 0.4))
     def test_it_is_that_of_all_ways_in_which_unsure_cells_may_fall(self, seed: int, rest: float) -> None:
         rng = np.random.default_rng(seed)

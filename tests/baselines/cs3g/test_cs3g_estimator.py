@@ -142,7 +142,7 @@ class TestChoice:
         for ours, theirs in zip(given.model_.weights, joined.model_.weights, strict=True):
             np.testing.assert_array_equal(ours, theirs)
 
-    @settings(max_examples=25, deadline=None)
+    @settings(max_examples=25)
     @given(st.integers(0, 10_000), st.integers(2, 5))
     def test_micro_f1_is_scikit_learns(self, seed: int, q: int) -> None:
         rng = np.random.default_rng(seed)

@@ -172,7 +172,7 @@ class TestProximalOperator:
         point = np.array([6.0, 6.0])
         np.testing.assert_allclose(shrink_norm(point, np.array([1.0, 2.0]), 5.0), [3.0, 4.0])
 
-    @settings(max_examples=30, deadline=None)
+    @settings(max_examples=30)
     @given(
         hnp.arrays(float, (3, 2), elements=st.floats(-5, 5)),
         hnp.arrays(float, (3, 2), elements=st.floats(0.01, 10)),
@@ -306,7 +306,7 @@ class TestRelations:
                 independent = chi2_contingency(table, correction=False).pvalue > 0.2
                 assert (relations[j, k] == 0) == independent
 
-    @settings(max_examples=30, deadline=None)
+    @settings(max_examples=30)
     @given(st.integers(1, 6), st.integers(1, 5), st.integers(0, 10_000))
     def test_the_laplacian_is_the_sum_of_signed_differences(self, q: int, d: int, seed: int) -> None:
         rng = np.random.default_rng(seed)

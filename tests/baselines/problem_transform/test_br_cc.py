@@ -223,7 +223,7 @@ class TestWhatEveryRowKeeps:
         again = clone(method).fit(*given).predict_scores(rows(modalities, TEST))
         np.testing.assert_array_equal(together, again)
 
-    @settings(max_examples=8, deadline=None)
+    @settings(max_examples=8)
     @given(st.permutations(range(4)), st.integers(0, 50))
     def test_br_knows_no_order_of_labels(self, order: list[int], seed: int) -> None:
         modalities, labels = correlated_problem(60, seed=seed)

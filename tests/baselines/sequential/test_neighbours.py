@@ -44,7 +44,7 @@ class TestNearest:
         rows = np.array([[0.0], [1.0], [3.0], [7.0]])
         assert_array_equal(nearest(rows, 2), [[1, 2], [0, 2], [1, 0], [2, 1]])
 
-    @settings(max_examples=40, deadline=None)
+    @settings(max_examples=40)
     @given(problems(), st.integers(1, 20))
     def test_are_the_nearest_and_never_the_row_itself(self, problem: tuple, k: int) -> None:
         rows, _ = problem
@@ -88,7 +88,7 @@ class TestClassMargins:
         expected = [[3.5 - 5.0], [2.5 - 4.5], [1.5 - 3.0], [4.0 - 3.0], [5.5 - 8.5]]
         assert_allclose(class_margins(rows, labels, 2), expected, atol=1e-6)
 
-    @settings(max_examples=50, deadline=None)
+    @settings(max_examples=50)
     @given(problems(), st.integers(1, 6), st.integers(1, 20))
     def test_agree_with_the_definition_whatever_the_length_of_the_list(
         self, problem: tuple, k: int, n_listed: int
@@ -120,7 +120,7 @@ class TestClassMargins:
         labels = np.array([[1], [0], [0]])
         assert_allclose(class_margins(rows, labels, 3), [[0.0], [1.0 - 2.0], [3.0 - 2.0]], atol=1e-6)
 
-    @settings(max_examples=20, deadline=None)
+    @settings(max_examples=20)
     @given(problems(), st.randoms(use_true_random=False))
     def test_follow_a_permutation_of_rows_and_of_labels(self, problem: tuple, random: object) -> None:
         rows, labels = problem

@@ -44,7 +44,7 @@ def sizes(full: int):
 def hold(examples, files, holds):
     """Draw files and demand of each that `holds(file)` is true of it, in time and in bounds of memory."""
 
-    @settings(max_examples=examples, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=examples, database=None, suppress_health_check=list(HealthCheck))
     @given(files)
     def run(file):
         signal.setitimer(signal.ITIMER_REAL, SECONDS)

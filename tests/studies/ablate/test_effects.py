@@ -180,7 +180,7 @@ def eight(offsets):
     return frame(*parts)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(st.lists(st.floats(-5, 5), min_size=24, max_size=24))
 def test_contrasts_are_twice_the_coefficients_of_a_least_squares_fit(numbers):
     offsets = np.array(numbers).reshape(3, 2, 2, 2)
