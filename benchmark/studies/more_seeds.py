@@ -33,7 +33,8 @@ from benchmark.run.bench import Bench
 from benchmark.run.config import ConfigError
 from benchmark.run.flags import ROOT
 from benchmark.score.metrics import METRICS
-from benchmark.studies.beyond.measured import NOTHING, Measured, measured_of, read_measured
+from benchmark.studies.beyond.measured import NOTHING, Measured
+from benchmark.studies.beyond.sources import measured_of, read_measured
 from benchmark.tables import markdown, names
 
 DATASET, FIRST, MORE = "ml2000", "10", "10-29"

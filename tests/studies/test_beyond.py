@@ -23,8 +23,9 @@ from benchmark.run.config import ConfigError, load_profile
 from benchmark.score.metrics import METRICS
 from benchmark.studies.beyond.command import HERE
 from benchmark.studies.beyond.judge import judge_claims, pairs_frame, rank_all, ranks_frame
-from benchmark.studies.beyond.measured import NOTHING, read_measured
+from benchmark.studies.beyond.measured import NOTHING
 from benchmark.studies.beyond.rules import Rules, read_rules
+from benchmark.studies.beyond.sources import read_measured
 from benchmark.studies.beyond.text import cost
 from benchmark.tables.aggregate import PER_SEED_COLUMNS
 from datasets.formats.known import known_datasets

@@ -20,8 +20,9 @@ from benchmark.registry import Registry, parse_seeds
 from benchmark.run.bench import Bench
 from benchmark.run.config import ConfigError, Profile, load_profile
 from benchmark.run.flags import ROOT
-from benchmark.studies.beyond.measured import JOBS_FILE, NOTHING, Measured, measured_of, read_measured
+from benchmark.studies.beyond.measured import JOBS_FILE, NOTHING, Measured
 from benchmark.studies.beyond.rules import Rules
+from benchmark.studies.beyond.sources import measured_of, read_measured
 from benchmark.tables.results import Results
 from datasets.formats.known import known_datasets
 

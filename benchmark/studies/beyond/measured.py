@@ -9,20 +9,16 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from benchmark.contracts import MethodSpec, Provenance, Record, Shape
+from benchmark.contracts import MethodSpec, Provenance, Shape
 from benchmark.paper.evidence import Evidence
-from benchmark.paper.gather import Gathered
 from benchmark.run.bench import Bench
-from benchmark.run.config import ConfigError
 from benchmark.tables.aggregate import PER_SEED_COLUMNS
-from benchmark.tables.reference import METRIC_COLUMNS, environment_name, lengthen, read_csv, widen
+from benchmark.tables.reference import METRIC_COLUMNS, lengthen
 from benchmark.tables.results import EQUAL_RULE, ListedDataset, mixed_devices
-from benchmark.untrusted import read_json
 
 JOBS_FILE, PER_SEED_FILE, STEPS_FILE = "jobs.csv", "per_seed.csv", "steps.csv"
 DATASETS_FILE, SETTINGS_FILE, ENVIRONMENTS_FILE = "datasets.csv", "settings.json", "environments.json"
@@ -41,7 +37,6 @@ PER_SEED_WIDE = (*JOB, *READING, *METRIC_COLUMNS)
 STEP_COLUMNS = (*JOB, "step", *METRIC_COLUMNS)
 DATASET_SIZES = ("n", "q", "n_train", "n_test")
 DATASET_COLUMNS = ("dataset", "title", *DATASET_SIZES, "dims", "provenance", "note", "in_paper")
-REMEDY = "correct it, or remove jobs.csv to write all tables of records alone"
 
 
 @dataclass(frozen=True)
@@ -219,76 +214,6 @@ NOTHING = Measured(
 )
 
 
-def measured_of(gathered: Gathered) -> Measured:
-    """Return what the records of one bench gave."""
-    assert gathered.records is not None, "a reference has no records"
-    assert gathered.results is not None, "a reference has no results"
-    results, records = gathered.results, gathered.records
-    steps = results.steps[results.steps["step"] > 0]
-    recorded = {record.dataset for record in records}
-    # One row per job: all ten metrics share it.
-    jobs = results.as_printed.drop_duplicates(list(JOB))[list(COMMON)]
-    datasets = [
-        _dataset(listed, gathered.evidence.split_sizes[listed.id])
-        for listed in results.datasets
-        if listed.id in recorded
-    ]
-    return Measured(
-        jobs.merge(_costs(records), on=list(JOB), how="left"),
-        widen(results.per_seed, (*JOB, *READING)),
-        widen(steps, (*JOB, "step")) if len(steps) else NOTHING.steps,
-        pd.DataFrame(datasets, columns=list(DATASET_COLUMNS)),
-        {record.config_hash: dict(record.settings) for record in records},
-        {environment_name(record.environment): dict(record.environment) for record in records},
-    )
-
-
-def read_measured(folder: Path) -> Measured:
-    """Read what `Measured.files` wrote; nothing where there is none.
-
-    Raises
-    ------
-    ConfigError
-        If a file is missing beside `jobs.csv`, lacks a column, or holds what does not belong there.
-    """
-    if not (folder / JOBS_FILE).is_file():
-        return NOTHING
-    numbers = ("seed", *METRIC_COLUMNS)
-    jobs = _read_frame(folder / JOBS_FILE, JOB_COLUMNS, ("seed", *COST))
-    datasets = _read_frame(folder / DATASETS_FILE, DATASET_COLUMNS, DATASET_SIZES)
-    if unknown := set(jobs["dataset"]) - set(datasets["dataset"]):
-        raise ConfigError(f"{folder / DATASETS_FILE} lacks {', '.join(sorted(unknown))}; {REMEDY}")
-    per_seed = _read_frame(folder / PER_SEED_FILE, PER_SEED_WIDE, numbers)
-    if jobs.duplicated([*PAIR, "seed"]).any() or per_seed.duplicated([*JOB, *READING]).any():
-        raise ConfigError(f"{folder}: {JOBS_FILE} or {PER_SEED_FILE} has a job twice; {REMEDY}")
-    if len(per_seed.merge(jobs[[*JOB, *READING]])) < len(jobs):
-        raise ConfigError(f"{folder / PER_SEED_FILE} lacks jobs of {JOBS_FILE}; {REMEDY}")
-    return Measured(
-        jobs,
-        per_seed,
-        _read_frame(folder / STEPS_FILE, STEP_COLUMNS, (*numbers, "step")),
-        datasets,
-        _read_json(folder / SETTINGS_FILE),
-        _read_json(folder / ENVIRONMENTS_FILE),
-    )
-
-
-def _read_frame(path: Path, columns: Sequence[str], numbers: Sequence[str]) -> pd.DataFrame:
-    frame = read_csv(path, columns, numbers, REMEDY)[list(columns)]
-    texts = [name for name in columns if name not in numbers]
-    return frame.assign(**{name: frame[name].fillna("") for name in texts})
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        content = read_json(path)
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"{path} cannot be read ({error}); {REMEDY}") from error
-    if not isinstance(content, dict):
-        raise ConfigError(f"{path} holds no table; {REMEDY}")
-    return content
-
-
 def _stacked(first: pd.DataFrame, second: pd.DataFrame) -> pd.DataFrame:
     """Put one below the other; a frame without rows would make columns of numbers ones of objects."""
     filled = [frame for frame in (first, second) if len(frame)]
@@ -297,29 +222,6 @@ def _stacked(first: pd.DataFrame, second: pd.DataFrame) -> pd.DataFrame:
 
 def _used(names: Iterable[str], known: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
     return {name: known[name] for name in dict.fromkeys(names) if name in known}
-
-
-def _costs(records: Iterable[Record]) -> pd.DataFrame:
-    rows = [
-        (
-            *(getattr(record, name) for name in JOB),
-            round(sum(record.seconds.values()), 1),
-            round(record.processor_seconds, 3),
-            round(record.peak_mib),
-            environment_name(record.environment),
-        )
-        for record in records
-    ]
-    return pd.DataFrame(rows, columns=[*JOB, *COST, "environment"])
-
-
-def _dataset(listed: ListedDataset, split: tuple[int, int]) -> dict[str, Any]:
-    return {
-        **{"dataset": listed.id, "title": listed.title, "n": listed.shape.n, "q": listed.shape.q},
-        **{"dims": " ".join(map(str, listed.shape.dims)), "n_train": split[0], "n_test": split[1]},
-        **{"provenance": str(listed.provenance), "note": listed.note},
-        "in_paper": "yes" if listed.in_paper else "no",
-    }
 
 
 def _csv(frame: pd.DataFrame) -> str:
