@@ -1,4 +1,4 @@
-"""Where measured jobs come from: records, and tables of others that were written before; it judges nothing."""
+"""Where measured jobs come from: records, and tables that were written of others; it judges nothing."""
 
 from __future__ import annotations
 
