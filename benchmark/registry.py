@@ -286,6 +286,17 @@ def parse_seeds(text: str, *, yes: bool = False) -> tuple[int, ...]:
     return tuple(sorted({seed for one in ranges for seed in one}))
 
 
+def seeds_flag(seeds: Sequence[int]) -> str:
+    """Write seeds as `parse_seeds` reads them: 10 for 0 to 9, else a range or a list."""
+    ordered = sorted(seeds)
+    first, last = ordered[0], ordered[-1]
+    if ordered != list(range(first, last + 1)):
+        return ",".join(map(str, ordered))
+    if first == 0:
+        return str(last + 1)
+    return f"{first}-{last}" if first < last else f"{first},"
+
+
 def _seed(digits: str, text: str) -> int:
     if len(digits.lstrip("0")) > len(str(LARGEST_SEED)) or int(digits) > LARGEST_SEED:
         raise SelectionError(f"seeds {text!r}: a seed lies between 0 and {LARGEST_SEED}")

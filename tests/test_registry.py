@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmark.registry import RegistryError, SelectionError, discover, parse_seeds, select
+from benchmark.registry import RegistryError, SelectionError, discover, parse_seeds, seeds_flag, select
 
 KNOWN = ("M3LA", "M3LA-order", "M3LA-Wco", "BR", "BR-fair")
 
@@ -185,3 +185,8 @@ def test_an_id_that_would_not_stay_whole_in_a_path_or_a_table_is_refused(tmp_pat
     with pytest.raises(RegistryError, match="use letters, digits") as caught:
         discover((name,), ())
     assert repr(id) in str(caught.value)
+
+
+@pytest.mark.parametrize("seeds", [(0,), (1,), (0, 1, 2), (4, 5), (0, 2), (10, 11, 12, 17)])
+def test_seeds_are_written_as_they_are_read(seeds):
+    assert parse_seeds(seeds_flag(seeds)) == seeds

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from markupsafe import Markup, escape
 
+from benchmark.registry import seeds_flag
 from benchmark.tables import names
 from benchmark.words import one_line
 
@@ -20,17 +21,6 @@ def anchor(*parts: str) -> str:
 def title(text: object) -> Markup:
     """Escape a title; `names.WCO` alone is mathematics."""
     return Markup("W<sub>co</sub>").join(map(escape, one_line(text).split(names.WCO)))
-
-
-def seeds_flag(seeds: Sequence[int]) -> str:
-    """Write seeds as `--seeds` takes them: 10 for 0 to 9, else a range or a list."""
-    ordered = sorted(seeds)
-    first, last = ordered[0], ordered[-1]
-    if ordered != list(range(first, last + 1)):
-        return ",".join(map(str, ordered))
-    if first == 0:
-        return str(last + 1)
-    return f"{first}-{last}" if first < last else f"{first},"
 
 
 def command(name: str, *arguments: str) -> str:

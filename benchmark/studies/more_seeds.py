@@ -28,7 +28,7 @@ from benchmark.paper.gather import gather_records, gather_references
 from benchmark.paper.printed import read_paper
 from benchmark.paper.significance import paired_tests
 from benchmark.paper.verdicts import NOT_COMPARABLE
-from benchmark.registry import Registry, discover, parse_seeds
+from benchmark.registry import Registry, discover, parse_seeds, seeds_flag
 from benchmark.run.bench import Bench
 from benchmark.run.config import ConfigError
 from benchmark.run.flags import ROOT
@@ -184,15 +184,23 @@ def gather_more(registry: Registry, results: Path, out: Path) -> More:
     found = [gather_records(bench)] if bench.recorded_pairs() else []
     fresh = measured_of(found[0]) if found else NOTHING
     measured = fresh.over(read_measured(out)).chosen({DATASET: seeds}, METHODS)
-    words = ["--datasets", DATASET, "--methods", ",".join(METHODS), "--seeds", MORE]
+    outdated = measured.outdated(bench)
+    to_run = seeds if outdated else measured.unfinished(METHODS, seeds) or seeds
+    words = ["--datasets", DATASET, "--methods", ",".join(METHODS), "--seeds", seeds_flag(to_run)]
     words += [] if results == ROOT / "results" else ["--results", str(results)]
     return More(
         measured,
         measured.lacking(len(METHODS) * len(seeds)),
-        measured.outdated(bench),
+        outdated,
         shlex.join(["python", "run_all.py", *words]),
         tuple(message for one in found for message in one.evidence.messages),
     )
+
+
+def unfinished(more: More) -> str:
+    """Return the Markdown that says so."""
+    n_jobs = len(METHODS) * len(parse_seeds(MORE))
+    return f"{OPENING}\n\n**Unfinished: {more.lacking} of {n_jobs} jobs lack. Nothing is judged.**\n"
 
 
 def _bench(registry: Registry, seeds: str, results: Path) -> Bench:
@@ -216,7 +224,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     registry = discover()
     try:
         more = gather_more(registry, args.results, args.out)
-        judged = {} if more.lacking else _judged(registry, more.measured)
+        judged = {"more_seeds.md": unfinished(more)} if more.lacking else _judged(registry, more.measured)
     except ConfigError as error:
         print(error, file=sys.stderr)
         return CANNOT

@@ -372,6 +372,8 @@ def test_a_job_that_fails_replaces_none_that_finished_and_lacks(beyond, tables):
     code, told = beyond()
     assert code == FINDING
     assert "first: 3 of 6 jobs lacking; " in told
+    words = told.partition("run_all.py ")[2].split()
+    assert words[words.index("--seeds") + 1] == "1,"  # the one that lacks
 
 
 @pytest.mark.usefixtures("tables")

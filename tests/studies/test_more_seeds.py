@@ -98,6 +98,7 @@ def test_what_lacks_is_said_with_its_command_and_nothing_is_judged(out, tmp_path
     assert told.startswith("8 jobs lack, 152 are of another version; to run them: python run_all.py ")
     assert f"M3LA-Wco --seeds 10-29 --results {tmp_path}" in told
     assert not (out / "verdicts.csv").exists()
+    assert "**Unfinished: 8 of 160 jobs lack. Nothing is judged.**" in (out / "more_seeds.md").read_text()
     (out / "steps.csv").unlink()
     assert study(out, tmp_path) == CANNOT
     assert "steps.csv is missing" in capsys.readouterr().err

@@ -16,7 +16,7 @@ import pandas as pd
 from benchmark.contracts import MethodSpec, users_folder
 from benchmark.paper.evidence import Evidence
 from benchmark.paper.gather import gather_records
-from benchmark.registry import Registry, parse_seeds
+from benchmark.registry import Registry, parse_seeds, seeds_flag
 from benchmark.run.bench import Bench
 from benchmark.run.config import ConfigError, Profile, load_profile
 from benchmark.run.flags import ROOT
@@ -162,19 +162,21 @@ def _bench(id: str, rules: Rules, registry: Registry, where: Where) -> Bench:
 def _part(
     id: str, rules: Rules, registry: Registry, where: Where, measured: Measured, bench: Bench | None
 ) -> Part:
-    own = measured.chosen({id: parse_seeds(rules.seeds[id])}, rules.methods)
-    wanted = len(rules.methods) * len(parse_seeds(rules.seeds[id]))
+    seeds = parse_seeds(rules.seeds[id])
+    own = measured.chosen({id: seeds}, rules.methods)
+    wanted = len(rules.methods) * len(seeds)
     lacking = own.lacking(wanted)
     if bench is None:
         return Part(id, wanted, lacking, 0, _import(id, where.data_dir))
     words = ["--profile", where.profile, "--datasets", id, "--methods", ",".join(rules.methods)]
-    words += ["--seeds", rules.seeds[id]]
+    outdated = own.outdated(bench)
+    words += ["--seeds", seeds_flag(seeds if outdated else own.unfinished(rules.methods, seeds) or seeds)]
     if where.data and users_folder(registry.datasets[id], where.data_dir):
         words += ["--data", where.data]
     if where.results_dir != ROOT / "results":
         words += ["--results", str(where.results_dir)]
     command = shlex.join(["python", "run_all.py", *words])
-    return Part(id, wanted, lacking, own.outdated(bench), command)
+    return Part(id, wanted, lacking, outdated, command)
 
 
 def _import(id: str, data_dir: Path) -> str:

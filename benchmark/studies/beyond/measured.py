@@ -182,6 +182,11 @@ class Measured:
         """Return how many of so many jobs have not finished."""
         return wanted - int((self.jobs["status"] == "done").sum())
 
+    def unfinished(self, methods: Sequence[str], seeds: Sequence[int]) -> tuple[int, ...]:
+        """Return the seeds that lack a method's finished job, of jobs of one data set."""
+        done = self.jobs[self.jobs["status"] == "done"].groupby("seed")["method"].nunique()
+        return tuple(seed for seed in seeds if done.get(seed, 0) < len(methods))
+
     def outdated(self, bench: Bench) -> int:
         """Return how many jobs are of another version than the bench would run and read."""
         current = {
