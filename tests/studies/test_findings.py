@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 READ = (
     *(f"beyond/{name}" for name in ("rules.toml", "claims.csv", "metrics.csv", "datasets.csv")),
     *(f"reference/paper/ml2000/{name}.csv" for name in ("claims", "verdicts", "undecided")),
+    *(f"more_seeds/{name}.csv" for name in ("order", "claims", "verdicts")),
     *("controls/controls.csv", "ml2000_features/recipes.csv", "paper/audit.md"),
 )
 
@@ -53,6 +54,10 @@ def test_the_committed_page_says_what_the_tables_say(results):
         ("controls/controls.csv", "method == 'M3LA-order'", {"value": 1.0}, "order of modalities"),
         ("beyond/metrics.csv", "method == 'M3LA-repaired'", {"mean": 0.5}, "With other options"),
         ("ml2000_features/recipes.csv", "seed == 0", {"value": 0.2}, "Features of images"),
+        ("more_seeds/order.csv", "metric == 'macro_f1'", {"swapped_significant": 1}, "Ten seeds"),
+        ("more_seeds/claims.csv", "id == 'modality-prediction'", {"verdict_more": "supported"}, "Ten seeds"),
+        ("more_seeds/verdicts.csv", "verdict_more == 'better'", {"verdict_more": "worse"}, "Ten seeds"),
+        ("more_seeds/verdicts.csv", "method == 'BR'", {"verdict_more": "better"}, "No further"),
         (
             "reference/paper/ml2000/undecided.csv",
             "seeds_needed == 'none'",

@@ -58,6 +58,14 @@ def study(out, tmp_path):
     return more_seeds.main(["--results", str(tmp_path), "--out", str(out)])
 
 
+def test_the_committed_tables_are_made_again_without_a_run(tmp_path):
+    out = shutil.copytree(more_seeds.HERE, tmp_path / "more")
+    study(out, tmp_path)
+    assert sorted(file.name for file in out.iterdir()) == sorted(f.name for f in more_seeds.HERE.iterdir())
+    for file in more_seeds.HERE.iterdir():
+        assert (out / file.name).read_bytes() == file.read_bytes(), f"run {more_seeds.__name__}: {file.name}"
+
+
 def test_the_same_numbers_again_change_no_order(out, tmp_path):
     assert study(out, tmp_path) == FINDING  # the reference's code is an older one
     orders = pd.read_csv(out / "order.csv")
