@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from math import nan
 from pathlib import Path
@@ -102,4 +102,16 @@ def read_beyond(folder: Path) -> Beyond | None:
 
 def beyond_beside(bench: Bench, reference: bool) -> Beyond | None:
     """Read the study beside a committed reference of the printed protocol; nothing beside other numbers."""
-    return read_beyond(bench.results_dir / "beyond") if reference and bench.profile.name == "paper" else None
+    return read_beyond(bench.results_dir / "beyond") if _stands_beside(bench, reference) else None
+
+
+def learned_beside(bench: Bench, reference: bool) -> Sequence[tuple[str, str]]:
+    """Read titles and texts of what was learned, `findings.csv`, beside such a reference; nothing else."""
+    path = bench.results_dir / "findings.csv"
+    if not (_stands_beside(bench, reference) and path.is_file()):
+        return ()
+    return tuple(read_table(path)[["title", "text"]].itertuples(index=False, name=None))
+
+
+def _stands_beside(bench: Bench, reference: bool) -> bool:
+    return reference and bench.profile.name == "paper"

@@ -13,7 +13,7 @@ from benchmark.audit.gather import facts_of, one_frame, paper_tables
 from benchmark.audit.judge import Report as Audit
 from benchmark.audit.judge import audit
 from benchmark.contracts import Dataset
-from benchmark.paper.beyond import Beyond, beyond_beside
+from benchmark.paper.beyond import Beyond, beyond_beside, learned_beside
 from benchmark.paper.claim import Claim, parse_claims
 from benchmark.paper.compare import judge_all
 from benchmark.paper.evidence import Evidence, as_one
@@ -81,6 +81,8 @@ class Material:
     """Data sets with numbers, loaded."""
     beyond: Beyond | None
     """What was found over other real data sets; only beside a reference of the printed protocol."""
+    learned: Sequence[tuple[str, str]]
+    """Titles and texts of what was learned; as `beyond`."""
     problems: tuple[str, ...]
     """What was there and could not be used."""
 
@@ -124,6 +126,7 @@ def gather(bench: Bench, reference: bool, *, everything: bool = False) -> Materi
         resources=resources,
         datasets={name: bench.registry.datasets[name].load(bench.data_dir) for name in present},
         beyond=beyond_beside(bench, reference),
+        learned=learned_beside(bench, reference),
         problems=evidence.messages,
     )
 

@@ -1,7 +1,7 @@
-"""`python -m benchmark.studies.findings`: what was learned, made of committed tables into `docs/findings.md`.
+"""`python -m benchmark.studies.findings`: what was learned, made of committed tables.
 
-No number is typed in, and a sentence that the tables no longer bear out is refused, so that somebody writes
-a new one.
+Into `docs/findings.md`, and for the page into `results/findings.csv`. No number is typed in, and a sentence
+that the tables no longer bear out is refused, so that somebody writes a new one.
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ from benchmark.run.flags import ROOT
 from benchmark.score.metrics import METRICS
 from benchmark.studies.beyond.rules import Rules, read_rules
 
-PAGE = ROOT / "docs" / "findings.md"
 OPENING = """# What was learned
 
 Made by `python -m benchmark.studies.findings` of the tables that each finding names; what nobody could have
@@ -374,30 +373,47 @@ SENTENCES: Sequence[Callable[[Tables], Sentence]] = (
 )
 
 
-def page(results: Path) -> str:
-    """Return the page.
+def learned(tables: Tables) -> list[Sentence]:
+    """Return all sentences, what nobody could have guessed first.
 
     Raises
     ------
     OutdatedError
-        If a sentence is not so any more.
+        If one is not so any more.
     """
-    tables = Tables(results)
+    return [find(tables) for find in SENTENCES]
+
+
+def page(tables: Tables, found: Sequence[Sentence]) -> str:
+    """Return the Markdown."""
     n_all, titles = len(tables.rules.seeds), ", ".join(tables.titles[name] for name in tables.sets)
     whole = len(tables.sets) == n_all
     sets = f"“Data sets” are {'all' if whole else 'so far'} {len(tables.sets)} of {n_all}: {titles}."
-    points = [f"{k}. {find(tables).markdown()}" for k, find in enumerate(SENTENCES, 1)]
+    points = [f"{k}. {sentence.markdown()}" for k, sentence in enumerate(found, 1)]
     return "\n\n".join([OPENING.format(sets=sets), *points]) + "\n"
 
 
+def files(root: Path) -> dict[Path, str]:
+    """Return the text of both files, of the tables below `root`."""
+    tables = Tables(root / "results")
+    found = learned(tables)
+    rows = pd.DataFrame([(one.title, one.text) for one in found], columns=["title", "text"])
+    return {
+        root / "docs" / "findings.md": page(tables, found),
+        root / "results" / "findings.csv": rows.to_csv(index=False, lineterminator="\n"),
+    }
+
+
 def main() -> int:
-    """Write the page, or say which sentence has to be written anew."""
+    """Write both files, or say which sentence has to be written anew."""
     try:
-        write_text(PAGE, page(ROOT / "results"))
+        found = files(ROOT)
     except OutdatedError as error:
         print(error, file=sys.stderr)
         return FINDING
-    print(f"wrote {PAGE}")
+    for path, content in found.items():
+        write_text(path, content)
+        print(f"wrote {path}")
     return OK
 
 

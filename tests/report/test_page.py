@@ -70,6 +70,16 @@ def test_the_same_material_gives_the_same_bytes(material, page):
     assert render(material, figures_of(material)) == page
 
 
+def test_what_was_learned_stands_beside_a_reference_alone(material, page):
+    found = pd.read_csv(ROOT / "results" / "findings.csv")
+    (section,) = re.findall(r'<section id="learned".*?</section>', page, flags=re.S)
+    told = " ".join(Elements(section).text.split())
+    assert len(found) >= 9
+    for title, text in zip(found["title"], found["text"], strict=True):
+        assert f"{title} {text}" in told
+    assert 'id="learned"' not in render(dataclasses.replace(material, learned=()), [])
+
+
 def test_nothing_lies_outside_it(page):
     elements = Elements(page).found
     sources = [

@@ -12,6 +12,7 @@ import pytest
 from benchmark.studies import findings
 
 ROOT = Path(__file__).resolve().parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 READ = (
     *(f"beyond/{name}" for name in ("rules.toml", "claims.csv", "metrics.csv", "datasets.csv")),
     *(f"reference/paper/ml2000/{name}.csv" for name in ("claims", "verdicts", "undecided")),
@@ -21,11 +22,17 @@ READ = (
 
 
 @pytest.fixture
-def results(tmp_path):
+def root(tmp_path):
     for name in READ:
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(ROOT / "results" / name, tmp_path / name)
+        copy = tmp_path / "results" / name
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / "results" / name, copy)
     return tmp_path
+
+
+@pytest.fixture
+def results(root):
+    return root / "results"
 
 
 def altered(path, where, **values):
@@ -37,11 +44,21 @@ def altered(path, where, **values):
     frame.to_csv(path, index=False)
 
 
-def test_the_committed_page_says_what_the_tables_say(results):
-    made = findings.page(results)
-    assert findings.PAGE.read_text(encoding="utf-8") == made, "run python -m benchmark.studies.findings"
-    for file in set(re.findall(r"\]\(\.\./([^)]+)\)", made)):
+def test_the_committed_files_say_what_the_tables_say(root):
+    made = findings.files(root)
+    for path, content in made.items():
+        committed = ROOT / path.relative_to(root)
+        assert committed.read_text(encoding="utf-8") == content, "run python -m benchmark.studies.findings"
+    for file in set(re.findall(r"\]\(\.\./([^)]+)\)", made[root / "docs" / "findings.md"])):
         assert (ROOT / file).is_file(), file
+
+
+def test_the_readme_says_what_the_findings_say():
+    section = README.split("## What was learned", 1)[1].split("\n## ", 1)[0]
+    said = [" ".join(point.split()) for point in re.findall(r"(?ms)^- (.*?)(?=\n-|\n\n)", section)]
+    titles = pd.read_csv(ROOT / "results" / "findings.csv")["title"].tolist()
+    assert said
+    assert said == titles[: len(said)]
 
 
 @pytest.mark.parametrize(
@@ -69,7 +86,7 @@ def test_the_committed_page_says_what_the_tables_say(results):
 def test_a_sentence_that_is_no_longer_so_is_refused_by_name(results, file, where, values, title):
     altered(results / file, where, **values)
     with pytest.raises(findings.OutdatedError, match=title):
-        findings.page(results)
+        findings.learned(findings.Tables(results))
 
 
 def test_a_data_set_that_lacks_a_seed_or_a_method_does_not_count(results):
