@@ -75,6 +75,14 @@ def _rank_test(metric: str, ranks: pd.DataFrame, pairs: pd.DataFrame) -> RankTes
     )
 
 
+def counted(cell: Mapping[Hashable, Any]) -> tuple[str, ...]:
+    """Return a claim's verdict, the cells with the better mean of all, and how many significantly so."""
+    if not cell["cells"]:
+        return (str(cell["verdict"]),)
+    significant = f"+{cell['significantly_better']} −{cell['significantly_worse']}"
+    return cell["verdict"], f"{cell['better']}/{cell['cells']}", significant
+
+
 def read_beyond(folder: Path) -> Beyond | None:
     """Read the study's tables; None where it has written none.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isnan
 from typing import Any
@@ -11,6 +11,7 @@ import pandas as pd
 
 from benchmark.audit.numbers import Finding
 from benchmark.contracts import Factor, MethodSpec, Provenance
+from benchmark.paper.beyond import counted
 from benchmark.paper.claim import Claim
 from benchmark.paper.ranks import RankTest
 from benchmark.paper.text import MARKS
@@ -201,7 +202,7 @@ def beyond(material: Material) -> BeyondView | None:
         return None
     cells, scopes = found.cells(), (*found.judged, found.groups[0])
     judged = tuple(
-        (material.statements[name], tuple(_counted(cells[name, scope]) for scope in scopes))
+        (material.statements[name], tuple(counted(cells[name, scope]) for scope in scopes))
         for name in dict.fromkeys(found.claims["id"])
     )
     tests = {rows: found.rank_tests(rows) for rows in dict.fromkeys(found.ranks["rows"])}
@@ -209,13 +210,6 @@ def beyond(material: Material) -> BeyondView | None:
     together = found.groups[0] if len(found.judged) == len(found.wanted) else "all so far"
     headings = (*(found.titles[name] for name in found.judged), together)
     return BeyondView(headings, len(found.wanted), judged, tuple(ranked))
-
-
-def _counted(row: Mapping[Hashable, Any]) -> tuple[str, ...]:
-    if not row["cells"]:
-        return (row["verdict"],)
-    significant = f"+{row['significantly_better']} −{row['significantly_worse']}"
-    return row["verdict"], f"{row['better']}/{row['cells']}", significant
 
 
 def _ranked(tests: Sequence[RankTest]) -> tuple[tuple[str, ...], tuple[tuple[RankTest, str], ...]]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 
 from benchmark.inference import ALPHA
+from benchmark.paper.beyond import counted
 from benchmark.paper.significance_text import ranks_text
 from benchmark.paper.text import p_text
 from benchmark.studies.beyond.gather import Gathered
@@ -99,11 +101,9 @@ def _claims(rules: Rules, claims: pd.DataFrame, titles: Mapping[str, str]) -> st
     return "\n\n".join([intro, markdown.grid(rows, headers), "\n".join(lines)])
 
 
-def _verdict(cell: dict[object, object]) -> str:
-    if not cell["cells"]:
-        return str(cell["verdict"])
-    counts = f"+{cell['significantly_better']} −{cell['significantly_worse']}"
-    return f"{cell['verdict']}: {cell['better']}/{cell['cells']}, {counts}"
+def _verdict(cell: Mapping[Hashable, Any]) -> str:
+    verdict, *counts = counted(cell)
+    return f"{verdict}: {', '.join(counts)}" if counts else verdict
 
 
 def _rankings(rankings: Sequence[Ranking]) -> list[str]:
