@@ -42,15 +42,40 @@ class RankTest:
     pairwise: pd.DataFrame
     """(methods, methods) p-values of Wilcoxon's signed-rank tests after Holm's correction."""
 
+    @property
+    def least_p(self) -> float:
+        """The smallest p-value that so few data sets can give a pair after Holm's correction.
+
+        Above `ALPHA` Wilcoxon's test cannot tell any two methods apart, whatever their means.
+        """
+        k = len(self.ranks)
+        return min(1.0, k * (k - 1) / 2 * 2 / 2**self.n_datasets)
+
+    @property
+    def apart(self) -> pd.DataFrame:
+        """(methods, methods) whether two are told apart by Wilcoxon's test.
+
+        Where it cannot (`least_p`), whether they are further apart than the critical difference.
+        """
+        if self.least_p <= ALPHA:
+            return self.pairwise <= ALPHA
+        ranks = self.ranks.to_numpy()
+        far = np.abs(np.subtract.outer(ranks, ranks)) > self.critical_difference
+        return pd.DataFrame(far, self.ranks.index, self.ranks.index)
+
     def told_apart(self) -> list[tuple[str, str, float]]:
         """Return the pairs that Wilcoxon's test tells apart at `ALPHA`: better method, worse one, p-value."""
-        found = []
-        for pair in combinations(self.ranks.index, 2):
-            better, worse = sorted(pair, key=lambda name: self.ranks[name])
-            p_value = float(self.pairwise.loc[better, worse])
-            if p_value <= ALPHA:
-                found.append((better, worse, p_value))
-        return found
+        found = ((*pair, float(self.pairwise[pair[0]][pair[1]])) for pair in self._better_first())
+        return [one for one in found if one[2] <= ALPHA]
+
+    def far_apart(self) -> list[tuple[str, str, float]]:
+        """Return the pairs further apart than the critical difference: better method, worse one, how far."""
+        found = ((*pair, self.ranks[pair[1]] - self.ranks[pair[0]]) for pair in self._better_first())
+        return [one for one in found if one[2] > self.critical_difference]
+
+    def _better_first(self) -> list[tuple[str, str]]:
+        by_rank = self.ranks.sort_values(kind="stable").index
+        return list(combinations(by_rank, 2))
 
 
 def rank_test(means: pd.DataFrame, metric: str) -> RankTest:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
@@ -24,7 +24,7 @@ def significance_text(found: Significance) -> str:
     evidence, ranks = found.evidence, found.rank_tests
     lines = [f"# The methods against each other, from {evidence.source}", _entering(found)]
     if ranks:
-        lines += [ranks_text(ranks), *map(_pairwise, ranks)]
+        lines += [ranks_text(ranks), apart_text(ranks), *map(_pairwise, ranks)]
     else:
         lines.append(found.why_no_ranks)
         groups = found.pairs.groupby("dataset", sort=False)
@@ -66,6 +66,43 @@ def ranks_text(tests: Sequence[RankTest]) -> str:
         f"ties; Nemenyi's critical difference at {ALPHA}."
     )
     return markdown.render(Table("R", caption, (Block("metric", (), columns, rows),)))
+
+
+def apart_text(tests: Sequence[RankTest]) -> str:
+    """Return which methods lie further apart than the critical difference, and which Wilcoxon tells apart."""
+    far = "Further apart than the critical difference"
+    told = f"Told apart by Wilcoxon's signed-rank test at {ALPHA} after Holm's correction"
+    parts = [_by_metric(far, {test.metric: pairs_text(test.far_apart()) for test in tests})]
+    why = too_few(tests[0])
+    if why:
+        parts.append(f"{told}: none, as {why}.")
+    else:
+        parts.append(_by_metric(told, {test.metric: pairs_text(test.told_apart()) for test in tests}))
+    return "\n\n".join(parts)
+
+
+def too_few(test: RankTest) -> str:
+    """Say that Wilcoxon's test cannot tell any pair of methods apart; nothing where it can."""
+    if test.least_p <= ALPHA:
+        return ""
+    n_pairs = len(test.ranks) * (len(test.ranks) - 1) // 2
+    return (
+        f"{test.n_datasets} data sets are too few: after Holm's correction over {n_pairs} pairs no p-value "
+        f"can be below {test.least_p:.2g}"
+    )
+
+
+def pairs_text(pairs: Sequence[tuple[str, str, float]]) -> str:
+    """Name pairs, the better method first: those behind one better method together."""
+    worse: dict[str, list[str]] = {}
+    for better, behind, _ in pairs:
+        worse.setdefault(names.method_title(better), []).append(names.method_title(behind))
+    return "; ".join(f"{better} before {', '.join(behind)}" for better, behind in worse.items())
+
+
+def _by_metric(head: str, texts: Mapping[str, str]) -> str:
+    lines = [f"- {names.METRIC_TITLES[metric]}: {text}" for metric, text in texts.items() if text]
+    return "\n".join([f"{head}:", "", *lines]) if lines else f"{head}: none."
 
 
 def _pairwise(test: RankTest) -> str:

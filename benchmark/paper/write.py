@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmark.files import write_bytes, write_text
-from benchmark.inference import ALPHA
 from benchmark.paper.compare import Judgement
 from benchmark.paper.ranks import RankTest
 from benchmark.paper.significance import Significance
@@ -72,18 +71,17 @@ def draw_ranks(test: RankTest, path: Path) -> None:
 
 
 def ranks_figure(test: RankTest) -> Figure:
-    """Draw the critical-difference diagram of one metric; bars join methods that no test tells apart."""
+    """Draw the critical-difference diagram of one metric; bars join methods not `RankTest.apart`."""
     import scikit_posthocs  # slow to import, and only ranks are drawn
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(8, 0.4 * len(test.ranks) + 1.2))  # not pyplot: it would choose a display
     axes = figure.subplots()
     ranks = test.ranks.rename(names.method_title)
-    pairwise = test.pairwise.rename(index=names.method_title, columns=names.method_title)
+    joined = (~test.apart).astype(float).rename(index=names.method_title, columns=names.method_title)
     scikit_posthocs.critical_difference_diagram(
         ranks,
-        pairwise,
-        alpha=ALPHA,
+        joined,
         ax=axes,
         label_fmt_left="{label} ({rank:.2f})",
         label_fmt_right="({rank:.2f}) {label}",

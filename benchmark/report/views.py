@@ -14,6 +14,7 @@ from benchmark.contracts import Factor, MethodSpec, Provenance
 from benchmark.paper.beyond import counted
 from benchmark.paper.claim import Claim
 from benchmark.paper.ranks import RankTest
+from benchmark.paper.significance_text import pairs_text, too_few
 from benchmark.paper.text import MARKS
 from benchmark.report.cells import KINDS, METRIC_IDS, Cells, TableView
 from benchmark.report.gather import Material
@@ -56,8 +57,10 @@ class RankedView:
     rows: str
     """Which methods, in words."""
     methods: tuple[str, ...]
-    metrics: tuple[tuple[RankTest, str], ...]
-    """Each test, and the pairs of methods that it tells apart."""
+    metrics: tuple[tuple[RankTest, str, str], ...]
+    """Each test, the pairs of methods further apart than the critical difference, and those told apart."""
+    too_few: str
+    """Why none can be told apart; empty where some can."""
 
 
 @dataclass(frozen=True)
@@ -206,24 +209,15 @@ def beyond(material: Material) -> BeyondView | None:
         for name in dict.fromkeys(found.claims["id"])
     )
     tests = {rows: found.rank_tests(rows) for rows in dict.fromkeys(found.ranks["rows"])}
-    ranked = (RankedView(rows, *_ranked(of_rows)) for rows, of_rows in tests.items() if of_rows)
+    ranked = (_ranked(rows, of_rows) for rows, of_rows in tests.items() if of_rows)
     together = found.groups[0] if len(found.judged) == len(found.wanted) else "all so far"
     headings = (*(found.titles[name] for name in found.judged), together)
     return BeyondView(headings, len(found.wanted), judged, tuple(ranked))
 
 
-def _ranked(tests: Sequence[RankTest]) -> tuple[tuple[str, ...], tuple[tuple[RankTest, str], ...]]:
-    methods = tuple(tests[0].ranks.index)
-    return methods, tuple((test, _told_apart(test)) for test in tests)
-
-
-def _told_apart(test: RankTest) -> str:
-    """Name the pairs that Wilcoxon's test tells apart, the better method first."""
-    pairs = (
-        f"{names.method_title(better)} before {names.method_title(worse)}"
-        for better, worse, _ in test.told_apart()
-    )
-    return ", ".join(pairs)
+def _ranked(rows: str, tests: Sequence[RankTest]) -> RankedView:
+    apart = ((test, pairs_text(test.far_apart()), pairs_text(test.told_apart())) for test in tests)
+    return RankedView(rows, tuple(tests[0].ranks.index), tuple(apart), too_few(tests[0]))
 
 
 def findings(material: Material) -> list[tuple[Finding, str]]:

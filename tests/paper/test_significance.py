@@ -12,7 +12,7 @@ from benchmark.contracts import MethodSpec
 from benchmark.inference import corrected_paired
 from benchmark.paper.ranks import critical_difference, rank_test
 from benchmark.paper.significance import Significance, one_row_per_method, paired_tests, usable_means
-from benchmark.paper.significance_text import significance_text
+from benchmark.paper.significance_text import apart_text, significance_text
 from benchmark.paper.write import write_significance
 from benchmark.score.metrics import METRICS
 
@@ -58,6 +58,33 @@ def test_of_a_loss_the_smallest_ranks_first():
 def test_methods_that_tie_everywhere_are_not_told_apart():
     test = rank_test(DEMSAR.assign(copy=DEMSAR["C4.5"]), "macro_auc")
     assert test.pairwise.loc["C4.5", "copy"] == 1.0
+
+
+def always_ahead(n_datasets, n_methods=5):
+    """Means of which each method is better than all behind it on every data set, by another margin."""
+    margins = 1 + np.arange(n_datasets)[:, None] / 100
+    return pd.DataFrame(0.9 - 0.05 * np.arange(n_methods) * margins, columns=list("ABCDE")[:n_methods])
+
+
+@pytest.mark.parametrize(("n_datasets", "n_methods"), [(6, 5), (8, 5), (8, 3), (9, 5), (6, 3)])
+def test_the_least_p_value_is_reached_where_one_method_is_always_ahead(n_datasets, n_methods):
+    test = rank_test(always_ahead(n_datasets, n_methods), "macro_auc")
+    assert test.pairwise.to_numpy()[0, 1:] == pytest.approx(test.least_p)
+
+
+def test_so_few_data_sets_that_no_two_can_be_told_apart_are_said_and_ranks_stand_in():
+    few, enough = (rank_test(always_ahead(n), "macro_auc") for n in (8, 9))
+    assert few.told_apart() == []
+    assert len(enough.told_apart()) == 10
+    # Nemenyi, five methods: 2.728 sqrt(5 * 6 / (6 * 8)) = 2.157 ranks.
+    assert few.far_apart() == [("A", "D", 3.0), ("A", "E", 4.0), ("B", "E", 3.0)]
+    assert few.apart.to_numpy().sum() == 6
+    assert enough.apart.to_numpy().sum() == 20
+    text = apart_text([few])
+    assert "- macro AUC: A before D, E; B before E" in text
+    assert "none, as 8 data sets are too few: after Holm's correction over 10 pairs no p-value can" in text
+    assert "be below 0.078" in text
+    assert "too few" not in apart_text([enough])
 
 
 SUM = 0.1 + 0.7

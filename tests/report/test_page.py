@@ -224,7 +224,16 @@ def test_other_real_data_sets_show_claims_and_which_methods_are_told_apart(mater
     assert "1 of 2 data sets so far" in words
     assert "claim Emotions all so far “the performance of the model" in words
     assert "not supported 4/10 +0 −1 partly supported 15/20 +12 −1" in words
-    assert "macro F1 2.50 2.25 1.25 0.012 1.17 DMP before M3LA" in words
+    assert "further apart than CD told apart macro F1 2.50 2.25 1.25 0.012 1.17 DMP before M3LA DMP" in words
+    few = dataclasses.replace(told, beyond=dataclasses.replace(told.beyond, ranks=ranks.assign(n_datasets=6)))
+    words = " ".join(re.sub("<[^>]*>", " ", render(few, [])).split())
+    assert "further apart than CD macro F1 2.50 2.25 1.25 0.012 1.17 DMP before M3LA Wilcoxon" in words
+    assert "no p-value can be below 0.094" in words
+    (drawn,) = (drawn for drawn in figures_of(few) if drawn.group == BEYOND)
+    assert (
+        "within Nemenyi's critical difference of 1.17 (for Wilcoxon's tests 6 data sets are too"
+        in drawn.caption
+    )
 
 
 def test_without_other_data_sets_the_page_says_nothing_of_them(material):

@@ -10,6 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from benchmark.paper.ranks import RankTest
+from benchmark.paper.significance_text import too_few
 from benchmark.paper.write import ranks_figure
 from benchmark.report.figures.drawn import BEYOND, CHOICES, RANKS, Drawn, name_of
 from benchmark.report.figures.words import counted, joined, method_title
@@ -78,12 +79,19 @@ def _diagrams(material: Material, tests: Sequence[RankTest], group: str, prefix:
             name=name_of(prefix, test.metric),
             group=group,
             title=title,
-            caption="Mean rank, 1 is best; a bar joins methods that Wilcoxon's tests of pairs, after Holm's "
-            f"correction, do not tell apart. Friedman's test: p = {test.p_value:.2g}. Nemenyi's critical "
-            f"difference would be {test.critical_difference:.2f}.",
+            caption=f"Mean rank, 1 is best; a bar joins methods that {_joined(test)}. Friedman's test: "
+            f"p = {test.p_value:.2g}.",
             alt=f"{title}: best {best}, worst {worst} of {len(ranks)} methods.",
             figure=figure,
         )
+
+
+def _joined(test: RankTest) -> str:
+    distance = f"Nemenyi's critical difference of {test.critical_difference:.2f}"
+    why = too_few(test)
+    if why:
+        return f"lie within {distance} (for Wilcoxon's tests {why})"
+    return f"Wilcoxon's tests of pairs, after Holm's correction, do not tell apart ({distance})"
 
 
 def _within(figure: Figure) -> Figure:

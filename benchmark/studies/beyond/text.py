@@ -9,12 +9,11 @@ import pandas as pd
 
 from benchmark.inference import ALPHA
 from benchmark.paper.beyond import counted
-from benchmark.paper.significance_text import ranks_text
-from benchmark.paper.text import p_text
+from benchmark.paper.significance_text import apart_text, ranks_text
 from benchmark.studies.beyond.gather import Gathered
 from benchmark.studies.beyond.judge import Ranking
 from benchmark.studies.beyond.rules import Rules
-from benchmark.tables import markdown, names
+from benchmark.tables import markdown
 from benchmark.tables.paper_tables import own_table
 
 OPENING = """# M3LA on eight real data sets
@@ -111,22 +110,10 @@ def _rankings(rankings: Sequence[Ranking]) -> list[str]:
     for one in rankings:
         sections.append(f"### {one.rows[0].upper()}{one.rows[1:]}, {one.over}")
         if one.tests:
-            sections += [ranks_text(one.tests), _told_apart(one)]
+            sections += [ranks_text(one.tests), apart_text(one.tests)]
         if one.left_out:
             sections.append("Left out: " + markdown.escape("; ".join(one.left_out)) + ".")
     return sections
-
-
-def _told_apart(ranking: Ranking) -> str:
-    """List the pairs that Wilcoxon's test tells apart."""
-    lines = [
-        f"- {names.METRIC_TITLES[test.metric]}: {names.method_title(better)} before "
-        f"{names.method_title(worse)}, p {p_text(p_value)}"
-        for test in ranking.tests
-        for better, worse, p_value in test.told_apart()
-    ]
-    head = f"Pairs that Wilcoxon's signed-rank test tells apart at {ALPHA} after Holm's correction"
-    return "\n".join([f"{head}:", "", *lines]) if lines else f"{head}: none."
 
 
 def cost(jobs: pd.DataFrame, titles: Mapping[str, str]) -> str:
