@@ -79,12 +79,14 @@ def ranks_figure(test: RankTest) -> Figure:
     axes = figure.subplots()
     ranks = test.ranks.rename(names.method_title)
     joined = (~test.apart).astype(float).rename(index=names.method_title, columns=names.method_title)
-    scikit_posthocs.critical_difference_diagram(
+    drawn = scikit_posthocs.critical_difference_diagram(
         ranks,
         joined,
         ax=axes,
         label_fmt_left="{label} ({rank:.2f})",
         label_fmt_right="({rank:.2f}) {label}",
     )
+    for (bar,) in drawn["crossbars"]:
+        bar.set_xdata(sorted(bar.get_xdata()))  # it goes through a set of methods, in another order each time
     axes.set_title(f"{names.METRIC_TITLES[test.metric]}, {test.n_datasets} data sets")
     return figure

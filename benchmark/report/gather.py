@@ -25,21 +25,17 @@ from benchmark.registry import Selection
 from benchmark.run.bench import Bench
 from benchmark.run.config import ConfigError
 from benchmark.run.factors import OpenChoices, collect_factors
-from benchmark.tables.aggregate import PER_SEED_COLUMNS
+from benchmark.tables.accepted import read_references
 from benchmark.tables.reference import (
-    ACQUISITION_FILE,
     RESOURCES_FILE,
-    TRACES_FILE,
     distinct_environments,
     distinct_settings,
     read_csv,
     read_environments,
-    read_long,
     read_settings,
     resources_frame,
 )
-from benchmark.tables.results import ListedDataset, Results
-from benchmark.tables.traces import Pair, Traces, read_traces
+from benchmark.tables.results import Results
 
 ABLATION = Path(__file__).resolve().parents[2] / "results" / "ablate"
 """What the study of the open choices found, by `run_all.py ablate`."""
@@ -108,7 +104,7 @@ def gather(bench: Bench, reference: bool, *, everything: bool = False) -> Materi
     return Material(
         reference=reference,
         source=evidence.source,
-        results=_results(parts, evidence, bench),
+        results=parts[0].results or read_references(bench, evidence.missing),
         evidence=evidence,
         paper=paper,
         verdicts=verdicts,
@@ -170,38 +166,6 @@ def _audited_paper(bench: Bench) -> Audit:
     if not tables:
         return Audit((), pd.DataFrame(), ())
     return audit(one_frame(tables), facts_of(tables, bench.registry, bench.data_dir))
-
-
-def _results(parts: Sequence[Gathered], evidence: Evidence, bench: Bench) -> Results:
-    if parts[0].results is not None:
-        return parts[0].results
-    frames = [read_long(part.folder / ACQUISITION_FILE) for part in parts]
-    common = evidence.as_printed.drop_duplicates(["dataset", "method", "seed"]).drop(
-        columns=["metric", "value"]
-    )
-    acquisition = (
-        pd.concat(frames).merge(common, on=["dataset", "method", "seed"])[list(PER_SEED_COLUMNS)]
-        if frames
-        else evidence.as_printed.iloc[:0]
-    )
-    traces: dict[Pair, Traces] = {}
-    for part in parts:
-        if (part.folder / TRACES_FILE).is_file():
-            traces |= read_traces(part.folder / TRACES_FILE, part.folder.name)
-    specs = bench.registry.datasets.values()
-    return Results(
-        as_printed=evidence.as_printed,
-        equal=evidence.equal,
-        steps=evidence.steps if evidence.steps is not None else evidence.as_printed.iloc[:0].assign(step=0),
-        datasets=tuple(ListedDataset.of(spec, bench, None) for spec in specs if spec.in_paper),
-        methods=evidence.methods,
-        profile=bench.profile.name,
-        profile_note=bench.profile.description,
-        seeds=evidence.seeds,
-        missing_reason=evidence.missing,
-        acquisition=acquisition,
-        traces=traces,
-    )
 
 
 def _origin(

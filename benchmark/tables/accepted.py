@@ -10,9 +10,11 @@ from typing import Any
 
 import pandas as pd
 
-from benchmark.contracts import Record
+from benchmark.contracts import DatasetSpec, Provenance, Record
 from benchmark.files import write_csv, write_text
+from benchmark.run.bench import Bench
 from benchmark.run.config import ConfigError
+from benchmark.run.lacking import with_reference
 from benchmark.tables.aggregate import PER_SEED_COLUMNS
 from benchmark.tables.reference import (
     ACQUISITION_FILE,
@@ -39,7 +41,7 @@ from benchmark.tables.reference import (
     resources_frame,
     widen,
 )
-from benchmark.tables.results import EQUAL_RULE, Results, mixed_devices
+from benchmark.tables.results import EQUAL_RULE, ListedDataset, Results, mixed_devices
 from benchmark.tables.traces import read_traces, write_traces
 from benchmark.tables.write import write_all
 
@@ -143,33 +145,112 @@ def read_accepted(folder: Path, like: Results) -> Accepted:
         If a file cannot be read, or is of a version that kept too little of the methods that are to stay.
     """
     numbers = read_numbers(folder, like.profile)
-    common = numbers.drop_duplicates(JOB).drop(columns=["metric", "value"])
     own = is_as_printed(numbers, like.methods)
     if other := sorted(set(numbers["method"]) - set(numbers.loc[own, "method"])):
         raise _old(folder / PER_SEED_FILE, f"has {', '.join(other)} under no rule of this version")
-    steps, traces = read_steps(folder), folder / TRACES_FILE
-    if steps is None or not (folder / DECODING_FILE).is_file():
+    if not ((folder / STEPS_FILE).is_file() and (folder / DECODING_FILE).is_file()):
         raise _old(folder, f"lacks {STEPS_FILE} or {DECODING_FILE}")
-    origin = common[[*JOB, "preset", "provenance", "profile"]]
-    decoding = _with_common(read_long(folder / DECODING_FILE), common).assign(step=0)
-    results = replace(
-        like,
-        as_printed=numbers[own],
-        equal=numbers[numbers["threshold"] == EQUAL_RULE],
-        steps=pd.concat(
-            [steps.merge(origin, on=JOB)[[*PER_SEED_COLUMNS, "step"]], decoding], ignore_index=True
-        ),
-        acquisition=_with_common(read_long(folder / ACQUISITION_FILE), common),
-        traces=read_traces(traces, folder.name) if traces.is_file() else {},
-    )
-    environments = read_environments(folder)
-    resources = read_csv(folder / RESOURCES_FILE, ("dataset", "method", "status"), ("seed", "peak_mib"))
-    if "environment" not in resources and len(environments) == 1:
-        resources = resources.assign(environment=environment_name(environments[0]))
+    resources, environments = _origin(folder)
     known = {environment_name(one) for one in environments}
     if not set(resources.get("environment", ["unknown"])) <= known:
         raise _old(folder / RESOURCES_FILE, "does not say which job ran in which environment")
-    return Accepted(results, resources, environments, read_settings(folder))
+    return Accepted(_read(folder, like, numbers), resources, environments, read_settings(folder))
+
+
+def read_references(bench: Bench, missing_reason: str = "not in the reference") -> Results:
+    """Read the references of the chosen data sets and methods, as if one run had given them.
+
+    Raises
+    ------
+    ConfigError
+        If there is none, or a file of one cannot be read.
+    """
+    nothing = pd.DataFrame(columns=list(PER_SEED_COLUMNS))
+    like = Results(
+        as_printed=nothing,
+        equal=nothing,
+        steps=nothing.assign(step=0),
+        datasets=(),
+        methods=tuple(bench.registry.methods.values()),
+        profile=bench.profile.name,
+        profile_note=bench.profile.description,
+        seeds=bench.seeds,
+        missing_reason=missing_reason,
+    )
+    parts = {}
+    for dataset in with_reference(bench):
+        folder = bench.references_dir / dataset
+        numbers = read_numbers(folder, bench.profile.name)
+        chosen = numbers["seed"].isin(bench.seeds) & numbers["method"].isin(bench.methods.ids)
+        parts[dataset] = _read(folder, like, numbers[chosen])
+    frames = {
+        name: pd.concat([getattr(part, name) for part in parts.values()], ignore_index=True)
+        for name in ("as_printed", "equal", "steps", "acquisition")
+    }
+    shown = frames["as_printed"].drop_duplicates("dataset").set_index("dataset")
+    return replace(
+        like,
+        **frames,
+        traces={pair: trace for part in parts.values() for pair, trace in part.traces.items()},
+        mixed_devices={pair: text for part in parts.values() for pair, text in part.mixed_devices.items()},
+        datasets=tuple(
+            _listed(spec, bench, shown.loc[spec.id] if spec.id in shown.index else None)
+            for spec in bench.registry.datasets.values()
+            if spec.in_paper or spec.id in parts
+        ),
+    )
+
+
+def _listed(spec: DatasetSpec, bench: Bench, accepted: pd.Series | None) -> ListedDataset:
+    """List a data set as its numbers' origin; its note is today's, if the data are the same."""
+    if accepted is None:
+        return ListedDataset.of(spec, bench, None)
+    facts = bench.facts(spec.id)
+    note = facts.note if facts.data_hash == accepted["data_hash"] else ""
+    provenance = Provenance(accepted["provenance"])
+    return ListedDataset(spec.id, spec.title, spec.expected, provenance, note, spec.in_paper)
+
+
+def _read(folder: Path, like: Results, numbers: pd.DataFrame) -> Results:
+    """Read the frames of a reference for the jobs of these numbers; older ones lack some."""
+    common = numbers.drop_duplicates(JOB).drop(columns=["metric", "value"])
+    origin = common[[*JOB, "preset", "provenance", "profile"]]
+    own = is_as_printed(numbers, like.methods)
+    steps = read_steps(folder)
+    decoding = _with_common(read_long(folder / DECODING_FILE), common).assign(step=0)
+    if steps is not None:
+        steps = steps.merge(origin, on=JOB)[[*PER_SEED_COLUMNS, "step"]]
+        steps = steps[is_as_printed(steps, like.methods)]
+    resources, environments = _origin(folder)
+    known = {environment_name(one): one for one in environments}
+    done = resources[resources["status"] == "done"].merge(common[JOB], on=JOB)
+    ran = done[["dataset", "method", "environment"]] if "environment" in done else done.iloc[:0]
+    traces = read_traces(folder / TRACES_FILE, folder.name) if (folder / TRACES_FILE).is_file() else {}
+    chosen = set(common["method"])
+    return replace(
+        like,
+        as_printed=numbers[own],
+        equal=numbers[numbers["threshold"] == EQUAL_RULE],
+        steps=pd.concat([steps, decoding], ignore_index=True),
+        acquisition=_with_common(read_long(folder / ACQUISITION_FILE), common),
+        traces={pair: trace for pair, trace in traces.items() if pair[1] in chosen},
+        mixed_devices=mixed_devices(
+            ((dataset, method), known.get(name, {}))
+            for dataset, method, name in ran.itertuples(index=False, name=None)
+        ),
+    )
+
+
+def _origin(folder: Path) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
+    """Read what jobs took and their environments; the former name these, where a reference says that much."""
+    environments = read_environments(folder)
+    columns = ("dataset", "method", "status")
+    if not (folder / RESOURCES_FILE).is_file():
+        return pd.DataFrame(columns=[*columns, "seed", "peak_mib"]), environments
+    resources = read_csv(folder / RESOURCES_FILE, columns, ("seed", "peak_mib"))
+    if "environment" not in resources and len(environments) == 1:
+        resources = resources.assign(environment=environment_name(environments[0]))
+    return resources, environments
 
 
 def _old(path: Path, what: str) -> ConfigError:

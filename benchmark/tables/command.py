@@ -32,6 +32,15 @@ def _choice_flags(parser: argparse.ArgumentParser) -> None:
     flags.add_places(parser)
 
 
+def _tables_flags(parser: argparse.ArgumentParser) -> None:
+    _choice_flags(parser)
+    parser.add_argument(
+        "--reference",
+        action="store_true",
+        help="tables of results/reference/<profile>/, beside its folders, instead of current records",
+    )
+
+
 def run_flags(parser: argparse.ArgumentParser) -> None:
     _choice_flags(parser)
     flags.add_running(parser)
@@ -155,13 +164,21 @@ def _what_next(args: argparse.Namespace, bench: Bench, results: Results) -> str:
 
 
 def tables(args: argparse.Namespace, registry: Registry) -> int:
-    """Write the tables of the chosen records again, and print the main ones."""
+    """Write the tables of the chosen records or references again, and print the main ones."""
     from benchmark.tables.write import main_tables
 
     bench = flags.bench_of(args, registry)
-    results, files, code = _write_tables(bench, everything=False)
+    if args.reference:
+        from benchmark.tables.accepted import read_references
+        from benchmark.tables.write import write_layouts
+
+        results, code, folder = read_references(bench), OK, bench.references_dir
+        files = write_layouts(results, folder)
+    else:
+        results, files, code = _write_tables(bench, everything=False)
+        folder = bench.tables_dir
     print(main_tables(results, files))
-    print(f"wrote {len(files)} files to {bench.tables_dir}")
+    print(f"wrote {len(files)} files to {folder}")
     return code
 
 
@@ -234,7 +251,9 @@ def conventions(args: argparse.Namespace, registry: Registry) -> int:
 
 
 COMMANDS = {
-    "tables": Command("print the tables, and write them again from the records", _choice_flags, tables),
+    "tables": Command(
+        "print the tables, and write them again from the records or the references", _tables_flags, tables
+    ),
     "conventions": Command(
         "print the records' metrics under other libraries' rules",
         _conventions_flags,

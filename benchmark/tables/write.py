@@ -55,7 +55,15 @@ def write_all(results: Results, folder: Path) -> dict[str, str]:
     dict of str to str
         The text of every file written, by its name.
     """
-    files = render_all(results)
+    return _write(render_all(results), folder)
+
+
+def write_layouts(results: Results, folder: Path) -> dict[str, str]:
+    """Write the same without the numbers as CSV."""
+    return _write(render_layouts(results), folder)
+
+
+def _write(files: dict[str, str], folder: Path) -> dict[str, str]:
     for name, text in files.items():
         write_text(folder / name, text)
     return files
@@ -63,14 +71,21 @@ def write_all(results: Results, folder: Path) -> dict[str, str]:
 
 def render_all(results: Results) -> dict[str, str]:
     """Return the text of every file by its name."""
+    per_seed = results.per_seed
+    return {
+        **render_layouts(results),
+        "per_seed.csv": per_seed.to_csv(index=False, lineterminator="\n"),
+        "metrics.csv": aggregate(per_seed).to_csv(index=False, lineterminator="\n"),
+    }
+
+
+def render_layouts(results: Results) -> dict[str, str]:
+    """Return the text of every table, as Markdown and LaTeX, by the file's name."""
     files = {}
     for name, make in tables_of(results).items():
         table = make(results)
         files[f"{name}.md"] = markdown.render(table)
         files[f"{name}.tex"] = latex.render(table)
-    per_seed = results.per_seed
-    files["per_seed.csv"] = per_seed.to_csv(index=False, lineterminator="\n")
-    files["metrics.csv"] = aggregate(per_seed).to_csv(index=False, lineterminator="\n")
     return files
 
 
