@@ -97,8 +97,8 @@ def _of_others(beyond: Beyond) -> str:
     supported, first = int((judged["verdict"] == SUPPORTED).sum()), best.iloc[0]
     return (
         f"On {where}, {supported} of {len(judged)} claims about data sets in general "
-        f"{'is' if supported == 1 else 'are'} supported, and {METHOD} is best in {first['better']} of "
-        f"{first['cells']} cells."
+        f"{'is' if supported == 1 else 'are'} supported, and {METHOD} is best, alone or tied, in "
+        f"{first['better']} of {first['cells']} cells."
     )
 
 

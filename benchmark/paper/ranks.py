@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import combinations
-from math import sqrt
+from math import ceil, log2, sqrt
 
 import numpy as np
 import pandas as pd
@@ -43,25 +43,35 @@ class RankTest:
     """(methods, methods) p-values of Wilcoxon's signed-rank tests after Holm's correction."""
 
     @property
+    def n_pairs(self) -> int:
+        """Pairs of methods."""
+        return len(self.ranks) * (len(self.ranks) - 1) // 2
+
+    @property
     def least_p(self) -> float:
         """The smallest p-value that so few data sets can give a pair after Holm's correction.
 
         Above `ALPHA` Wilcoxon's test cannot tell any two methods apart, whatever their means.
         """
-        k = len(self.ranks)
-        return min(1.0, k * (k - 1) / 2 * 2 / 2**self.n_datasets)
+        return min(1.0, self.n_pairs * 2 / 2**self.n_datasets)
+
+    @property
+    def enough_datasets(self) -> int:
+        """How many data sets it takes for `least_p` to reach `ALPHA`."""
+        return ceil(log2(2 * self.n_pairs / ALPHA))
 
     @property
     def apart(self) -> pd.DataFrame:
         """(methods, methods) whether two are told apart by Wilcoxon's test.
 
-        Where it cannot (`least_p`), whether they are further apart than the critical difference.
+        Where it cannot (`least_p`), those that are `far_apart`.
         """
         if self.least_p <= ALPHA:
             return self.pairwise <= ALPHA
-        ranks = self.ranks.to_numpy()
-        far = np.abs(np.subtract.outer(ranks, ranks)) > self.critical_difference
-        return pd.DataFrame(far, self.ranks.index, self.ranks.index)
+        apart = pd.DataFrame(False, index=self.ranks.index, columns=self.ranks.index)
+        for better, worse, _ in self.far_apart():
+            apart.loc[better, worse] = apart.loc[worse, better] = True
+        return apart
 
     def told_apart(self) -> list[tuple[str, str, float]]:
         """Return the pairs that Wilcoxon's test tells apart at `ALPHA`: better method, worse one, p-value."""
@@ -69,7 +79,13 @@ class RankTest:
         return [one for one in found if one[2] <= ALPHA]
 
     def far_apart(self) -> list[tuple[str, str, float]]:
-        """Return the pairs further apart than the critical difference: better method, worse one, how far."""
+        """Return the pairs further apart than the critical difference: better method, worse one, how far.
+
+        None where Friedman's test finds no difference at `ALPHA` [1]_. Mean ranks of a pair depend on what
+        else is ranked [2]_.
+        """
+        if self.p_value > ALPHA:
+            return []
         found = ((*pair, self.ranks[pair[1]] - self.ranks[pair[0]]) for pair in self._better_first())
         return [one for one in found if one[2] > self.critical_difference]
 

@@ -70,7 +70,7 @@ def ranks_text(tests: Sequence[RankTest]) -> str:
 
 def apart_text(tests: Sequence[RankTest]) -> str:
     """Return which methods lie further apart than the critical difference, and which Wilcoxon tells apart."""
-    far = "Further apart than the critical difference"
+    far = f"Further apart than the critical difference, where Friedman's test finds a difference at {ALPHA}"
     told = f"Told apart by Wilcoxon's signed-rank test at {ALPHA} after Holm's correction"
     parts = [_by_metric(far, {test.metric: pairs_text(test.far_apart()) for test in tests})]
     why = too_few(tests[0])
@@ -85,10 +85,9 @@ def too_few(test: RankTest) -> str:
     """Say that Wilcoxon's test cannot tell any pair of methods apart; nothing where it can."""
     if test.least_p <= ALPHA:
         return ""
-    n_pairs = len(test.ranks) * (len(test.ranks) - 1) // 2
     return (
-        f"{test.n_datasets} data sets are too few: after Holm's correction over {n_pairs} pairs no p-value "
-        f"can be below {test.least_p:.2g}"
+        f"{test.n_datasets} data sets are too few: after Holm's correction over {test.n_pairs} pairs no "
+        f"p-value can be below about {test.least_p:.2g}; it would take {test.enough_datasets}"
     )
 
 

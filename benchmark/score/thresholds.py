@@ -57,6 +57,7 @@ def choose_thresholds(
     holdout_scores: Array | None = None,
     l1: float = 0.5,
     l2: float = 0.5,
+    grid: Array | None = None,
 ) -> Thresholds:
     """Choose a threshold for every label.
 
@@ -72,6 +73,8 @@ def choose_thresholds(
         Scores of held-out training rows, for the rules that end in `@holdout`.
     l1, l2 : float
         lambda_1 and lambda_2 of eq. (16).
+    grid : (g,) float array, optional
+        Rising candidates; default: the printed ones, `GRID_EQ13` or `GRID_EQ16`.
 
     Returns
     -------
@@ -96,12 +99,14 @@ def choose_thresholds(
         raise ValueError(
             f"scores {scores.shape} and train_label_frequencies {frequencies.shape} do not fit {q} labels"
         )
+    if grid is None:
+        grid = GRID_EQ13 if name == "eq13" else GRID_EQ16
     if name == "eq13":
-        values = np.full(q, _eq13(scores, frequencies))
+        values = np.full(q, _eq13(scores, frequencies, grid))
     elif name == "eq16a":
-        values = _eq16a(scores, frequencies, l1, l2)
+        values = _eq16a(scores, frequencies, grid, l1, l2)
     else:
-        values = _eq16b(scores, frequencies, l1, l2)
+        values = _eq16b(scores, frequencies, grid, l1, l2)
     return Thresholds(values.astype(np.float32), rule, is_transductive(rule))
 
 
@@ -154,29 +159,29 @@ def predicted_frequencies(scores: Array, grid: Array) -> Array:
     return (len(scores) - np.stack(below, axis=1)) / len(scores)
 
 
-def _eq13(scores: Array, frequencies: Array) -> float:
+def _eq13(scores: Array, frequencies: Array, grid: Array) -> float:
     """One threshold for all labels: argmin_t |LCard(D) - LCard(H_t(T))|."""
-    predicted = predicted_frequencies(scores, GRID_EQ13).sum(axis=1)
-    return float(GRID_EQ13[_argmin(np.abs(frequencies.sum() - predicted))])
+    predicted = predicted_frequencies(scores, grid).sum(axis=1)
+    return float(grid[_argmin(np.abs(frequencies.sum() - predicted))])
 
 
-def _eq16a(scores: Array, frequencies: Array, l1: float, l2: float) -> Array:
+def _eq16a(scores: Array, frequencies: Array, grid: Array, l1: float, l2: float) -> Array:
     """Reading A (literal): H_{t_i}(T) thresholds every label at t_i, so all i share the first term."""
-    predicted = predicted_frequencies(scores, GRID_EQ16)  # (g, q)
+    predicted = predicted_frequencies(scores, grid)  # (g, q)
     cardinality_gap = np.abs(frequencies.sum() - predicted.sum(axis=1))
     objective = l1 * cardinality_gap[:, None] + l2 * np.abs(frequencies - predicted)
-    return GRID_EQ16[_argmin(objective)]
+    return grid[_argmin(objective)]
 
 
-def _eq16b(scores: Array, frequencies: Array, l1: float, l2: float) -> Array:
+def _eq16b(scores: Array, frequencies: Array, grid: Array, l1: float, l2: float) -> Array:
     """Reading B (coordinate): only entry i of the current vector is replaced by t_i.
 
     Starts from 0.5 for every label and sweeps the labels in their order until a sweep changes nothing.
     """
-    predicted = predicted_frequencies(scores, GRID_EQ16)
+    predicted = predicted_frequencies(scores, grid)
     own_gap = l2 * np.abs(frequencies - predicted)  # (g, q)
     q = len(frequencies)
-    chosen = np.full(q, len(GRID_EQ16) // 2)
+    chosen = np.full(q, len(grid) // 2)
     for _ in range(MAX_SWEEPS):
         before = chosen.copy()
         for i in range(q):
@@ -184,7 +189,7 @@ def _eq16b(scores: Array, frequencies: Array, l1: float, l2: float) -> Array:
             objective = l1 * np.abs(frequencies.sum() - others - predicted[:, i]) + own_gap[:, i]
             chosen[i] = _argmin(objective)
         if np.array_equal(before, chosen):
-            return GRID_EQ16[chosen]
+            return grid[chosen]
     raise RuntimeError(
         f"thresholds of eq. (16), reading B, still change after {MAX_SWEEPS} sweeps over {q} labels"
     )

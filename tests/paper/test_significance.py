@@ -13,7 +13,7 @@ from benchmark.inference import corrected_paired
 from benchmark.paper.ranks import critical_difference, rank_test
 from benchmark.paper.significance import Significance, one_row_per_method, paired_tests, usable_means
 from benchmark.paper.significance_text import apart_text, significance_text
-from benchmark.paper.write import write_significance
+from benchmark.paper.write import ranks_figure, write_significance
 from benchmark.score.metrics import METRICS
 
 # Demsar (2006), table 6: AUC of C4.5 without and with tuning of m and cf. The last two of `voting` print the
@@ -83,8 +83,31 @@ def test_so_few_data_sets_that_no_two_can_be_told_apart_are_said_and_ranks_stand
     text = apart_text([few])
     assert "- macro AUC: A before D, E; B before E" in text
     assert "none, as 8 data sets are too few: after Holm's correction over 10 pairs no p-value can" in text
-    assert "be below 0.078" in text
+    assert "be below about 0.078; it would take 9" in text
     assert "too few" not in apart_text([enough])
+
+
+def test_without_a_difference_by_friedmans_test_no_ranks_are_far_apart():
+    few = rank_test(always_ahead(8), "macro_auc")
+    assert few.p_value < 0.001
+    assert replace(few, p_value=0.06).far_apart() == []
+    assert not replace(few, p_value=0.06).apart.any(axis=None)
+
+
+@pytest.mark.parametrize("n_methods", [3, 4, 5])
+def test_as_many_data_sets_as_it_takes_and_no_fewer_tell_apart(n_methods):
+    enough = rank_test(always_ahead(9, n_methods), "macro_auc").enough_datasets
+    assert rank_test(always_ahead(enough, n_methods), "macro_auc").told_apart()
+    assert not rank_test(always_ahead(enough - 1, n_methods), "macro_auc").told_apart()
+
+
+def test_bars_of_a_diagram_are_the_same_in_every_process():
+    joined = replace(rank_test(always_ahead(8), "macro_auc"), critical_difference=2.5)
+    bars = [
+        line.get_xdata() for line in ranks_figure(joined).axes[0].lines if len(set(line.get_ydata())) == 1
+    ]
+    bars = [list(bar) for bar in bars if len(bar) > 1]
+    assert sorted(bars) == [[1, 2, 3], [2, 3, 4], [3, 4, 5]]
 
 
 SUM = 0.1 + 0.7

@@ -17,7 +17,7 @@ READ = (
     *(f"beyond/{name}" for name in ("rules.toml", "claims.csv", "metrics.csv", "datasets.csv")),
     *(f"reference/paper/ml2000/{name}.csv" for name in ("claims", "verdicts", "undecided")),
     *(f"more_seeds/{name}.csv" for name in ("order", "claims", "verdicts")),
-    *("controls/controls.csv", "ml2000_features/recipes.csv", "paper/audit.md"),
+    *("thresholds/thresholds.csv", "controls/controls.csv", "ml2000_features/recipes.csv", "paper/audit.md"),
 )
 
 
@@ -64,10 +64,14 @@ def test_the_readme_says_what_the_findings_say():
 @pytest.mark.parametrize(
     ("file", "where", "values", "title"),
     [
-        ("beyond/claims.csv", "id == 'threshold-per-label'", {"significantly_better": 1}, "threshold per"),
+        ("beyond/claims.csv", "id == 'threshold-per-label'", {"significantly_better": 1}, "threshold for"),
+        ("beyond/claims.csv", "id == 'threshold-per-label'", {"significantly_worse": 1}, "threshold for"),
+        ("thresholds/thresholds.csv", "rule == 'eq16a'", {"thresholds": 2.5}, "threshold for"),
+        ("thresholds/thresholds.csv", "step == 0.001", {"macro_f1": 0.1}, "threshold for"),
         ("beyond/claims.csv", "id == 'correlation-matrix'", {"significantly_better": 9}, "label-correlation"),
         ("beyond/claims.csv", "id == 'constantly-corrected'", {"significantly_better": 2}, "last decoding"),
-        ("beyond/claims.csv", "verdict == 'contradicted'", {"verdict": "supported"}, "base learner"),
+        ("beyond/claims.csv", "over == 'scene'", {"numbers": ""}, "Most of what BR"),
+        ("beyond/claims.csv", "over == 'scene'", {"significantly_worse": 1}, "(threshold|Most of what BR)"),
         ("controls/controls.csv", "method == 'M3LA-order'", {"value": 1.0}, "order of modalities"),
         ("beyond/metrics.csv", "method == 'M3LA-repaired'", {"mean": 0.5}, "With other options"),
         ("ml2000_features/recipes.csv", "seed == 0", {"value": 0.2}, "Features of images"),
@@ -86,6 +90,14 @@ def test_the_readme_says_what_the_findings_say():
 def test_a_sentence_that_is_no_longer_so_is_refused_by_name(results, file, where, values, title):
     altered(results / file, where, **values)
     with pytest.raises(findings.OutdatedError, match=title):
+        findings.learned(findings.Tables(results))
+
+
+def test_a_data_set_whose_thresholds_were_not_read_is_missed(results):
+    table = results / "thresholds" / "thresholds.csv"
+    frame = pd.read_csv(table)
+    frame[frame["dataset"] != "scene"].to_csv(table, index=False)
+    with pytest.raises(findings.OutdatedError, match="threshold for each label"):
         findings.learned(findings.Tables(results))
 
 
