@@ -17,6 +17,7 @@ from benchmark.run.features import LEAKED
 from benchmark.run.lacking import no_records, with_reference
 from benchmark.run.record_file import RecordError
 from benchmark.run.split import sizes
+from benchmark.tables.accepted import why_missing
 from benchmark.tables.reference import (
     distinct_environments,
     is_as_printed,
@@ -140,9 +141,7 @@ def read_reference(root: Path, dataset: str, bench: Bench) -> Evidence:
         datasets=(dataset,),
         limits=_limits(bench),
         split_sizes=_split_sizes(bench),
-        missing="not in the reference, or left out by --methods"
-        if bench.methods.named
-        else "not in the reference",
+        missing=why_missing(bench),
         left_out=left_out,
         messages=_unregistered(everything["method"], bench),
     )

@@ -104,7 +104,7 @@ def gather(bench: Bench, reference: bool, *, everything: bool = False) -> Materi
     return Material(
         reference=reference,
         source=evidence.source,
-        results=parts[0].results or read_references(bench, evidence.missing),
+        results=parts[0].results or read_references(bench),
         evidence=evidence,
         paper=paper,
         verdicts=verdicts,

@@ -157,7 +157,12 @@ def read_accepted(folder: Path, like: Results) -> Accepted:
     return Accepted(_read(folder, like, numbers), resources, environments, read_settings(folder))
 
 
-def read_references(bench: Bench, missing_reason: str = "not in the reference") -> Results:
+def why_missing(bench: Bench) -> str:
+    """Say of a method why a reference has no numbers of it."""
+    return "not in the reference" + (", or left out by --methods" if bench.methods.named else "")
+
+
+def read_references(bench: Bench) -> Results:
     """Read the references of the chosen data sets and methods, as if one run had given them.
 
     Raises
@@ -175,7 +180,7 @@ def read_references(bench: Bench, missing_reason: str = "not in the reference") 
         profile=bench.profile.name,
         profile_note=bench.profile.description,
         seeds=bench.seeds,
-        missing_reason=missing_reason,
+        missing_reason=why_missing(bench),
     )
     parts = {}
     for dataset in with_reference(bench):

@@ -14,9 +14,10 @@ from tiny_benchmark import Careful, OneByOne, Prior, method
 from benchmark.exit_codes import CANNOT, FINDING
 from benchmark.registry import discover
 from benchmark.run.bench import Bench
-from benchmark.tables.accepted import read_accepted, write_reference
+from benchmark.tables.accepted import read_accepted, read_references, write_reference
 from benchmark.tables.reference import METRIC_COLUMNS, lengthen, widen
 from benchmark.tables.results import ListedDataset, results_of
+from benchmark.tables.write import render_layouts
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -90,6 +91,30 @@ def test_methods_that_are_not_named_stay_in_a_reference(recorded, tmp_path):
     assert set(pd.read_csv(folder / "per_seed.csv")["method"]) == {"Prior", "Careful"}
 
 
+def test_tables_of_references_are_those_of_their_records(recorded, tmp_path):
+    run = recorded(method("Reader", Stepwise), method("Prior", OneByOne), method("Careful", Careful))
+    assert run("reference")[0] == 0
+    code, printed, _ = run("tables")
+    assert code == 0
+    of_records = {name: text for name, text in files(tmp_path / "tables").items() if not name.endswith("csv")}
+    assert {"steps.md", "cost.md", "table2_as-printed.md", "table2_equal.tex", "table1.md"} <= set(of_records)
+    root = tmp_path / "reference" / "tiny"
+    shutil.rmtree(tmp_path / "runs")
+    code, again, _ = run("tables", "--reference")
+    assert code == 0
+    assert again.splitlines()[:-1] == printed.splitlines()[:-1]
+    assert {path.name: path.read_bytes() for path in root.iterdir() if path.is_file()} == of_records
+    code, less, _ = run("tables", "--reference", "--methods", "Prior,Careful")
+    assert code == 0
+    assert "not in the reference, or left out by --methods" in less
+
+
+def test_without_a_reference_tables_of_it_are_refused_with_the_command_that_helps(recorded):
+    code, _, told = recorded(method("Prior"))("tables", "--reference")
+    assert code == CANNOT
+    assert "holds no reference of toy" in told
+
+
 def test_a_reference_that_does_not_say_what_ran_where_is_left_as_it_is(recorded, tmp_path):
     run = recorded(method("Careful", Careful), method("Prior"))
     folder = tmp_path / "reference" / "tiny" / "toy"
@@ -145,3 +170,10 @@ def test_a_committed_reference_is_written_as_it_was_read(tmp_path):
     for name in (*tables, *numbers):
         assert now[name] == was[name], name
     assert json.loads(now["environment.json"]) == json.loads(was["environment.json"])
+
+
+def test_committed_tables_of_all_references_are_those_of_each(tmp_path):
+    bench = Bench.of(discover(), profile="paper", data_dir=tmp_path, results_dir=ROOT / "results")
+    for name, text in render_layouts(read_references(bench)).items():
+        committed = (bench.references_dir / name).read_text(encoding="utf-8")
+        assert committed == text, f"run python run_all.py tables --reference: {name}"
