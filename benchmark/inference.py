@@ -263,6 +263,7 @@ def holm(p_values: Sequence[float]) -> Array:
 
 def holm_levels(p_values: Sequence[float]) -> list[float]:
     """Return the level at which Holm tests each p-value: alpha over the number of those not smaller."""
-    order = sorted(range(len(p_values)), key=lambda k: p_values[k])
+    # Equal but for rounding, which differs between processors: in the order given.
+    order = sorted(range(len(p_values)), key=lambda k: float(f"{p_values[k]:.9g}"))
     levels = {k: ALPHA / (len(order) - rank) for rank, k in enumerate(order)}
     return [levels[k] for k in range(len(p_values))]

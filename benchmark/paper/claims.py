@@ -165,18 +165,24 @@ def _scope(datasets: Sequence[str], evidence: Evidence | None) -> str:
 
 
 def _gap_closed(claim: Claim, side: Side, datasets: Sequence[str]) -> str:
-    """Say how much of the distance from a paper's row to the method its stand-in covers."""
+    """Say how much of the distance from a paper's row to the method its stand-in covers.
+
+    Of metrics in which the method is ahead of the row: elsewhere there is nothing to close.
+    """
     texts = []
     for stand_in, row in claim.instead_of.items():
         closed = []
         for dataset in datasets:
             for metric in claim.metrics:
+                sign = 1 if DIRECTIONS[metric] == "up" else -1
                 try:
-                    top, low = side.mean(dataset, claim.methods[0], metric), side.mean(dataset, row, metric)
-                    gap = float(without_rounding(top - low))
-                    closed.append((side.mean(dataset, stand_in, metric) - low) / gap)
-                except (CannotJudgeError, ZeroDivisionError):
+                    top, low, stands_in = (
+                        sign * side.mean(dataset, name, metric) for name in (claim.methods[0], row, stand_in)
+                    )
+                except CannotJudgeError:
                     continue
+                if without_rounding(top - low) > 0:
+                    closed.append((stands_in - low) / (top - low))
         if closed:
             texts.append(
                 f"{stand_in} in place of {row} closes {np.median(closed):.0%} of the gap to "

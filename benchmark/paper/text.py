@@ -172,13 +172,18 @@ def _tests(tested: pd.DataFrame) -> Table:
     return Table("V", caption, (Block("cell", (), TEST_COLUMNS, tuple(rows)),))
 
 
+VERDICT_RULE = (
+    "A claim is supported if its reading holds in the share of the cells that results/paper/claims.toml asks "
+    "for, partly supported if in at least half, contradicted if the opposite is significant in at least "
+    "half, else not supported."
+)
+
+
 def claims_text(claims: pd.DataFrame, source: str) -> str:
     """Return the Markdown of all claims: quote, reading, and what each side's numbers say."""
     parts = [
         f"# The paper's claims against its own numbers and against {source}",
-        "A claim is supported if its reading holds in the share of the cells that results/paper/claims.toml "
-        "asks for, partly supported if in at least half, contradicted if the opposite is significant in at "
-        "least half, else not supported. On the paper's numbers: Welch's test on the printed means and "
+        f"{VERDICT_RULE} On the paper's numbers: Welch's test on the printed means and "
         "deviations. On ours: paired by split with the Nadeau-Bengio correction (n_test / n_train = 1/9). "
         f"Significant: at {ALPHA} after Holm's correction over the cells of the claim on that side. "
         "Look-alike data and reconstructed methods support no claim.",

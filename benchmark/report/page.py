@@ -10,6 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from benchmark.paper.answer import answer
+from benchmark.paper.text import VERDICT_RULE
 from benchmark.report import views
 from benchmark.report.cells import FAMILIES, FAMILY, METRIC_IDS, Cells
 from benchmark.report.figures.drawn import Drawn, inline_svg, name_of
@@ -73,6 +74,7 @@ def _templates() -> Environment:
     environment.globals |= {
         "anchor": anchor,
         "seeds_name": lambda cell: name_of("seeds", cell.dataset, cell.metric),
+        "verdict_rule": VERDICT_RULE,
         "families": FAMILIES,
         "family": FAMILY,
         "metrics": METRIC_IDS,

@@ -115,7 +115,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         seeds = {name: parse_seeds(flag) for name, flag in read_rules(BEYOND / "rules.toml").seeds.items()}
         before = pd.DataFrame(columns=list(COLUMNS))
         if (args.out / FILE).is_file():
-            before = read_csv(args.out / FILE, COLUMNS, COLUMNS[2:])
+            before = read_csv(args.out / FILE, COLUMNS, COLUMNS[2:], "remove it")
     except ConfigError as error:
         print(error, file=sys.stderr)
         return CANNOT

@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from benchmark.contracts import DatasetSpec, Provenance, Record
+from benchmark.contracts import DatasetSpec, Provenance, Record, users_folder
 from benchmark.files import write_csv, write_text
 from benchmark.run.bench import Bench
 from benchmark.run.config import ConfigError
@@ -192,6 +192,11 @@ def read_references(bench: Bench) -> Results:
         name: pd.concat([getattr(part, name) for part in parts.values()], ignore_index=True)
         for name in ("as_printed", "equal", "steps", "acquisition")
     }
+    if frames["as_printed"].empty:
+        raise ConfigError(
+            f"{bench.references_dir} holds no number of the chosen methods and seeds; correct --methods or "
+            "--seeds"
+        )
     shown = frames["as_printed"].drop_duplicates("dataset").set_index("dataset")
     return replace(
         like,
@@ -204,6 +209,21 @@ def read_references(bench: Bench) -> Results:
             if spec.in_paper or spec.id in parts
         ),
     )
+
+
+def left_out_of_references(bench: Bench) -> str:
+    """Say how the choice is not just what the references of the profile hold; empty if it is."""
+    folders = sorted(path for path in bench.references_dir.iterdir() if path.is_dir())
+    numbers = pd.concat([read_numbers(folder, bench.profile.name) for folder in folders])
+    if lost := {folder.name for folder in folders} - set(bench.datasets.ids):
+        return f"{', '.join(sorted(lost))} is left out"
+    if lost := set(numbers["method"]) & set(bench.registry.methods) - set(bench.methods.ids):
+        return f"{', '.join(sorted(lost))} is left out"
+    if set(numbers["seed"]) != set(bench.seeds):
+        return "seeds are others than those of the references"
+    specs = [bench.registry.datasets[folder.name] for folder in folders]
+    users = [spec.id for spec in specs if users_folder(spec, bench.data_dir)]
+    return f"{', '.join(users)} is here with the user's own features" if users else ""
 
 
 def _listed(spec: DatasetSpec, bench: Bench, accepted: pd.Series | None) -> ListedDataset:

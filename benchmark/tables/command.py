@@ -169,17 +169,27 @@ def tables(args: argparse.Namespace, registry: Registry) -> int:
 
     bench = flags.bench_of(args, registry)
     if args.reference:
-        from benchmark.tables.accepted import read_references
-        from benchmark.tables.write import write_layouts
-
-        results, code, folder = read_references(bench), OK, bench.references_dir
-        files = write_layouts(results, folder)
-    else:
-        results, files, code = _write_tables(bench, everything=False)
-        folder = bench.tables_dir
+        return _tables_of_references(bench)
+    results, files, code = _write_tables(bench, everything=False)
     print(main_tables(results, files))
-    print(f"wrote {len(files)} files to {folder}")
+    print(f"wrote {len(files)} files to {bench.tables_dir}")
     return code
+
+
+def _tables_of_references(bench: Bench) -> int:
+    """Print the tables of the references, and write them if they are of all that these hold."""
+    from benchmark.tables.accepted import left_out_of_references, read_references
+    from benchmark.tables.write import main_tables, render_layouts, write_texts
+
+    results = read_references(bench)
+    files = render_layouts(results)
+    print(main_tables(results, files))
+    if left_out := left_out_of_references(bench):
+        print(f"nothing is written: {left_out}")
+    else:
+        write_texts(files, bench.references_dir)
+        print(f"wrote {len(files)} files to {bench.references_dir}")
+    return OK
 
 
 def _write_tables(bench: Bench, *, everything: bool) -> tuple[Results, dict[str, str], int]:

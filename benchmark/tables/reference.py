@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from benchmark.contracts import MethodSpec, Record
@@ -124,6 +125,10 @@ def read_numbers(folder: Path, profile: str) -> pd.DataFrame:
         If a file cannot be read, or is of another profile or of several provenances.
     """
     per_seed = read_csv(folder / PER_SEED_FILE, REFERENCE_COLUMNS)
+    most = np.where(per_seed["metric"] == "coverage", np.finfo(float).max, 1)
+    if per_seed.empty or ((per_seed["value"] < 0) | (per_seed["value"] > most)).any():
+        what = "no job" if per_seed.empty else "a value that its metric cannot have"
+        raise ConfigError(f"cannot judge: {folder / PER_SEED_FILE} holds {what}; write the reference again")
     origin = read_csv(folder / PROVENANCE_FILE, ("dataset", "method", "provenance", "profile"))
     if wrong := set(origin["profile"]) - {profile}:
         other = ", ".join(sorted(map(str, wrong)))

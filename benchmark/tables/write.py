@@ -55,18 +55,15 @@ def write_all(results: Results, folder: Path) -> dict[str, str]:
     dict of str to str
         The text of every file written, by its name.
     """
-    return _write(render_all(results), folder)
+    files = render_all(results)
+    write_texts(files, folder)
+    return files
 
 
-def write_layouts(results: Results, folder: Path) -> dict[str, str]:
-    """Write the same without the numbers as CSV."""
-    return _write(render_layouts(results), folder)
-
-
-def _write(files: dict[str, str], folder: Path) -> dict[str, str]:
+def write_texts(files: Mapping[str, str], folder: Path) -> None:
+    """Write the text of each file by its name."""
     for name, text in files.items():
         write_text(folder / name, text)
-    return files
 
 
 def render_all(results: Results) -> dict[str, str]:

@@ -15,7 +15,9 @@ ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 READ = (
     *(f"beyond/{name}" for name in ("rules.toml", "claims.csv", "metrics.csv", "datasets.csv")),
-    *(f"reference/paper/ml2000/{name}.csv" for name in ("claims", "verdicts", "undecided")),
+    *(f"beyond/{name}" for name in ("per_seed.csv", "jobs.csv", "environments.json")),
+    *(f"reference/paper/ml2000/{name}.csv" for name in ("claims", "verdicts", "undecided", "per_seed")),
+    "reference/paper/ml2000/environment.json",
     *(f"more_seeds/{name}.csv" for name in ("order", "claims", "verdicts")),
     *("thresholds/thresholds.csv", "controls/controls.csv", "ml2000_features/recipes.csv", "paper/audit.md"),
 )
@@ -75,9 +77,15 @@ def test_the_readme_says_what_the_findings_say():
         ("controls/controls.csv", "method == 'M3LA-order'", {"value": 1.0}, "order of modalities"),
         ("beyond/metrics.csv", "method == 'M3LA-repaired'", {"mean": 0.5}, "With other options"),
         ("ml2000_features/recipes.csv", "seed == 0", {"value": 0.2}, "Features of images"),
-        ("more_seeds/order.csv", "metric == 'macro_f1'", {"swapped_significant": 1}, "Ten seeds"),
-        ("more_seeds/claims.csv", "id == 'modality-prediction'", {"verdict_more": "supported"}, "Ten seeds"),
-        ("more_seeds/verdicts.csv", "verdict_more == 'better'", {"verdict_more": "worse"}, "Ten seeds"),
+        ("beyond/per_seed.csv", "method == 'M3LA'", {"macro_f1": 0.8}, "Another processor"),
+        ("more_seeds/order.csv", "metric == 'macro_f1'", {"swapped_significant": 1}, "Twenty"),
+        (
+            "more_seeds/claims.csv",
+            "id == 'modality-prediction'",
+            {"verdict_more": "supported"},
+            "Twenty",
+        ),
+        ("more_seeds/verdicts.csv", "verdict_more == 'better'", {"verdict_more": "worse"}, "Twenty"),
         ("more_seeds/verdicts.csv", "method == 'BR'", {"verdict_more": "better"}, "No further"),
         (
             "reference/paper/ml2000/undecided.csv",

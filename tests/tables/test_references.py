@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from tiny_benchmark import Careful, OneByOne, Prior, method
 from benchmark.exit_codes import CANNOT, FINDING
 from benchmark.registry import discover
 from benchmark.run.bench import Bench
-from benchmark.tables.accepted import read_accepted, read_references, write_reference
+from benchmark.tables.accepted import left_out_of_references, read_accepted, read_references, write_reference
 from benchmark.tables.reference import METRIC_COLUMNS, lengthen, widen
 from benchmark.tables.results import ListedDataset, results_of
 from benchmark.tables.write import render_layouts
@@ -107,6 +108,24 @@ def test_tables_of_references_are_those_of_their_records(recorded, tmp_path):
     code, less, _ = run("tables", "--reference", "--methods", "Prior,Careful")
     assert code == 0
     assert "not in the reference, or left out by --methods" in less
+    assert "nothing is written: Reader is left out" in less
+    few = dataclasses.replace(run.bench, seeds=(0,))
+    assert left_out_of_references(few) == "seeds are others than those of the references"
+    assert left_out_of_references(run.bench) == ""
+    assert {path.name: path.read_bytes() for path in root.iterdir() if path.is_file()} == of_records
+    per_seed = root / "toy" / "per_seed.csv"
+    kept = per_seed.read_text()
+    for spoilt, what in (
+        (kept.splitlines()[0] + "\n", "holds no job"),
+        (re.sub(r",micro_auc,[^,]*,", ",micro_auc,9.5,", kept), "holds a value that its metric cannot have"),
+        (re.sub(r",coverage,[^,]*,", ",coverage,inf,", kept), "holds a value that its metric cannot have"),
+    ):
+        assert spoilt != kept
+        per_seed.write_text(spoilt)
+        code, _, told = run("tables", "--reference")
+        assert code == CANNOT
+        assert what in told
+    assert {path.name: path.read_bytes() for path in root.iterdir() if path.is_file()} == of_records
 
 
 def test_without_a_reference_tables_of_it_are_refused_with_the_command_that_helps(recorded):

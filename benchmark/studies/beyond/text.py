@@ -10,6 +10,7 @@ import pandas as pd
 from benchmark.inference import ALPHA
 from benchmark.paper.beyond import counted
 from benchmark.paper.significance_text import apart_text, ranks_text
+from benchmark.paper.text import VERDICT_RULE
 from benchmark.studies.beyond.gather import Gathered
 from benchmark.studies.beyond.judge import Ranking
 from benchmark.studies.beyond.rules import Rules
@@ -103,7 +104,14 @@ def _claims(rules: Rules, claims: pd.DataFrame, titles: Mapping[str, str]) -> st
         "column's data sets instead. Reconstructed CS3G supports no claim; what else a column left out is in "
         "`claims.csv`."
     )
-    return "\n\n".join([intro, markdown.grid(rows, headers), "\n".join(lines)])
+    return "\n\n".join(
+        [
+            f"{VERDICT_RULE} Not supported is not refuted.",
+            intro,
+            markdown.grid(rows, headers),
+            "\n".join(lines),
+        ]
+    )
 
 
 def _verdict(cell: Mapping[Hashable, Any]) -> str:
