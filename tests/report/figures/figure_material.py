@@ -116,7 +116,17 @@ def material(
     labels = rng.random((50, len(label_names))) < np.linspace(0.2, 0.8, len(label_names))
     names.labels = labels.astype(np.uint8)
     unused = dict.fromkeys(
-        ("totals", "claims", "statements", "audit", "choices", "settings", "environments", "beyond")
+        (
+            "totals",
+            "claims",
+            "statements",
+            "audit",
+            "choices",
+            "settings",
+            "environments",
+            "beyond",
+            "learned",
+        )
     )
     return Material(
         **unused,
