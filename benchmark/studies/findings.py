@@ -358,7 +358,7 @@ def undecided(tables: Tables) -> Sentence:
 
 def more_seeds(tables: Tables) -> Sentence:
     """What twenty other seeds say."""
-    title = "Twenty other seeds reverse no verdict, but the order of methods that lie close."
+    title = "Twenty other seeds reverse no verdict, only the order of methods that lie close."
     orders, claims, verdicts = (tables.read(f"more_seeds/{name}.csv") for name in MORE_SEEDS)
     same = int((verdicts["verdict_first"] == verdicts["verdict_more"]).sum())
     turned = verdicts[[f"verdict_{seeds}" for seeds in ("first", "more")]].isin([BETTER, WORSE]).all(axis=1)
