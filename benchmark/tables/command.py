@@ -261,9 +261,7 @@ def conventions(args: argparse.Namespace, registry: Registry) -> int:
 
 
 COMMANDS = {
-    "tables": Command(
-        "print the tables, and write them again from the records or the references", _tables_flags, tables
-    ),
+    "tables": Command("print the tables, and write them again from the records", _tables_flags, tables),
     "conventions": Command(
         "print the records' metrics under other libraries' rules",
         _conventions_flags,
