@@ -10,8 +10,6 @@ import json
 import re
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +19,9 @@ from benchmark.exit_codes import FINDING, OK
 from benchmark.files import write_text
 from benchmark.inference import without_rounding
 from benchmark.paper.verdicts import BETTER, NOT_COMPARABLE, UNDECIDED, WORSE
-from benchmark.run.config import load_profile
 from benchmark.run.flags import ROOT
 from benchmark.score.metrics import METRICS
-from benchmark.studies.beyond.rules import Rules, read_rules
+from benchmark.studies.kept_tables import OutdatedError, Sentence, Tables, borne_out
 from benchmark.tables.reference import read_environments
 
 OPENING = """# What was learned
@@ -46,131 +43,9 @@ ML2000 = ("results/reference/paper/ml2000/claims.csv", "python run_all.py compar
 
 
 _CLOSED = re.compile(r"closes (\d+)% of the gap")
+METHOD = "M3LA"
 CHOSEN_ON = ("emotions", "scene", "yeast")
 """Where `benchmark.studies.repaired` chose."""
-
-
-class OutdatedError(RuntimeError):
-    """A sentence that the tables do not bear out."""
-
-
-def borne_out(is_so: object, sentence: str) -> None:
-    """Refuse a sentence that is not so.
-
-    Raises
-    ------
-    OutdatedError
-        Naming it.
-    """
-    if not is_so:
-        raise OutdatedError(f"no longer so: {sentence!r}; write what the tables say now into {__file__}")
-
-
-@dataclass(frozen=True)
-class Sentence:
-    """What was found, and where its numbers come from: files, each with the command that makes it."""
-
-    title: str
-    text: str
-    sources: Sequence[tuple[str, str]]
-
-    def markdown(self) -> str:
-        """Return the sentence with its sources."""
-        files: dict[str, list[str]] = {}
-        for file, command in self.sources:
-            files.setdefault(command, []).append(f"[{file}](../{file})")
-        sources = "; ".join(f"{', '.join(links)}, `{command}`" for command, links in files.items())
-        return f"**{self.title}** {self.text} ({sources})"
-
-
-class Tables:
-    """The committed tables, each read once."""
-
-    def __init__(self, results: Path) -> None:
-        self.results = results
-
-    def read(self, name: str) -> pd.DataFrame:
-        """Read a table below `results/`."""
-        return pd.read_csv(self.results / name, keep_default_na=False, na_values=[""])
-
-    @cached_property
-    def rules(self) -> Rules:
-        """What is looked at beyond ML2000."""
-        return read_rules(self.results / "beyond" / "rules.toml")
-
-    @cached_property
-    def titles(self) -> dict[str, str]:
-        """Data sets as tables print them, by id."""
-        found = self.read("beyond/datasets.csv")
-        return dict(zip(found["dataset"], found["title"], strict=True))
-
-    @cached_property
-    def means(self) -> Any:
-        """Means by data set, method and metric: of the data sets that are whole."""
-        found = self.read("beyond/metrics.csv")
-        n_seeds = found["dataset"].map({name: int(seeds) for name, seeds in self.rules.seeds.items()})
-        lacking = set(found["dataset"][found["n_seeds"] != n_seeds])
-        lacking |= {
-            name for name, rows in found.groupby("dataset") if set(rows["method"]) != set(self.rules.methods)
-        }
-        return found[~found["dataset"].isin(lacking)].set_index(["dataset", "method", "metric"])["mean"]
-
-    @property
-    def sets(self) -> list[str]:
-        """The data sets that are whole, in the order of the rules."""
-        return [name for name in self.rules.seeds if name in self.means.index.get_level_values("dataset")]
-
-    @cached_property
-    def beyond(self) -> Any:
-        """The claims on each data set that is whole, by claim and data set."""
-        found = self.read("beyond/claims.csv")
-        return found[found["over"].isin(self.sets)].set_index(["id", "over"]).sort_index()
-
-    @cached_property
-    def claims(self) -> Any:
-        """The claims on ML2000's reference (`ours`) and on the printed numbers (`paper`)."""
-        return self.read("reference/paper/ml2000/claims.csv").set_index(["side", "id"])
-
-    @cached_property
-    def capped(self) -> list[str]:
-        """Those of the data sets that are whole on which the profile trains fewer epochs than printed."""
-        profile = load_profile("beyond")
-        return [name for name in self.sets if profile.limits_for(name).epochs]
-
-    def counts(self, claim: str) -> Any:
-        """Return the cells of a claim over all data sets that are whole."""
-        found = self.read("beyond/claims.csv")
-        widest = next(iter(self.rules.over))
-        (row,) = found[(found["id"] == claim) & (found["over"] == widest)].itertuples()
-        return row
-
-    def said(self, claim: str) -> str:
-        """Say those counts in words, and what differs where each data set is corrected for by itself."""
-        n, by_set = self.counts(claim), self.beyond.loc[claim]
-        text = (
-            f"better mean in {n.better} of {n.cells} cells of {len(self.sets)} data sets, significantly "
-            f"better in {n.significantly_better}, significantly worse in {n.significantly_worse}"
-        )
-        alone = [int(by_set[f"significantly_{how}"].sum()) for how in ("better", "worse")]
-        if alone == [n.significantly_better, n.significantly_worse]:
-            return text
-        return f"{text} (corrected by data set {alone[0]} and {alone[1]})"
-
-    def on_ml2000(self, claim: str) -> str:
-        """Say what a claim's cells of ML2000 give."""
-        n = self.claims.loc["ours", claim]
-        return (
-            f"on ML2000's reference better in {n.better:.0f} of {n.cells:.0f}, significantly in "
-            f"{n.significantly_better:.0f}"
-        )
-
-    def printed(self, claim: str) -> str:
-        """Say what the same cells give as printed."""
-        n = self.claims.loc["paper", claim]
-        return (
-            f"as printed better in {n.better:.0f} of {n.cells:.0f}, significantly in "
-            f"{n.significantly_better:.0f}"
-        )
 
 
 def thresholds(tables: Tables) -> Sentence:
@@ -247,9 +122,9 @@ def base_learner(tables: Tables) -> Sentence:
         "Though it too sees all modalities as one, BR-fair closes this much of the gap from BR to M3LA, in "
         f"the median of the metrics in which there is one: {by_set}. With all its epochs M3LA is still "
         f"better than BR-fair and CC-fair in {full['better']} of {full['cells']} cells, significantly, by "
-        f"each data set, in {full['significantly_better']} and worse in none; with 30 of them in "
-        f"{capped['better']} of {capped['cells']}, significantly in {capped['significantly_better']} and "
-        f"worse in {capped['significantly_worse']}.",
+        f"each data set, in {full['significantly_better']} and worse in none; with "
+        f"{tables.epochs(METHOD)[0]} of them in {capped['better']} of {capped['cells']}, significantly in "
+        f"{capped['significantly_better']} and worse in {capped['significantly_worse']}.",
         (BEYOND,),
     )
 
@@ -304,7 +179,7 @@ def steps(tables: Tables) -> Sentence:
     borne_out(n.significantly_better == 0, title)
     worse = tables.beyond.loc[claim]["significantly_worse"]
     by_set = " and ".join(f"{tables.titles[str(name)]} in {n}" for name, n in worse[worse > 0].items())
-    where = f" By itself it is significantly worse on {by_set} of 10 metrics." if by_set else ""
+    where = f" By itself it is significantly worse on {by_set} of {len(METRICS)} metrics." if by_set else ""
     said = f"{tables.said(claim).capitalize()}; {tables.on_ml2000(claim)}.{where}"
     return Sentence(title, said, (BEYOND, ML2000))
 
@@ -487,7 +362,8 @@ def page(tables: Tables, found: Sequence[Sentence]) -> str:
     whole = len(tables.sets) == n_all
     sets = f"“Data sets” are {'all' if whole else 'so far'} {len(tables.sets)} of {n_all}: {titles}."
     names = " and ".join(tables.titles[name] for name in tables.capped)
-    capped = f"On {names}, methods that have epochs train at most 30 of them, M3LA 30 of 300."
+    fewest, most = tables.epochs(METHOD)
+    capped = f"On {names}, methods that have epochs train at most {fewest} of them, M3LA {fewest} of {most}."
     points = [f"{k}. {sentence.markdown()}" for k, sentence in enumerate(found, 1)]
     return "\n\n".join([OPENING.format(sets=sets, capped=capped), *points]) + "\n"
 

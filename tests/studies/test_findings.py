@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 READ = (
     *(f"beyond/{name}" for name in ("rules.toml", "claims.csv", "metrics.csv", "datasets.csv")),
-    *(f"beyond/{name}" for name in ("per_seed.csv", "jobs.csv", "environments.json")),
+    *(f"beyond/{name}" for name in ("per_seed.csv", "jobs.csv", "environments.json", "settings.json")),
     *(f"reference/paper/ml2000/{name}.csv" for name in ("claims", "verdicts", "undecided", "per_seed")),
     "reference/paper/ml2000/environment.json",
     *(f"more_seeds/{name}.csv" for name in ("order", "claims", "verdicts")),
