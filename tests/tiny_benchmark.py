@@ -149,6 +149,25 @@ class Deadly(Prior):
         return super().fit(modalities, labels)
 
 
+class FirstFails(Prior):
+    """Fails for seed 0, which a file notes; the other seeds wait for the note and take half a second more."""
+
+    def __init__(self, note="", random_state=0):
+        super().__init__(seconds=0.5, trouble="raise", random_state=random_state)
+        self.note = note
+
+    def get_params(self, deep=True):
+        return {"note": self.note, "random_state": self.random_state}
+
+    def fit(self, modalities, labels, holdout=None):
+        note = Path(self.note)
+        if Streams.of(self.random_state).seed == 0:
+            note.touch()
+        while not note.exists():
+            time.sleep(0.01)
+        return super().fit(modalities, labels)
+
+
 def fit_each(methods, problems):
     """Fit one after the other; a seed in trouble says so and stops no other."""
     outcomes = []

@@ -18,7 +18,7 @@ import psutil
 import pytest
 import tiny_benchmark
 from rich.console import Console
-from tiny_benchmark import Careful, Deadly, ToyData, method, quick_and_slow, registry
+from tiny_benchmark import Careful, Deadly, FirstFails, ToyData, method, quick_and_slow, registry
 
 from benchmark.cli import main
 from benchmark.contracts import Job, Provenance, Shape
@@ -188,12 +188,12 @@ def test_the_shorter_time_limit_counts_of_profile_and_run(bench):
 
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_after_a_failure_no_job_starts_if_so_asked(bench, jobs):
-    toys = registry(method("Bad", trouble="raise"), method("Good", seconds=0.2))
-    summary = bench.run(toys, seeds=range(6), jobs=jobs, fail_fast=True)
+    toys, seeds = registry(method("Bad", FirstFails, note=str(bench.folder / "note"))), range(8)
+    summary = bench.run(toys, seeds=seeds, jobs=jobs, fail_fast=True)
     assert summary.counts["failed"] == 1
     assert sum(summary.counts.values()) <= 2 * jobs
-    assert "missing" in bench.states(toys, seeds=range(6))
-    assert sum(bench.run(toys, seeds=range(6), jobs=jobs).counts.values()) >= 12 - 2 * jobs
+    assert "missing" in bench.states(toys, seeds=seeds)
+    assert sum(bench.run(toys, seeds=seeds, jobs=jobs).counts.values()) >= len(seeds) - 2 * jobs
 
 
 def test_workers_that_are_killed_cost_their_jobs_another_start_and_no_more(bench):
