@@ -66,9 +66,10 @@ def compare(args: argparse.Namespace, registry: Registry) -> int:
     for judgement in judgements:
         for problem in (*judgement.evidence.warnings, *judgement.problems):
             print(problem, file=sys.stderr)
-        if judgement.exit_code == CANNOT:
-            print(f"cannot judge {source}: no printed cell is comparable; {remedy}", file=sys.stderr)
-    return exit_code_of(judgements)
+    code = exit_code_of(judgements)
+    if code == CANNOT:
+        print(f"cannot judge {source}: no printed cell is comparable; {remedy}", file=sys.stderr)
+    return code
 
 
 def significance(args: argparse.Namespace, registry: Registry) -> int:

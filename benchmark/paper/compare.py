@@ -47,10 +47,8 @@ class Judgement:
 
     @property
     def exit_code(self) -> int:
-        """0: all that was run was judged; 1: some could not be; 2: nothing could."""
-        if not self.totals.tested:
-            return CANNOT
-        return FINDING if self.problems else OK
+        """As of all parts, of this one alone."""
+        return exit_code_of([self])
 
 
 def judge_all(parts: Sequence[Evidence], paper: Paper) -> list[Judgement]:
@@ -91,9 +89,10 @@ def judge_all(parts: Sequence[Evidence], paper: Paper) -> list[Judgement]:
 
 
 def exit_code_of(judgements: Sequence[Judgement]) -> int:
-    """Return the exit code of all: 1 if one reference was judged, and of another something could not be."""
-    codes = {judgement.exit_code for judgement in judgements}
-    return codes.pop() if len(codes) == 1 else FINDING
+    """Return 0 if all that can support a verdict has one, 1 if some lacks it, 2 if nothing has."""
+    if not any(judgement.totals.tested for judgement in judgements):
+        return CANNOT
+    return FINDING if any(judgement.problems for judgement in judgements) else OK
 
 
 def as_json(judgement: Judgement, folder: str) -> dict[str, Any]:

@@ -83,6 +83,8 @@ class View:
     findings: tuple[str, ...] = ()
     rerun: str = ""
     trace: str = ""
+    in_detail: bool = True
+    """Whether its data set is one that is shown in detail."""
 
     @property
     def id(self) -> str:
@@ -92,7 +94,7 @@ class View:
     @property
     def opens(self) -> bool:
         """Whether there is more to say of it than the table does."""
-        return bool(self.seeds or self.findings)
+        return bool((self.seeds and self.in_detail) or self.findings)
 
 
 @dataclass(frozen=True)
@@ -127,6 +129,7 @@ class Cells:
         self._material = material
         self._evidence = material.evidence
         self._averages = Averages(material.results, material.results.as_printed)
+        self._in_detail = frozenset(material.in_detail)
         self._made: dict[tuple[str, str, str], View] = {}
         self._findings = _by_cell(material.audit.findings)
 
@@ -200,6 +203,7 @@ class Cells:
             findings=self._findings.get(key, ()),
             rerun=rerun(dataset, method, self._evidence.seeds, self._material.results.profile),
             trace=self._trace(*key),
+            in_detail=dataset in self._in_detail,
         )
 
     @cached_property

@@ -12,7 +12,7 @@ import pandas as pd
 from benchmark.audit.gather import facts_of, one_frame, paper_tables
 from benchmark.audit.judge import Report as Audit
 from benchmark.audit.judge import audit
-from benchmark.contracts import Dataset
+from benchmark.contracts import Dataset, Provenance
 from benchmark.paper.beyond import Beyond, beyond_beside, learned_beside
 from benchmark.paper.claim import Claim, parse_claims
 from benchmark.paper.compare import judge_all
@@ -27,13 +27,8 @@ from benchmark.run.config import ConfigError
 from benchmark.run.factors import OpenChoices, collect_factors
 from benchmark.tables.accepted import read_references
 from benchmark.tables.reference import (
-    RESOURCES_FILE,
-    distinct_environments,
     distinct_settings,
-    read_csv,
-    read_environments,
     read_settings,
-    resources_frame,
 )
 from benchmark.tables.results import Results
 
@@ -70,9 +65,6 @@ class Material:
     ranking: pd.DataFrame
     settings: Mapping[str, Mapping[str, Mapping[str, Any]]]
     """By method and configuration hash."""
-    environments: Sequence[Mapping[str, Any]]
-    resources: pd.DataFrame
-    """`dataset`, `method`, `seed`, `status`, seconds by phase, `peak_mib`."""
     datasets: Mapping[str, Dataset]
     """Data sets with numbers, loaded."""
     beyond: Beyond | None
@@ -81,6 +73,13 @@ class Material:
     """Titles and texts of what was learned; as `beyond`."""
     problems: tuple[str, ...]
     """What was there and could not be used."""
+
+    @property
+    def in_detail(self) -> tuple[str, ...]:
+        """The data sets whose numbers have figures and open: no look-alike, unless there is nothing else."""
+        present = self.results.as_printed[["dataset", "provenance"]].drop_duplicates()
+        real = present[present["provenance"] != Provenance.LOOK_ALIKE]
+        return tuple((real if len(real) else present)["dataset"].unique())
 
 
 def gather(bench: Bench, reference: bool, *, everything: bool = False) -> Material:
@@ -100,7 +99,6 @@ def gather(bench: Bench, reference: bool, *, everything: bool = False) -> Materi
     verdicts, claims = _judged(evidence, paper)
     significance, why = _compared(evidence, bench)
     present = list(dict.fromkeys(evidence.as_printed["dataset"]))
-    settings, environments, resources = _origin(parts, bench)
     return Material(
         reference=reference,
         source=evidence.source,
@@ -117,9 +115,7 @@ def gather(bench: Bench, reference: bool, *, everything: bool = False) -> Materi
         choices=collect_factors(bench.registry.methods.values()),
         effects=_screening("effects.csv"),
         ranking=_screening("ranking.csv"),
-        settings=settings,
-        environments=environments,
-        resources=resources,
+        settings=_settings(parts),
         datasets={name: bench.registry.datasets[name].load(bench.data_dir) for name in present},
         beyond=beyond_beside(bench, reference),
         learned=learned_beside(bench, reference),
@@ -168,31 +164,14 @@ def _audited_paper(bench: Bench) -> Audit:
     return audit(one_frame(tables), facts_of(tables, bench.registry, bench.data_dir))
 
 
-def _origin(
-    parts: Sequence[Gathered], bench: Bench
-) -> tuple[dict[str, dict[str, Mapping[str, Any]]], list[Mapping[str, Any]], pd.DataFrame]:
-    """Return settings by method and hash, environments, and seconds and memory of each job."""
+def _settings(parts: Sequence[Gathered]) -> dict[str, dict[str, Mapping[str, Any]]]:
     if parts[0].records is not None:
-        records = parts[0].records
-        return distinct_settings(records), list(distinct_environments(records)), resources_frame(records)
+        return distinct_settings(parts[0].records)
     settings: dict[str, dict[str, Mapping[str, Any]]] = {}
-    environments: list[Mapping[str, Any]] = []
     for part in parts:
         for method, by_hash in read_settings(part.folder).items():
             settings.setdefault(method, {}).update(by_hash)
-        environments += read_environments(part.folder)
-    frames = [
-        read_csv(
-            part.folder / RESOURCES_FILE,
-            ("dataset", "method", "seed", "status", "peak_mib"),
-            ("seed", "peak_mib"),
-        )
-        for part in parts
-        if (part.folder / RESOURCES_FILE).is_file()
-    ]
-    wanted = bench.methods.ids
-    resources = pd.concat(frames) if frames else pd.DataFrame(columns=["dataset", "method", "seed", "status"])
-    return settings, environments, resources[resources["method"].isin(wanted)]
+    return settings
 
 
 def _screening(name: str) -> pd.DataFrame:

@@ -14,6 +14,7 @@ from benchmark.paper.text import VERDICT_RULE
 from benchmark.report import views
 from benchmark.report.cells import FAMILIES, FAMILY, METRIC_IDS, Cells
 from benchmark.report.figures.drawn import Drawn, inline_svg, name_of
+from benchmark.report.figures.lean import say_once
 from benchmark.report.gallery import Gallery
 from benchmark.report.gather import Material
 from benchmark.report.words import anchor, title
@@ -35,6 +36,8 @@ def render(material: Material, figures: Sequence[Drawn], gallery: Gallery | None
     """
     cells = Cells(material)
     tables = views.tables(material, cells)
+    drawings, looks = say_once([inline_svg(drawn) for drawn in figures])
+    shown = {drawn.name: Markup(drawing) for drawn, drawing in zip(figures, drawings, strict=True)}
     return (
         _templates()
         .get_template("page.html")
@@ -52,6 +55,8 @@ def render(material: Material, figures: Sequence[Drawn], gallery: Gallery | None
             figures=[
                 (group, list(drawn)) for group, drawn in groupby(figures, key=lambda drawn: drawn.group)
             ],
+            shown=shown,
+            looks=Markup(looks),
             crops={drawn.name: drawn.crops for drawn in figures if drawn.crops},
             choices=views.choices(material),
             rows=views.rows(material),
@@ -70,7 +75,7 @@ def _templates() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"title": title, "svg": lambda drawn: Markup(inline_svg(drawn))}
+    environment.filters["title"] = title
     environment.globals |= {
         "anchor": anchor,
         "seeds_name": lambda cell: name_of("seeds", cell.dataset, cell.metric),

@@ -126,7 +126,7 @@ def counts(material: Material) -> list[Count]:
 
 def ran(material: Material) -> list[str]:
     """Say in words what ran, for how long, and on what."""
-    resources = material.resources
+    resources = material.results.resources
     shown = material.evidence.as_printed
     jobs = shown[["dataset", "method", "seed"]].drop_duplicates()
     parts = [
@@ -137,7 +137,7 @@ def ran(material: Material) -> list[str]:
     spent = _phases(resources)
     if spent:
         parts.append(f"{duration(float(resources[spent].sum().sum()))} of one core")
-    for one in material.environments:
+    for one in material.results.ran_in():
         libraries = one.get("libraries", {})
         versions = ", ".join(f"{name} {libraries[name]}" for name in ("torch", "numpy") if name in libraries)
         where = " ".join(str(one.get(name, "")) for name in ("system", "machine", "cpu_capability"))
@@ -281,7 +281,7 @@ def rows(material: Material) -> list[RowView]:
     for (dataset, method), part in shown.groupby(["dataset", "method"], sort=False):
         seeds = part.drop_duplicates("seed").sort_values("seed")
         done = seeds[seeds["status"] == "done"]
-        jobs = material.resources
+        jobs = material.results.resources
         if len(jobs):
             jobs = jobs[(jobs["dataset"] == dataset) & (jobs["method"] == method)]
         spent = _phases(jobs)

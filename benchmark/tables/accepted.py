@@ -23,12 +23,12 @@ from benchmark.tables.reference import (
     LONG_COLUMNS,
     PER_SEED_FILE,
     REFERENCE_COLUMNS,
+    RESOURCE_COLUMNS,
     RESOURCES_FILE,
     SETTINGS_FILE,
     STEP_KEYS,
     STEPS_FILE,
     TRACES_FILE,
-    distinct_environments,
     distinct_settings,
     environment_name,
     is_as_printed,
@@ -38,10 +38,9 @@ from benchmark.tables.reference import (
     read_numbers,
     read_settings,
     read_steps,
-    resources_frame,
     widen,
 )
-from benchmark.tables.results import EQUAL_RULE, ListedDataset, Results, mixed_devices
+from benchmark.tables.results import EQUAL_RULE, ListedDataset, Results
 from benchmark.tables.traces import read_traces, write_traces
 from benchmark.tables.write import write_all
 
@@ -53,10 +52,6 @@ class Accepted:
     """What a reference of one data set is made of."""
 
     results: Results
-    resources: pd.DataFrame
-    """As `resources_frame` returns it."""
-    environments: Sequence[Mapping[str, Any]]
-    """As `distinct_environments` returns them."""
     settings: Mapping[str, Mapping[str, Any]]
     """By method and configuration hash, what the hash was made of."""
 
@@ -70,35 +65,25 @@ class Accepted:
                 "method", key=lambda names: names.map(place), kind="stable", ignore_index=True
             )
 
-        resources = together(self.resources, earlier.resources).sort_values("seed", kind="stable")
-        known = {environment_name(one): one for one in (*earlier.environments, *self.environments)}
-        done = resources[resources["status"] == "done"]
+        mine, theirs = self.results, earlier.results
         results = replace(
-            self.results,
-            as_printed=together(self.results.as_printed, earlier.results.as_printed),
-            equal=together(self.results.equal, earlier.results.equal),
-            steps=together(self.results.steps, earlier.results.steps),
-            acquisition=together(self.results.acquisition, earlier.results.acquisition),
-            traces={pair: trace for pair, trace in earlier.results.traces.items() if pair[1] in methods}
-            | dict(self.results.traces),
-            mixed_devices=mixed_devices(
-                ((dataset, method), known[name])
-                for dataset, method, name in done[["dataset", "method", "environment"]].itertuples(
-                    index=False
-                )
-            ),
+            mine,
+            as_printed=together(mine.as_printed, theirs.as_printed),
+            equal=together(mine.equal, theirs.equal),
+            steps=together(mine.steps, theirs.steps),
+            acquisition=together(mine.acquisition, theirs.acquisition),
+            traces={pair: trace for pair, trace in theirs.traces.items() if pair[1] in methods}
+            | dict(mine.traces),
+            resources=together(mine.resources, theirs.resources),
+            environments={**theirs.environments, **mine.environments},
         )
-        counts = done["environment"].value_counts(sort=False)
-        environments = [{**known[str(name)], "jobs": int(n)} for name, n in counts.items()]
         settings = {name: made_of for name, made_of in earlier.settings.items() if name in methods}
-        return Accepted(results, resources, environments, {**settings, **self.settings})
+        return Accepted(results, {**settings, **self.settings})
 
 
 def accepted_of(results: Results, records: Sequence[Record]) -> Accepted:
     """Return what is accepted of the records of one data set, of which the results are."""
-    return Accepted(
-        results, resources_frame(records), distinct_environments(records), distinct_settings(records)
-    )
+    return Accepted(results, distinct_settings(records))
 
 
 def write_reference(accepted: Accepted, folder: Path) -> list[Path]:
@@ -125,13 +110,13 @@ def write_reference(accepted: Accepted, folder: Path) -> list[Path]:
         PER_SEED_FILE: results.per_seed[list(REFERENCE_COLUMNS)],
         STEPS_FILE: widen(results.steps[per_step], STEP_KEYS),
         DECODING_FILE: results.steps.loc[~per_step, list(LONG_COLUMNS)],
-        RESOURCES_FILE: accepted.resources,
+        RESOURCES_FILE: results.resources,
         ACQUISITION_FILE: results.acquisition[list(LONG_COLUMNS)],
     }
     for name, frame in frames.items():
         write_csv(folder / name, frame)
     write_traces(folder / TRACES_FILE, results.traces)
-    for name, content in ((ENVIRONMENT_FILE, accepted.environments), (SETTINGS_FILE, accepted.settings)):
+    for name, content in ((ENVIRONMENT_FILE, results.ran_in()), (SETTINGS_FILE, accepted.settings)):
         write_text(folder / name, json.dumps(content, indent=1, sort_keys=True) + "\n")
     return sorted(folder / name for name in {*tables, *frames, TRACES_FILE, ENVIRONMENT_FILE, SETTINGS_FILE})
 
@@ -150,11 +135,10 @@ def read_accepted(folder: Path, like: Results) -> Accepted:
         raise _old(folder / PER_SEED_FILE, f"has {', '.join(other)} under no rule of this version")
     if not ((folder / STEPS_FILE).is_file() and (folder / DECODING_FILE).is_file()):
         raise _old(folder, f"lacks {STEPS_FILE} or {DECODING_FILE}")
-    resources, environments = _origin(folder)
-    known = {environment_name(one) for one in environments}
-    if not set(resources.get("environment", ["unknown"])) <= known:
+    results = _read(folder, like, numbers)
+    if not set(results.resources["environment"]) <= set(results.environments):
         raise _old(folder / RESOURCES_FILE, "does not say which job ran in which environment")
-    return Accepted(_read(folder, like, numbers), resources, environments, read_settings(folder))
+    return Accepted(results, read_settings(folder))
 
 
 def why_missing(bench: Bench) -> str:
@@ -190,7 +174,7 @@ def read_references(bench: Bench) -> Results:
         parts[dataset] = _read(folder, like, numbers[chosen])
     frames = {
         name: pd.concat([getattr(part, name) for part in parts.values()], ignore_index=True)
-        for name in ("as_printed", "equal", "steps", "acquisition")
+        for name in ("as_printed", "equal", "steps", "acquisition", "resources")
     }
     if frames["as_printed"].empty:
         raise ConfigError(
@@ -202,7 +186,7 @@ def read_references(bench: Bench) -> Results:
         like,
         **frames,
         traces={pair: trace for part in parts.values() for pair, trace in part.traces.items()},
-        mixed_devices={pair: text for part in parts.values() for pair, text in part.mixed_devices.items()},
+        environments={name: one for part in parts.values() for name, one in part.environments.items()},
         datasets=tuple(
             _listed(spec, bench, shown.loc[spec.id] if spec.id in shown.index else None)
             for spec in bench.registry.datasets.values()
@@ -246,10 +230,7 @@ def _read(folder: Path, like: Results, numbers: pd.DataFrame) -> Results:
     if steps is not None:
         steps = steps.merge(origin, on=JOB)[[*PER_SEED_COLUMNS, "step"]]
         steps = steps[is_as_printed(steps, like.methods)]
-    resources, environments = _origin(folder)
-    known = {environment_name(one): one for one in environments}
-    done = resources[resources["status"] == "done"].merge(common[JOB], on=JOB)
-    ran = done[["dataset", "method", "environment"]] if "environment" in done else done.iloc[:0]
+    environments = read_environments(folder)
     traces = read_traces(folder / TRACES_FILE, folder.name) if (folder / TRACES_FILE).is_file() else {}
     chosen = set(common["method"])
     return replace(
@@ -259,23 +240,23 @@ def _read(folder: Path, like: Results, numbers: pd.DataFrame) -> Results:
         steps=pd.concat([steps, decoding], ignore_index=True),
         acquisition=_with_common(read_long(folder / ACQUISITION_FILE), common),
         traces={pair: trace for pair, trace in traces.items() if pair[1] in chosen},
-        mixed_devices=mixed_devices(
-            ((dataset, method), known.get(name, {}))
-            for dataset, method, name in ran.itertuples(index=False, name=None)
-        ),
+        resources=_read_resources(folder, environments).merge(common[JOB], on=JOB),
+        environments={environment_name(one): one for one in environments},
     )
 
 
-def _origin(folder: Path) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
-    """Read what jobs took and their environments; the former name these, where a reference says that much."""
-    environments = read_environments(folder)
-    columns = ("dataset", "method", "status")
+def _read_resources(folder: Path, environments: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """Read what jobs took; where a reference is older than a column of it, nothing is known."""
     if not (folder / RESOURCES_FILE).is_file():
-        return pd.DataFrame(columns=[*columns, "seed", "peak_mib"]), environments
-    resources = read_csv(folder / RESOURCES_FILE, columns, ("seed", "peak_mib"))
-    if "environment" not in resources and len(environments) == 1:
-        resources = resources.assign(environment=environment_name(environments[0]))
-    return resources, environments
+        return pd.DataFrame(columns=list(RESOURCE_COLUMNS))
+    kept = ("dataset", "method", "seed", "status", "peak_mib")
+    resources = read_csv(folder / RESOURCES_FILE, kept, ("seed", "peak_mib"))
+    if "processor_seconds" not in resources:
+        resources = resources.assign(processor_seconds=0.0)
+    if "environment" in resources:
+        return resources
+    name = environment_name(environments[0]) if len(environments) == 1 else "unknown"
+    return resources.assign(environment=name)
 
 
 def _old(path: Path, what: str) -> ConfigError:

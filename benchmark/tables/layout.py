@@ -48,7 +48,7 @@ class Table:
     """A caption, blocks, and notes below them. All text is plain, but for `names.WCO`."""
 
     number: str
-    """As in the paper: I, II, III; ours: S (steps), C (cost), D (a data set that is not the paper's)."""
+    """As in the paper: I, II, III; ours: S (steps), C (cost), R (resources), D (another data set)."""
     caption: str
     blocks: tuple[Block, ...]
     notes: tuple[str, ...] = ()

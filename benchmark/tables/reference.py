@@ -42,6 +42,8 @@ METRIC_COLUMNS = tuple(metric.id for metric in METRICS)
 """Of files with a column per metric, where frames have a row per metric."""
 REFERENCE_KEYS = tuple(name for name in REFERENCE_COLUMNS if name not in ("metric", "value", "preset"))
 STEP_KEYS = (*REFERENCE_KEYS[:3], "step", *REFERENCE_KEYS[3:])
+RESOURCE_COLUMNS = ("dataset", "method", "seed", "status", "processor_seconds", "peak_mib", "environment")
+"""Of `resources.csv`, beside the seconds by the clock of each phase."""
 STEP_COLUMNS = (*STEP_KEYS, *METRIC_COLUMNS)
 """Of `steps.csv`: one row per seed and decoding step (1, 2, ...), a column per metric."""
 
@@ -61,7 +63,7 @@ def resources_frame(records: Iterable[Record]) -> pd.DataFrame:
         }
         for record in records
     ]
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows) if rows else pd.DataFrame(columns=list(RESOURCE_COLUMNS))
 
 
 def environment_name(environment: Mapping[str, Any]) -> str:

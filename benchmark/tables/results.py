@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from math import nan
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,6 +23,7 @@ from benchmark.score.metrics import METRICS
 from benchmark.score.reading import read_scores, read_steps
 from benchmark.tables.aggregate import PER_SEED_COLUMNS
 from benchmark.tables.decoding import correlation_agreement, order_statistics
+from benchmark.tables.reference import RESOURCE_COLUMNS, environment_name, resources_frame
 from benchmark.tables.traces import Pair, Traces, by_pair, trace_of
 
 EQUAL_RULE = "eq13"
@@ -85,8 +87,30 @@ class Results:
     """`PER_SEED_COLUMNS`: what acquiring modalities one by one cost, metrics as in `ACQUISITION`."""
     traces: Mapping[Pair, Traces] = field(default_factory=dict)
     """What decoding looked like, by data set and method."""
-    mixed_devices: Mapping[Pair, str] = field(default_factory=dict)
-    """By data set and method, what its finished seeds ran on, where they did not all run on the same."""
+    resources: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(RESOURCE_COLUMNS)))
+    """`RESOURCE_COLUMNS`, and seconds by the clock, of all or of each phase: a row for each job."""
+    environments: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """What finished jobs ran in, by the name that `resources` has."""
+
+    @property
+    def done(self) -> pd.DataFrame:
+        """The rows of `resources` whose jobs finished."""
+        return self.resources[self.resources["status"] == "done"]
+
+    def ran_in(self) -> list[dict[str, Any]]:
+        """Return each environment that finished jobs ran in, with their number; usually there is one."""
+        counts = self.done["environment"].value_counts(sort=False)
+        known = self.environments
+        return [{**known[str(name)], "jobs": int(n)} for name, n in counts.items() if name in known]
+
+    @cached_property
+    def mixed_devices(self) -> Mapping[Pair, str]:
+        """By data set and method, what its finished seeds ran on, where they did not all run on the same."""
+        ran = self.done[["dataset", "method", "environment"]]
+        return mixed_devices(
+            ((dataset, method), self.environments.get(name, {}))
+            for dataset, method, name in ran.itertuples(index=False, name=None)
+        )
 
     @property
     def per_seed(self) -> pd.DataFrame:
@@ -248,11 +272,12 @@ def build_results(
         steps=frame("steps", "step"),
         acquisition=frame("acquisition"),
         traces=by_pair(((one.record.dataset, one.record.method), one.trace) for one in in_order),
-        mixed_devices=mixed_devices(
-            ((one.record.dataset, one.record.method), one.record.environment)
+        resources=resources_frame(one.record for one in in_order),
+        environments={
+            environment_name(one.record.environment): one.record.environment
             for one in in_order
             if one.record.status == "done"
-        ),
+        },
         datasets=tuple(datasets),
         methods=tuple(methods),
         profile=profile,

@@ -12,6 +12,7 @@ from benchmark.tables.cost import cost_table
 from benchmark.tables.layout import Table
 from benchmark.tables.names import TABLE3_DATASET
 from benchmark.tables.paper_tables import own_table, table1, table2, table3
+from benchmark.tables.resources import resources_table
 from benchmark.tables.results import Results
 from benchmark.tables.steps import steps_table
 
@@ -23,6 +24,7 @@ TABLES: Mapping[str, Callable[[Results], Table]] = {
     "table3_equal": lambda results: table3(results, results.equal, "equal thresholds"),
     "steps": steps_table,
     "cost": cost_table,
+    "resources": resources_table,
 }
 
 

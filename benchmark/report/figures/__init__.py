@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import pandas as pd
+
 from benchmark.report.figures.cost import costs_against_quality
 from benchmark.report.figures.drawn import Drawn
 from benchmark.report.figures.forest import forests
@@ -37,6 +41,24 @@ DRAWERS = (
 
 
 def figures_of(material: Material) -> list[Drawn]:
-    """Draw all there is something to draw of, in the order of the page."""
+    """Draw all there is something to draw of, in the order of the page, of the data sets shown in detail."""
+    shown = _in_detail(material)
     with style():
-        return [drawn for draw in DRAWERS for drawn in draw(material)]
+        return [drawn for draw in DRAWERS for drawn in draw(shown)]
+
+
+def _in_detail(material: Material) -> Material:
+    """Leave out the numbers of other data sets than those shown in detail."""
+    datasets = frozenset(material.in_detail)
+
+    def of_them(frame: pd.DataFrame) -> pd.DataFrame:
+        return frame[frame["dataset"].isin(datasets)] if len(frame) else frame
+
+    results = replace(
+        material.results,
+        as_printed=of_them(material.results.as_printed),
+        steps=of_them(material.results.steps),
+        acquisition=of_them(material.results.acquisition),
+        traces={pair: trace for pair, trace in material.results.traces.items() if pair[0] in datasets},
+    )
+    return replace(material, results=results, verdicts=of_them(material.verdicts))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from xml.etree.ElementTree import Element, SubElement
 
@@ -35,6 +36,9 @@ HREF = "{http://www.w3.org/1999/xlink}href"
 GROUNDS = ("fill: none", "fill: #ffffff")
 """Of axes and figures: a page has its own."""
 NUMERIC = ("d", "x", "y", "width", "height", "transform")
+LOOK = re.compile(r'<(?!svg\b)(\w+)([^>]*?) style="([^"]*)"')
+MANY = 10
+"""Elements of one look from which on it has a name."""
 PART = "part-"
 """How the gid of an artist begins that belongs to a part of a figure; neighbours of one gid are one part."""
 
@@ -93,6 +97,23 @@ def _shape(d: str) -> Callable[[float, float], str]:
     return at
 
 
+def say_once(drawings: Sequence[str]) -> tuple[list[str], str]:
+    """Return the drawings with a class in place of each look that many elements have, and its style sheet.
+
+    What an `svg` itself looks like stays, which the page's own rules are about.
+    """
+    counts = Counter(found[3] for drawing in drawings for found in LOOK.finditer(drawing))
+    common = (look for look, n in counts.items() if n >= MANY)
+    classes = {look: f"look-{number}" for number, look in enumerate(common)}
+
+    def named(found: re.Match[str]) -> str:
+        tag, others, look = found.groups()
+        return f'<{tag}{others} class="{classes[look]}"' if look in classes else found[0]
+
+    rules = (f".{name} {{ {look} }}" for look, name in classes.items())
+    return [LOOK.sub(named, drawing) for drawing in drawings], "\n".join(rules)
+
+
 def _leaves(element: Element, part: str = "") -> Iterator[Element]:
     """Yield what draws, in order, out of the groups that matplotlib makes for each of its objects."""
     for child in element:
@@ -114,7 +135,7 @@ def _leaves(element: Element, part: str = "") -> Iterator[Element]:
 def _attributes(element: Element) -> Iterator[tuple[str, str]]:
     for key, value in element.items():
         if key == "d":
-            yield key, re.sub(r"\s*([A-Za-z])\s*", r"\1", _rounded(value)).strip()
+            yield key, re.sub(r"\s*([A-Za-z])\s*", r"\1", _rounded(value, 1)).strip()
         elif key in NUMERIC and not value.startswith("rotate(-0 "):
             yield key, _rounded(value)
         elif key == HREF:
@@ -147,13 +168,13 @@ def _in_groups(elements: Iterable[Element]) -> Iterator[Element]:
         yield group
 
 
-def _rounded(text: str) -> str:
-    """Keep two decimals of each number: a hundredth of a point."""
-    return re.sub(r"-?\d+\.\d+", lambda found: _number(float(found[0])), text)
+def _rounded(text: str, decimals: int = 2) -> str:
+    """Keep some decimals of each number, by default hundredths of a point; of long paths tenths do."""
+    return re.sub(r"-?\d+\.\d+", lambda found: _number(float(found[0]), decimals), text)
 
 
-def _number(value: float) -> str:
-    return f"{value:.2f}".rstrip("0").rstrip(".")
+def _number(value: float, decimals: int = 2) -> str:
+    return f"{value:.{decimals}f}".rstrip("0").rstrip(".")
 
 
 def _css(style: Mapping[str, str]) -> str:

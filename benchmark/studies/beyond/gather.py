@@ -86,7 +86,8 @@ class Gathered:
             profile=self.profile.name,
             profile_note=self.profile.description,
             seeds=self.seeds[dataset],
-            mixed_devices=self.measured.mixed_devices(),
+            resources=of_it(self.measured.jobs),
+            environments=self.measured.environments,
         )
 
 

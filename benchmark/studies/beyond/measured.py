@@ -18,7 +18,7 @@ from benchmark.paper.evidence import Evidence
 from benchmark.run.bench import Bench
 from benchmark.tables.aggregate import PER_SEED_COLUMNS
 from benchmark.tables.reference import METRIC_COLUMNS, lengthen
-from benchmark.tables.results import EQUAL_RULE, ListedDataset, mixed_devices
+from benchmark.tables.results import EQUAL_RULE, ListedDataset
 
 JOBS_FILE, PER_SEED_FILE, STEPS_FILE = "jobs.csv", "per_seed.csv", "steps.csv"
 DATASETS_FILE, SETTINGS_FILE, ENVIRONMENTS_FILE = "datasets.csv", "settings.json", "environments.json"
@@ -87,15 +87,6 @@ class Measured:
         """Return training and test rows of each split, by data set."""
         columns = (self.datasets[name] for name in ("dataset", "n_train", "n_test"))
         return {name: (n_train, n_test) for name, n_train, n_test in zip(*columns, strict=True)}
-
-    def mixed_devices(self) -> dict[tuple[str, str], str]:
-        """Say of each method's mean on a data set that is one over several devices, which."""
-        done = self.jobs[self.jobs["status"] == "done"]
-        columns = [done[name] for name in ("dataset", "method", "environment")]
-        return mixed_devices(
-            ((dataset, method), self.environments.get(name, {}))
-            for dataset, method, name in zip(*columns, strict=True)
-        )
 
     def evidence(
         self, methods: Sequence[MethodSpec], seeds: Mapping[str, tuple[int, ...]], source: str

@@ -123,7 +123,6 @@ def material(
             "audit",
             "choices",
             "settings",
-            "environments",
             "beyond",
             "learned",
         )
@@ -140,7 +139,6 @@ def material(
         why_no_significance="",
         effects=pd.DataFrame(),
         ranking=pd.DataFrame(),
-        resources=pd.DataFrame(),
         datasets={dataset: names for dataset, _ in datasets},
         problems=(),
     )

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from benchmark.contracts import MethodSpec
 from benchmark.report.figures import figures_of
 from benchmark.report.figures.drawn import GROUPS, Drawn, inline_svg, name_of, save
-from benchmark.report.figures.lean import PART
+from benchmark.report.figures.lean import MANY, PART, say_once
 from benchmark.report.figures.style import BAND, GRID, INK, MUTED
 
 HOSTILE = (
@@ -131,3 +131,21 @@ def test_marks_are_drawn_where_they_stand_each_in_its_look():
     assert part.get("id") == f"name-{PART}one"
     assert part[0].get("d") == "M70 10L70 4"
     assert "stroke:#654321" in part[0].get("style")
+
+
+def test_looks_of_many_elements_have_a_name_and_no_other_changes():
+    many, few = '<path d="M0 0" style="fill:red" />', '<text style="fill:blue" x="1">a</text>'
+    drawing = f'<svg style="width:9px"><g>{many * (MANY - 1)}{few}</g></svg>'
+    other = f'<svg style="width:9px"><g>{many}</g></svg>'
+    assert say_once([drawing]) == ([drawing], "")
+    shown, sheet = say_once([drawing, other])
+    assert sheet == ".look-0 { fill:red }"
+    assert shown == [one.replace('style="fill:red"', 'class="look-0"') for one in (drawing, other)]
+
+
+def test_a_page_says_of_each_figure_how_all_of_it_looks(usual):
+    shown, sheet = say_once(list(map(inline_svg, usual)))
+    looks = dict(re.findall(r"^\.([\w-]+) \{ (.*) \}$", sheet, re.MULTILINE))
+    assert looks
+    back = [re.sub(r'class="(look-\d+)"', lambda found: f'style="{looks[found[1]]}"', one) for one in shown]
+    assert back == list(map(inline_svg, usual))
