@@ -18,7 +18,7 @@ Print = Callable[[pd.Series], str]
 
 def resources_table(results: Results) -> Table:
     """Lay out processor seconds, seconds by the clock and memory, each by method and data set."""
-    jobs = with_clock(results.done)
+    jobs = _with_clock(results.done)
     if jobs.empty:
         return Table("R", "Resources: no finished job of which time and memory are known.", ())
     present = jobs["dataset"].unique()
@@ -50,7 +50,7 @@ def resources_table(results: Results) -> Table:
     return Table("R", caption, blocks, notes)
 
 
-def with_clock(jobs: pd.DataFrame) -> pd.DataFrame:
+def _with_clock(jobs: pd.DataFrame) -> pd.DataFrame:
     """Add `clock_seconds`, those by the clock of all phases."""
     phases = [name for name in jobs.columns if str(name).startswith("seconds")]
     return jobs.assign(clock_seconds=jobs[phases].sum(axis=1))
