@@ -13,7 +13,7 @@ from benchmark.run.flags import Command
 
 if TYPE_CHECKING:
     from benchmark.registry import Registry
-
+    from benchmark.run.bench import Bench
 
 UNCUT = "the printed protocol on real data, two seeds at least: python run_all.py --datasets ml2000"
 
@@ -49,7 +49,8 @@ def compare(args: argparse.Namespace, registry: Registry) -> int:
     parts = gather(bench, args.reference)
     judgements = judge_all([part.evidence for part in parts], read_paper())
     judged = list(zip(judgements, (part.folder for part in parts), strict=True))
-    for judgement, folder in judged:
+    not_written = _left_out(bench, args.reference)
+    for judgement, folder in () if not_written else judged:
         write_judgement(judgement, folder)
     source = judgements[0].evidence.source
     remedy = f"run {UNCUT}, or judge the committed numbers: python run_all.py compare --reference"
@@ -61,8 +62,7 @@ def compare(args: argparse.Namespace, registry: Registry) -> int:
         print(claims_text(judgements[0].claims, source))
         verdicts = pd.concat([judgement.verdicts for judgement in judgements])
         print(answer(verdicts, judgements[0].claims, beyond_beside(bench, args.reference)))
-        for _, folder in judged:
-            print(f"wrote verdicts and claims to {folder}")
+        print(not_written or "\n".join(f"wrote verdicts and claims to {folder}" for _, folder in judged))
     for judgement in judgements:
         for problem in (*judgement.evidence.warnings, *judgement.problems):
             print(problem, file=sys.stderr)
@@ -70,6 +70,14 @@ def compare(args: argparse.Namespace, registry: Registry) -> int:
     if code == CANNOT:
         print(f"cannot judge {source}: no printed cell is comparable; {remedy}", file=sys.stderr)
     return code
+
+
+def _left_out(bench: Bench, reference: bool) -> str:
+    """Say why nothing is written beside the references: they are not all that was judged; else nothing."""
+    from benchmark.tables.accepted import left_out_of_references
+
+    left_out = left_out_of_references(bench) if reference else ""
+    return f"nothing is written: {left_out}" if left_out else ""
 
 
 def significance(args: argparse.Namespace, registry: Registry) -> int:
@@ -84,12 +92,13 @@ def significance(args: argparse.Namespace, registry: Registry) -> int:
     evidence = as_one([part.evidence for part in gather(bench, args.reference)])
     found = compare_methods(evidence, bench.methods)
     folder = bench.references_dir if args.reference else bench.tables_dir
-    written = write_significance(found, folder)
+    not_written = _left_out(bench, args.reference)
+    written = () if not_written else write_significance(found, folder)
     if args.json:
         print(json.dumps(as_json(found), indent=1))
     else:
         print(significance_text(found))
-        print(f"wrote {', '.join(written)} to {folder}")
+        print(not_written or f"wrote {', '.join(written)} to {folder}")
     for problem in (*evidence.warnings, *evidence.messages, *found.problems):
         print(problem, file=sys.stderr)
     if found.exit_code == CANNOT:

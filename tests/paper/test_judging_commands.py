@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -238,6 +239,24 @@ def test_references_of_several_data_sets_are_judged_as_one(run, results, judged_
     tested = before["p_holm"].notna() & (before["p_holm"] > 0) & (before["p_holm"] < 0.5)
     assert (now["p_holm"][tested] >= before["p_holm"][tested]).all()
     assert (now["p_holm"][tested] > before["p_holm"][tested]).any()
+
+
+@pytest.mark.parametrize("command", ["compare", "significance"])
+@pytest.mark.parametrize(
+    ("choice", "why"),
+    [
+        (("--methods", "M3LA,BR"), "is left out"),
+        (("--seeds", "4"), "seeds are others than those of the references"),
+    ],
+)
+def test_of_a_choice_of_what_references_hold_nothing_is_kept_beside_them(run, results, command, choice, why):
+    before = {path for path in results.rglob("*") if path.is_file()}
+    code, out, _ = run(command, *choice)
+    assert code == 0
+    assert re.search(rf"^nothing is written: .*{why}$", out, re.MULTILINE)
+    assert {path for path in results.rglob("*") if path.is_file()} == before
+    assert run(command)[0] == 0
+    assert {path for path in results.rglob("*") if path.is_file()} > before
 
 
 @pytest.mark.parametrize(
