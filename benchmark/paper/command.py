@@ -53,7 +53,9 @@ def compare(args: argparse.Namespace, registry: Registry) -> int:
     for judgement, folder in () if not_written else judged:
         write_judgement(judgement, folder)
     source = judgements[0].evidence.source
-    remedy = f"run {UNCUT}, or judge the committed numbers: python run_all.py compare --reference"
+    remedy = f"run {UNCUT}"
+    if not args.reference:
+        remedy += ", or judge the committed numbers: python run_all.py compare --reference"
     if args.json:
         print(json.dumps([as_json(judgement, str(folder)) for judgement, folder in judged], indent=1))
     else:

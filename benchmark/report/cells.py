@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from math import isfinite, isnan, log10
 from typing import Any
@@ -141,7 +141,8 @@ class Cells:
     def table(self, number: str, dataset: str, paper_rows: Sequence[str], caption: str) -> TableView:
         """Make the rows of one data set; rows with neither our nor a printed number are left out."""
         listed = [spec.id for spec in self._material.results.methods]
-        methods = names.in_paper_order(paper_rows, listed if number != "III" else ())
+        elsewhere = {"II": names.PAPER_METHODS, "III": frozenset(listed)}.get(number, frozenset())
+        methods = names.in_paper_order(paper_rows, (name for name in listed if name not in elsewhere))
         ours = self._evidence.as_printed
         ran = set(ours.loc[ours["dataset"] == dataset, "method"])
         contenders = [name for name in paper_rows if name not in self._averages.reconstructed]
@@ -176,7 +177,8 @@ class Cells:
         key = dataset, method, metric
         if key not in self._made:
             self._made[key] = self._make(*key, cell)
-        return self._made[key]
+        # What is best of one table may not be of another.
+        return replace(self._made[key], bold=bool(cell and cell.bold))
 
     def _make(self, dataset: str, method: str, metric: str, cell: Cell | None) -> View:
         key = dataset, method, metric
@@ -189,7 +191,6 @@ class Cells:
         return View(
             *key,
             ours=cell.text if cell else "",
-            bold=bool(cell and cell.bold),
             value=mean if isfinite(mean) else None,
             mark=names.PROVENANCE_MARKS[Provenance(provenance)] if len(rows) else "",
             printed=_as_printed(printed) if printed else "",

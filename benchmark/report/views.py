@@ -22,6 +22,7 @@ from benchmark.report.words import anchor, rerun
 from benchmark.run.factors import OpenChoices
 from benchmark.run.progress import duration
 from benchmark.tables import captions, names
+from benchmark.tables.resources import core_seconds
 
 
 @dataclass(frozen=True)
@@ -134,9 +135,8 @@ def ran(material: Material) -> list[str]:
         f"{_some(shown['dataset'].nunique(), 'data set')}, {_some(shown['seed'].nunique(), 'seed')}, "
         f"profile {material.results.profile}"
     ]
-    spent = _phases(resources)
-    if spent:
-        parts.append(f"{duration(float(resources[spent].sum().sum()))} of one core")
+    if len(resources):
+        parts.append(f"{duration(float(core_seconds(resources).sum()))} of one core")
     for one in material.results.ran_in():
         libraries = one.get("libraries", {})
         versions = ", ".join(f"{name} {libraries[name]}" for name in ("torch", "numpy") if name in libraries)
@@ -145,11 +145,6 @@ def ran(material: Material) -> list[str]:
             f"{one['jobs']} jobs on {one.get('device', '?')} ({where}), Python {one['python']}, {versions}"
         )
     return parts
-
-
-def _phases(resources: pd.DataFrame) -> list[str]:
-    """Return the columns of seconds, one for each phase of a job."""
-    return [str(name) for name in resources if str(name).startswith("seconds_")]
 
 
 def _some(n: int, what: str) -> str:
@@ -284,7 +279,6 @@ def rows(material: Material) -> list[RowView]:
         jobs = material.results.resources
         if len(jobs):
             jobs = jobs[(jobs["dataset"] == dataset) & (jobs["method"] == method)]
-        spent = _phases(jobs)
         hashes = dict.fromkeys(seeds["config_hash"])
         known = material.settings.get(str(method), {})
         views.append(
@@ -293,7 +287,7 @@ def rows(material: Material) -> list[RowView]:
                 method=str(method),
                 note=specs[str(method)].note if method in specs else "",
                 jobs=f"{len(done)} of {len(seeds)}",
-                seconds=duration(float(jobs[spent].sum(axis=1).mean())) if spent and len(jobs) else "",
+                seconds=duration(float(core_seconds(jobs).mean())) if len(jobs) else "",
                 mib=f"{jobs['peak_mib'].max():.0f}" if "peak_mib" in jobs and len(jobs) else "",
                 settings={name: known[name] for name in hashes if name in known},
                 digests=tuple(zip(done["seed"].astype(int), done["score_digest"].astype(str), strict=True)),

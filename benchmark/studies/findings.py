@@ -6,6 +6,7 @@ that the tables no longer bear out is refused, so that somebody writes a new one
 
 from __future__ import annotations
 
+import argparse
 import re
 import sys
 from collections.abc import Callable, Sequence
@@ -365,8 +366,10 @@ def files(root: Path) -> dict[Path, str]:
     }
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Write both files, or say which sentence has to be written anew."""
+    parser = argparse.ArgumentParser(prog="python -m benchmark.studies.findings", description=__doc__)
+    parser.parse_args(arguments)
     try:
         found = files(ROOT)
     except OutdatedError as error:

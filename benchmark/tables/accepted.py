@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from benchmark.contracts import DatasetSpec, Provenance, Record, users_folder
@@ -200,9 +201,9 @@ def left_out_of_references(bench: Bench) -> str:
     folders = sorted(path for path in bench.references_dir.iterdir() if path.is_dir())
     numbers = pd.concat([read_numbers(folder, bench.profile.name) for folder in folders])
     if lost := {folder.name for folder in folders} - set(bench.datasets.ids):
-        return f"{', '.join(sorted(lost))} is left out"
+        return f"this leaves out {', '.join(sorted(lost))}"
     if lost := set(numbers["method"]) & set(bench.registry.methods) - set(bench.methods.ids):
-        return f"{', '.join(sorted(lost))} is left out"
+        return f"this leaves out {', '.join(sorted(lost))}"
     if set(numbers["seed"]) != set(bench.seeds):
         return "seeds are others than those of the references"
     specs = [bench.registry.datasets[folder.name] for folder in folders]
@@ -249,10 +250,18 @@ def _read_resources(folder: Path, environments: Sequence[Mapping[str, Any]]) -> 
     """Read what jobs took; where a reference is older than a column of it, nothing is known."""
     if not (folder / RESOURCES_FILE).is_file():
         return pd.DataFrame(columns=list(RESOURCE_COLUMNS))
-    kept = ("dataset", "method", "seed", "status", "peak_mib")
-    resources = read_csv(folder / RESOURCES_FILE, kept, ("seed", "peak_mib"))
+    path, kept = folder / RESOURCES_FILE, ("dataset", "method", "seed", "status", "peak_mib")
+    resources = read_csv(path, kept, ("seed", "peak_mib"))
     if "processor_seconds" not in resources:
         resources = resources.assign(processor_seconds=0.0)
+    for name in resources.columns[resources.columns.str.contains("seconds|mib")]:
+        numeric = pd.api.types.is_numeric_dtype(resources[name])
+        if not numeric or ((resources[name] < 0) | (resources[name] == np.inf)).any():
+            raise ConfigError(
+                f"cannot judge: {path} holds {name} that no job took; write the reference again"
+            )
+    if resources.duplicated(JOB).any():
+        raise ConfigError(f"cannot judge: {path} holds a job twice; write the reference again")
     if "environment" in resources:
         return resources
     name = environment_name(environments[0]) if len(environments) == 1 else "unknown"

@@ -215,7 +215,13 @@ def read_environments(folder: Path) -> list[dict[str, Any]]:
     ConfigError
         If the file holds something else.
     """
-    return list(_read_json(folder / ENVIRONMENT_FILE, list, []))
+    environments = list(_read_json(folder / ENVIRONMENT_FILE, list, []))
+    if not all(isinstance(one, dict) for one in environments):
+        path = folder / ENVIRONMENT_FILE
+        raise ConfigError(
+            f"cannot judge: {path} holds other things than environments; write the reference again"
+        )
+    return environments
 
 
 def read_settings(folder: Path) -> dict[str, dict[str, dict[str, Any]]]:

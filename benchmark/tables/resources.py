@@ -8,7 +8,7 @@ import pandas as pd
 
 from benchmark.contracts import Provenance
 from benchmark.tables import captions, names
-from benchmark.tables.cells import MISSING
+from benchmark.tables.cells import MISSING, Averages
 from benchmark.tables.layout import Block, Cell, Group, Row, Table
 from benchmark.tables.paper_tables import methods_of
 from benchmark.tables.results import Results
@@ -18,7 +18,8 @@ Print = Callable[[pd.Series], str]
 
 def resources_table(results: Results) -> Table:
     """Lay out processor seconds, seconds by the clock and memory, each by method and data set."""
-    jobs = _with_clock(results.done)
+    jobs = results.done
+    jobs = jobs.assign(clock_seconds=_clock_seconds(jobs))
     if jobs.empty:
         return Table("R", "Resources: no finished job of which time and memory are known.", ())
     present = jobs["dataset"].unique()
@@ -45,15 +46,21 @@ def resources_table(results: Results) -> Table:
     )
     notes = (
         f"{MISSING}: no finished job, or of a version that did not keep it.",
-        "By the clock a job also waits for what else its machine does.",
+        "By the clock a job waits for what else its machine does. Processor seconds are of all of a job's "
+        "process, those by the clock of what the first sentence names.",
+        *captions.reconstructed_notes(results, tuple(jobs["method"].unique())),
     )
     return Table("R", caption, blocks, notes)
 
 
-def _with_clock(jobs: pd.DataFrame) -> pd.DataFrame:
-    """Add `clock_seconds`, those by the clock of all phases."""
-    phases = [name for name in jobs.columns if str(name).startswith("seconds")]
-    return jobs.assign(clock_seconds=jobs[phases].sum(axis=1))
+def core_seconds(jobs: pd.DataFrame) -> pd.Series:
+    """Return the processor seconds of each job, of a job of which they are unknown those by the clock."""
+    return jobs["processor_seconds"].where(jobs["processor_seconds"] > 0, _clock_seconds(jobs))
+
+
+def _clock_seconds(jobs: pd.DataFrame) -> pd.Series:
+    """Return the seconds by the clock of all phases of each job."""
+    return jobs[[name for name in jobs.columns if str(name).startswith("seconds")]].sum(axis=1)
 
 
 def _seconds(values: pd.Series) -> str:
@@ -83,6 +90,7 @@ def _block(
     printed: Print,
 ) -> Block:
     known = jobs[jobs[column] > 0]
+    title = Averages(results, shown).title
     values = {pair: group[column] for pair, group in known.groupby(["dataset", "method"])}
     synthetic = set(shown.loc[shown["provenance"] == Provenance.LOOK_ALIKE, "dataset"])
 
@@ -93,7 +101,7 @@ def _block(
 
     def rows(methods: Sequence[str]) -> tuple[Row, ...]:
         run = [method for method in methods if method in set(jobs["method"])]
-        return tuple(Row(names.method_title(m), tuple(cell(d, m) for d in datasets)) for m in run)
+        return tuple(Row(title(m), tuple(cell(d, m) for d in datasets)) for m in run)
 
     paper, ours = methods_of(results, names.in_paper_order(names.TABLE2_METHODS, names.TABLE3_METHODS))
     titles = tuple(captions.marked_title(dataset, shown) for dataset in datasets)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pytest
 from tiny_benchmark import Careful, OneByOne, Prior, method
 
 from benchmark.exit_codes import CANNOT, FINDING
@@ -108,7 +109,7 @@ def test_tables_of_references_are_those_of_their_records(recorded, tmp_path):
     code, less, _ = run("tables", "--reference", "--methods", "Prior,Careful")
     assert code == 0
     assert "not in the reference, or left out by --methods" in less
-    assert "nothing is written: Reader is left out" in less
+    assert "nothing is written: this leaves out Reader" in less
     few = dataclasses.replace(run.bench, seeds=(0,))
     assert left_out_of_references(few) == "seeds are others than those of the references"
     assert left_out_of_references(run.bench) == ""
@@ -126,6 +127,40 @@ def test_tables_of_references_are_those_of_their_records(recorded, tmp_path):
         assert code == CANNOT
         assert what in told
     assert {path.name: path.read_bytes() for path in root.iterdir() if path.is_file()} == of_records
+
+
+@pytest.mark.parametrize(
+    ("name", "spoil", "message"),
+    [
+        (
+            "resources.csv",
+            lambda text: text.replace(",25.0,", ",abc,"),
+            "holds processor_seconds that no job took",
+        ),
+        (
+            "resources.csv",
+            lambda text: text.replace(",25.0,", ",inf,"),
+            "holds processor_seconds that no job took",
+        ),
+        (
+            "resources.csv",
+            lambda text: text.replace(",25.0,", ",-1.0,"),
+            "holds processor_seconds that no job took",
+        ),
+        ("resources.csv", lambda text: text + text.splitlines()[-1] + "\n", "holds a job twice"),
+        ("environment.json", lambda _: "[1, 2]", "holds other things than environments"),
+    ],
+)
+def test_what_no_job_can_have_taken_or_run_in_is_refused(recorded, tmp_path, name, spoil, message):
+    run = recorded(method("Prior"))
+    assert run("reference")[0] == 0
+    path = tmp_path / "reference" / "tiny" / "toy" / name
+    before = path.read_text()
+    path.write_text(spoil(before))
+    assert path.read_text() != before
+    code, _, told = run("tables", "--reference")
+    assert code == CANNOT
+    assert message in told
 
 
 def test_without_a_reference_tables_of_it_are_refused_with_the_command_that_helps(recorded):
