@@ -12,6 +12,7 @@ from benchmark.run import flags
 from benchmark.run.flags import Command
 
 if TYPE_CHECKING:
+    from benchmark.paper.gather import Gathered
     from benchmark.registry import Registry
     from benchmark.run.bench import Bench
 
@@ -40,13 +41,12 @@ def compare(args: argparse.Namespace, registry: Registry) -> int:
     from benchmark.paper.answer import answer
     from benchmark.paper.beyond import beyond_beside
     from benchmark.paper.compare import as_json, exit_code_of, judge_all
-    from benchmark.paper.gather import gather
     from benchmark.paper.printed import read_paper
     from benchmark.paper.text import claims_text, verdicts_text
     from benchmark.paper.write import write_judgement
 
     bench = flags.bench_of(args, registry)
-    parts = gather(bench, args.reference)
+    parts = _gathered(bench, args.reference)
     judgements = judge_all([part.evidence for part in parts], read_paper())
     judged = list(zip(judgements, (part.folder for part in parts), strict=True))
     not_written = _left_out(bench, args.reference)
@@ -74,6 +74,17 @@ def compare(args: argparse.Namespace, registry: Registry) -> int:
     return code
 
 
+def _gathered(bench: Bench, reference: bool) -> list[Gathered]:
+    """Gather what is judged; references of which nothing is chosen are an error, as records are."""
+    from benchmark.paper.gather import gather
+    from benchmark.tables.accepted import nothing_chosen
+
+    parts = gather(bench, reference)
+    if all(part.evidence.as_printed.empty and not part.evidence.left_out for part in parts):
+        raise nothing_chosen(bench)
+    return parts
+
+
 def _left_out(bench: Bench, reference: bool) -> str:
     """Say why nothing is written beside the references: they are not all that was judged; else nothing."""
     from benchmark.tables.accepted import left_out_of_references
@@ -85,13 +96,12 @@ def _left_out(bench: Bench, reference: bool) -> str:
 def significance(args: argparse.Namespace, registry: Registry) -> int:
     """Compare the methods with each other."""
     from benchmark.paper.evidence import as_one
-    from benchmark.paper.gather import gather
     from benchmark.paper.significance import as_json, compare_methods
     from benchmark.paper.significance_text import significance_text
     from benchmark.paper.write import write_significance
 
     bench = flags.bench_of(args, registry)
-    evidence = as_one([part.evidence for part in gather(bench, args.reference)])
+    evidence = as_one([part.evidence for part in _gathered(bench, args.reference)])
     found = compare_methods(evidence, bench.methods)
     folder = bench.references_dir if args.reference else bench.tables_dir
     not_written = _left_out(bench, args.reference)

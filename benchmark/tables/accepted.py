@@ -144,7 +144,13 @@ def read_accepted(folder: Path, like: Results) -> Accepted:
 
 def why_missing(bench: Bench) -> str:
     """Say of a method why a reference has no numbers of it."""
-    return "not in the reference" + (", or left out by --methods" if bench.methods.named else "")
+    return "not in the reference" + (", or left out by --methods or --seeds" if bench.methods.named else "")
+
+
+def nothing_chosen(bench: Bench) -> ConfigError:
+    """Return the error of a choice that no reference has a number of."""
+    choice = "the chosen methods and seeds; correct --methods or --seeds"
+    return ConfigError(f"{bench.references_dir} holds no number of {choice}")
 
 
 def read_references(bench: Bench) -> Results:
@@ -178,10 +184,7 @@ def read_references(bench: Bench) -> Results:
         for name in ("as_printed", "equal", "steps", "acquisition", "resources")
     }
     if frames["as_printed"].empty:
-        raise ConfigError(
-            f"{bench.references_dir} holds no number of the chosen methods and seeds; correct --methods or "
-            "--seeds"
-        )
+        raise nothing_chosen(bench)
     shown = frames["as_printed"].drop_duplicates("dataset").set_index("dataset")
     return replace(
         like,

@@ -325,6 +325,14 @@ def test_a_reference_that_cannot_be_used_is_refused_with_exit_code_2(run, result
     assert not (results / "reference" / "paper" / "ml2000" / "verdicts.md").exists()
 
 
+@pytest.mark.parametrize("command", ["compare", "significance"])
+def test_seeds_that_no_reference_has_are_refused_in_one_line(run, command):
+    code, out, err = run(command, "--seeds", "20-25")
+    assert (code, out) == (2, "")
+    assert "holds no number of the chosen methods and seeds; correct --methods or --seeds" in err
+    assert err.count("\n") == 1
+
+
 @pytest.mark.parametrize("command", [("significance",), ("explain", "BR", "ml2000", "coverage")])
 def test_the_other_commands_refuse_a_missing_reference_too(run, results, command):
     shutil.rmtree(folder(results))
