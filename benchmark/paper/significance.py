@@ -41,6 +41,8 @@ class Significance:
     why_no_ranks: str = ""
     pairs: pd.DataFrame = field(default_factory=pd.DataFrame)
     problems: tuple[str, ...] = ()
+    limits: tuple[str, ...] = ()
+    """How the protocol of all methods alike was not the printed one."""
 
     @property
     def scored_from_predictions(self) -> tuple[str, ...]:
@@ -90,6 +92,7 @@ def compare_methods(evidence: Evidence, asked: Selection) -> Significance:
         If fewer than two methods are left once each enters once.
     """
     # Every method had the same protocol, so a profile's limits forbid no comparison among them.
+    limits = tuple(dict.fromkeys(evidence.limits.values()))
     evidence = replace(evidence, limits={})
     present = set(evidence.as_printed["method"])
     chosen = [name for name in asked.ids if name in present or name in asked.named]
@@ -102,7 +105,7 @@ def compare_methods(evidence: Evidence, asked: Selection) -> Significance:
             + (f" ({', '.join(lost)}: a reconstruction never enters)" if lost else "")
             + "; run or name two methods"
         )
-    found = Significance(evidence, methods, further_rows, lost)
+    found = Significance(evidence, methods, further_rows, lost, limits=limits)
     datasets = list(evidence.as_printed["dataset"].unique())
     means = {metric.id: usable_means(evidence, methods, datasets, metric.id) for metric in METRICS}
     least = min(len(frame) for frame, _ in means.values())

@@ -42,6 +42,8 @@ def _entering(found: Significance) -> str:
         parts.append(f"Left out as reconstructions of what could not be found: {titles}.")
     if found.scored_from_predictions:
         parts.append(f"{PREDICTIONS_SENTENCE}: {', '.join(found.scored_from_predictions)}.")
+    if found.limits:
+        parts.append(f"No statement about a method follows: {'; '.join(found.limits)}.")
     return " ".join([*parts, "Look-alike data never enter."])
 
 

@@ -354,6 +354,14 @@ def test_look_alikes_and_capped_profiles_leave_nothing_to_judge(run, results):
     assert set(verdicts["verdict"]) == {"not comparable"}
 
 
+@pytest.mark.parametrize("profile", ["paper", "tiny"])
+def test_methods_compared_under_a_capped_profile_support_no_statement(run, results, profile):
+    shutil.copytree(REFERENCE / "tiny" / "ml2000", results / "reference" / "tiny" / "ml2000")
+    _, out, _ = run("significance", "--profile", profile)
+    capped = "No statement about a method follows: profile tiny is not the printed protocol."
+    assert (capped in out) == (profile == "tiny")
+
+
 def test_a_data_set_that_the_paper_does_not_have_is_refused():
     nothing = pd.DataFrame()
     with pytest.raises(ConfigError, match="the paper prints nothing of mine"):
