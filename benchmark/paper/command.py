@@ -75,12 +75,12 @@ def compare(args: argparse.Namespace, registry: Registry) -> int:
 
 
 def _gathered(bench: Bench, reference: bool) -> list[Gathered]:
-    """Gather what is judged; references of which nothing is chosen are an error, as records are."""
+    """Gather what is judged; references of which nothing is chosen are an error."""
     from benchmark.paper.gather import gather
     from benchmark.tables.accepted import nothing_chosen
 
     parts = gather(bench, reference)
-    if all(part.evidence.as_printed.empty and not part.evidence.left_out for part in parts):
+    if reference and all(part.evidence.as_printed.empty and not part.evidence.left_out for part in parts):
         raise nothing_chosen(bench)
     return parts
 
