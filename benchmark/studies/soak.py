@@ -40,6 +40,8 @@ MARK = "M3LA_SOAK"
 """In the environment of every process of a run, so that none can hide."""
 PATIENCE = 60.0
 """Seconds after which a killed run must have no process left; a fork server first ends its imports."""
+MEASURED = "resources"
+"""The table of time and memory, which no two runs share."""
 CLOCK = """import os, time
 real = time.time
 time.time = lambda: real() - 86400.0 * os.path.exists({flag!r})
@@ -193,7 +195,7 @@ def differences(results: Path, undisturbed: Path) -> Iterator[str]:
         elif arrays_of(stores[0], ours[job]) != arrays_of(stores[1], theirs[job]):
             yield f"{job}: {ours[job].status}, other arrays"
     tables = [
-        {path.name: path.read_bytes() for path in sorted((folder / "tables").iterdir())}
+        {path.name: path.read_bytes() for path in (folder / "tables").iterdir() if path.stem != MEASURED}
         for folder in (results, undisturbed)
     ]
     for name in sorted({*tables[0], *tables[1]}):

@@ -66,6 +66,7 @@ def test_what_a_killed_run_lost_doubled_or_altered_is_told(tmp_path):
     (theirs / "tables").mkdir()
     (theirs / "tables" / "metrics.csv").write_text("a")
     shutil.copytree(theirs, ours)
+    (ours / "tables" / "resources.md").write_text("Table R: this run's seconds")
     assert results(ours, theirs) == []
     (ours / "tables" / "metrics.csv").write_text("b")
     (ours / "tables" / "half.csv").write_text("")
