@@ -166,7 +166,8 @@ def tables(material: Material, cells: Cells) -> list[TableView]:
     made.append(cells.table("III", names.TABLE3_DATASET, names.TABLE3_METHODS, caption))
     own = [one.id for one in results.datasets if not one.in_paper and one.id in n_expected]
     made += [cells.table("D", name, names.TABLE2_METHODS, caption) for name in own]
-    return sorted(made, key=lambda one: not one.provenance)  # what only the paper has numbers of comes last
+    # Those that have evidence come first, those that only the paper has numbers of last.
+    return sorted(made, key=lambda one: (one.dataset not in material.in_detail, not one.provenance))
 
 
 def claims(material: Material, cells: Cells) -> list[ClaimView]:

@@ -127,6 +127,15 @@ def test_rows_and_bold_numbers_are_those_of_the_kept_table(page, number):
     assert len(rows) == len(set(rows)) > 5
 
 
+def test_tables_of_look_alikes_stand_below_those_of_other_data(material, page):
+    tables = re.findall(r'<section class="table" id="table\.(\w+)\.([\w-]+)"', page)
+    assert tables[:2] == [("II", "ml2000"), ("III", "ml2000")]
+    have = {*material.evidence.datasets}
+    assert [name for _, name in tables[2:]] == sorted(
+        ("fcvid", "msra", "taobao"), key=lambda name: name not in have
+    )
+
+
 def test_a_look_alikes_numbers_open_nothing_and_support_no_claim(page):
     opened = re.findall(r'<section class="drawer" id="cell\.taobao\..*?</section>', page, flags=re.S)
     assert opened  # those whose printed number the audit doubts
