@@ -405,7 +405,8 @@ class Record:
     seconds: Mapping[str, float] = field(default_factory=dict)
     """Wall-clock seconds per phase (load, fit, predict, trace), or the total of a job that did not finish."""
     processor_seconds: float = 0.0
-    """Of the process that ended the job, a group's by equal shares; 0 where the record is older."""
+    """Of the job's process, a group's by equal shares; 0 where unknown: in older records, and where a fit
+    went on from what an earlier process had done."""
     peak_mib: float = 0.0
     device_mib: float = 0.0
     """The most memory that its process held on an accelerator, in MiB; for all seeds of a group."""

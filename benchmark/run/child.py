@@ -45,7 +45,9 @@ def run_tasks(
         return _smaller(tasks, device, checkpoint, narrowed)
     share = (time.perf_counter() - started) / len(tasks)
     how = _how(tasks, device, narrowed)
-    spent = _Spent(share, (time.process_time() - busy) / len(tasks))
+    # Of what an earlier process did of the same fit only the time by the clock is known.
+    busy_share = 0.0 if checkpoint.seconds_before else (time.process_time() - busy) / len(tasks)
+    spent = _Spent(share, busy_share)
     results = tuple(
         JobResult.of(_written(task, trial, spent, device, how))
         for task, trial in zip(tasks, trials, strict=True)
@@ -56,7 +58,7 @@ def run_tasks(
 
 @dataclass(frozen=True)
 class _Spent:
-    """A job's share of what its process spent: by the clock, and of the processor."""
+    """A job's share of what its process spent: by the clock, and of the processor (0 where unknown)."""
 
     seconds: float
     processor: float

@@ -45,7 +45,8 @@ def resources_table(results: Results) -> Table:
         *captions.provenance_sentences(results, shown),
     )
     notes = (
-        f"{MISSING}: no finished job, or of a version that did not keep it.",
+        f"{MISSING}: no finished job, or unknown: in old records, and the processor seconds of a fit that "
+        "was stopped and resumed.",
         "By the clock a job waits for what else its machine does. Processor seconds are of all of a job's "
         "process, those by the clock of what the first sentence names.",
         *captions.reconstructed_notes(results, tuple(jobs["method"].unique())),

@@ -40,6 +40,8 @@ def test_a_killed_job_goes_on_where_it_was_and_leaves_nothing(call, tmp_path):
     _, undisturbed, _ = call("log", "run", *ONE, folder=tmp_path / "undisturbed")
     assert (tmp_path / "log").read_text() == f"0 {path.name}"
     assert record.score_digest == undisturbed.score_digest
+    assert undisturbed.processor_seconds > 0
+    assert record.processor_seconds == 0  # what the killed process took, nobody knows
 
 
 def test_a_checkpoint_of_other_options_is_no_ones_and_clean_names_it(call, tmp_path):
