@@ -37,8 +37,8 @@ def resources_table(results: Results) -> Table:
     ]
     caption = captions.join(
         "Table R: Time and memory of a job, which loads the data, fits one method on one split, and predicts "
-        "and traces the test rows. Mean±sample standard deviation over the seeds that finished; of memory, "
-        "interpreter and libraries included, the most of any.",
+        "and traces the test rows. Mean±sample standard deviation over the seeds of which it is known; of "
+        "memory, interpreter and libraries included, the most of any.",
         f"Processor hours of all: {', '.join(totals)}." if totals else "",
         f"They ran on {_machines(results)}.",
         captions.profile_sentence(results),
