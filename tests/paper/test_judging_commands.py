@@ -1,7 +1,5 @@
-"""`compare`, `significance` and `explain`: what they print, write and answer, and what they refuse."""
+"""`compare`, and what it shares with `significance` and `explain`: what they print, write and refuse."""
 
-import contextlib
-import io
 import json
 import re
 import shutil
@@ -9,10 +7,10 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
 
 import pandas as pd
 import pytest
+from references import JUDGED_BEFORE, REFERENCE, answer, folder
 from tiny_benchmark import ToyData, method, registry
 
 from benchmark.cli import main
@@ -26,63 +24,6 @@ from benchmark.run.bench import Bench
 from benchmark.run.config import ConfigError
 
 ROOT = Path(__file__).resolve().parents[2]
-REFERENCE = ROOT / "results" / "reference"
-
-
-class Answer(NamedTuple):
-    """What a command did."""
-
-    code: int
-    out: str
-    err: str
-
-
-JUDGED_BEFORE = shutil.ignore_patterns("verdicts.*", "claims.*")
-
-
-def copy_of_the_reference(results):
-    """Copy the committed reference of ML2000, without what was judged of it, into a results folder."""
-    shutil.copytree(REFERENCE / "paper" / "ml2000", folder(results), ignore=JUDGED_BEFORE)
-
-
-def folder(results):
-    return results / "reference" / "paper" / "ml2000"
-
-
-def answer(results, command, *arguments):
-    """Call a command on the references of a results folder."""
-    places = ["--results", str(results), "--reference"]
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        code = main([command, *map(str, arguments), *places])
-    return Answer(code, out.getvalue(), err.getvalue())
-
-
-@pytest.fixture
-def results(tmp_path):
-    """A results folder with a copy of the committed reference, to be spoiled."""
-    copy_of_the_reference(tmp_path)
-    return tmp_path
-
-
-@pytest.fixture
-def run(results):
-    """Call a command on that folder; return exit code, output and errors."""
-    return lambda command, *arguments: answer(results, command, *arguments)
-
-
-@pytest.fixture(scope="session")
-def judged(tmp_path_factory):
-    """The same folder, compared and tested for significance once for all tests that only look at it."""
-    place = tmp_path_factory.mktemp("judged")
-    copy_of_the_reference(place)
-    return place, answer(place, "compare"), answer(place, "significance")
-
-
-@pytest.fixture(scope="session")
-def judged_for_programs(judged):
-    """What `compare --json` prints of that folder."""
-    return answer(judged[0], "compare", "--json")
 
 
 def test_compare_judges_the_committed_reference_and_writes_beside_it(judged):
@@ -354,14 +295,6 @@ def test_look_alikes_and_capped_profiles_leave_nothing_to_judge(run, results):
     assert set(verdicts["verdict"]) == {"not comparable"}
 
 
-@pytest.mark.parametrize("profile", ["paper", "tiny"])
-def test_methods_compared_under_a_capped_profile_support_no_statement(run, results, profile):
-    shutil.copytree(REFERENCE / "tiny" / "ml2000", results / "reference" / "tiny" / "ml2000")
-    _, out, _ = run("significance", "--profile", profile)
-    capped = "No statement about a method follows: profile tiny is not the printed protocol."
-    assert (capped in out) == (profile == "tiny")
-
-
 def test_a_data_set_that_the_paper_does_not_have_is_refused():
     nothing = pd.DataFrame()
     with pytest.raises(ConfigError, match="the paper prints nothing of mine"):
@@ -412,95 +345,6 @@ def test_records_are_judged_and_those_of_another_version_are_not(tmp_path, capsy
     printed = capsys.readouterr()
     assert "over 1 seeds" in printed.out
     assert str(broken.parent) in printed.err
-
-
-def test_the_committed_paired_tests_are_those_of_the_committed_reference(judged):
-    written = pd.read_csv(judged[0] / "reference" / "paper" / "significance.csv")
-    committed = pd.read_csv(REFERENCE / "paper" / "significance.csv")
-    pd.testing.assert_frame_equal(written, committed, rtol=1e-4, atol=1e-9)
-
-
-def test_significance_says_why_there_are_no_ranks_and_tests_pairs(judged):
-    results, _, (code, out, err) = judged
-    assert code == 0, err
-    assert "need at least 6 real or rebuilt data sets" in out
-    pairs = pd.read_csv(results / "reference" / "paper" / "significance.csv")
-    assert set(pairs["dataset"]) == {"ml2000"}
-    assert not {"M3LA-order", "BR-fair", "CS3G"} & {*pairs["first"], *pairs["second"]}
-    assert set(pairs["n"]) == {10}
-    assert set(pairs["provenance"]) == {"rebuilt"}
-    assert "Left out as reconstructions of what could not be found: CS3G" in out
-    assert "One row per method enters: M3LA, BR, CC, DMP, MCC." in out
-    assert "n_test / n_train = 200/1800" in out
-
-
-def test_significance_compares_the_rows_that_are_named(run):
-    code, _, err = run("significance", "--methods", "M3LA,CS3G")
-    assert code == 2
-    assert "CS3G: a reconstruction never enters" in err
-    assert run("significance", "--methods", "M3LA,BR,BR-fair").code == 2
-    assert run("significance", "--methods", "M3LA").code == 2
-    found = json.loads(run("significance", "--seeds", "8", "--methods", "M3LA,BR-fair", "--json").out)
-    assert found["methods"] == ["M3LA", "BR-fair"]
-    assert len(found["pairs"]) == 10
-    assert {pair["n"] for pair in found["pairs"]} == {8}
-
-
-def test_explain_traces_a_number_back(run):
-    code, out, _ = run("explain", "br", "ML2000", "micro_f1", "--json")
-    assert code == 0
-    found = json.loads(out)
-    frame = pd.read_csv(REFERENCE / "paper" / "ml2000" / "per_seed.csv")
-    own = frame[(frame["method"] == "BR") & (frame["threshold"] == "fixed") & (frame["metric"] == "micro_f1")]
-    assert found["mean"] == pytest.approx(own["value"].mean())
-    assert found["std"] == pytest.approx(own["value"].std(ddof=1))
-    assert {row["seed"]: row["score_digest"] for row in found["seeds"]} == dict(
-        zip(own["seed"], own["score_digest"], strict=True)
-    )
-    (printed,) = found["paper"]
-    assert (printed["table"], printed["mean"], printed["std"]) == ("II", 0.651, 0.019)
-    assert printed["ours_minus_paper"] == pytest.approx(own["value"].mean() - 0.6515)
-    assert found["environments"][0]["libraries"]["torch"]
-    assert set(found["settings"]) == set(own["config_hash"])
-    assert all(
-        settings["options"]["base_learner"] == "gaussian_nb" for settings in found["settings"].values()
-    )
-    text = run("explain", "br", "ML2000", "micro_f1")[1]
-    assert '"base_learner": "gaussian_nb"' in text
-    assert "paper, Table II: 0.651±0.019" in text
-    assert own["data_hash"].iloc[0] in text
-
-
-@pytest.mark.parametrize(
-    ("cell", "message"),
-    [
-        (("br*", "ml2000", "coverage"), "chooses BR, BR-fair; explain traces one cell"),
-        (("br", "ml200", "coverage"), "did you mean 'ml2000'?"),
-        (("br", "ml2000", "coverag"), "did you mean 'coverage'?"),
-        (("cs3g", "fcvid", "coverage"), "holds no reference of fcvid"),
-        (("br", "ml2000"), "missing, and needed: METRIC"),
-    ],
-)
-def test_explain_needs_one_cell_that_exists(run, cell, message):
-    code, _, err = run("explain", *cell)
-    assert code == 2
-    assert message in err
-
-
-def test_a_method_that_the_reference_lacks_cannot_be_explained(run, results):
-    path = folder(results) / "per_seed.csv"
-    per_seed = pd.read_csv(path)
-    per_seed[per_seed["method"] != "CS3G"].to_csv(path, index=False)
-    code, _, err = run("explain", "cs3g", "ml2000", "coverage")
-    assert code == 2
-    assert "cannot explain coverage of CS3G on ml2000" in err
-
-
-def test_a_method_in_the_paper_twice_shows_both_printed_cells(run):
-    found = json.loads(run("explain", "M3LA", "ml2000", "coverage", "--json")[1])
-    assert [printed["table"] for printed in found["paper"]] == ["II", "III"]
-    fair = json.loads(run("explain", "BR-fair", "ml2000", "coverage", "--json")[1])
-    assert fair["paper"] == []
 
 
 def test_help_of_the_judging_commands_imports_nothing_heavy():
